@@ -1,0 +1,233 @@
+"""One request to a model and what came back, as values.
+
+A `Call` says what is asked, not how a wire spells it: model, attempt, instructions, examples, inputs, schema, settings
+and, in a repair, what failed. Two calls with the same meaning have the same `key` on every machine and in every process;
+the ledger, the batch engine and a resumed run all know a call by it. A `Reply` is an answer, a refusal or a failure, and
+never an exception: a task decides what each of them means.
+
+Nothing here touches a clock, a network or a provider's types.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Literal
+
+__all__ = [
+    "Call",
+    "Failed",
+    "Failure",
+    "FailureKind",
+    "Mode",
+    "Part",
+    "Reply",
+    "Shape",
+    "TokenLogprob",
+    "Usage",
+    "canonical",
+    "digest",
+]
+
+Mode = Literal["strict", "tools", "json_schema", "json", "text"]
+"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode, or in the prompt only."""
+
+FailureKind = Literal["transport", "configuration", "filter"]
+"""Why there is no answer. ``transport``: it never came, later it may (cut, timeout, 429, 5xx). ``configuration``: the
+request is wrong and will stay wrong (key, model, parameter). ``filter``: the provider's content filter took the request."""
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON text of a plain value: sorted keys, no spaces, UTF-8. Decimals keep all their digits."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    if isinstance(value, (tuple, set, frozenset)):
+        return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not a plain value")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One input of a call: text, an image or a file.
+
+    Text is carried as `text`; images and files are meant by their `digest`, and `data` only travels along so that it can
+    be sent: it takes no part in comparison, in the key or in what is stored.
+    """
+
+    kind: Literal["text", "value", "image", "file"]
+    name: str
+    text: str = ""
+    digest: str = ""
+    media_type: str = ""
+    data: bytes = field(default=b"", repr=False, compare=False)
+
+    def plain(self) -> dict[str, str]:
+        return {"kind": self.kind, "name": self.name, "text": self.text, "digest": self.digest, "media_type": self.media_type}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The schema of a call as plain values: its name, the user's full JSON Schema and the strict wire schema."""
+
+    name: str
+    full: Mapping[str, Any] = field(repr=False)
+    wire: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the three, computed once: schemas are large and calls are many."""
+        return digest(canonical([self.name, self.full, self.wire]))
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What a repair asks for again: where, the value that failed (JSON), and the complaint in plain words."""
+
+    pointer: str
+    value: Any
+    message: str
+
+    def plain(self) -> list[Any]:
+        return [self.pointer, self.value, self.message]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One frozen request. `attempt` counts from 1 over the whole task; it is in the key and is never rendered.
+
+    `examples` are pairs of (input text, value in the user's shape). `settings` are sampling parameters by their OpenAI
+    names. In a repair, `answer` is the last answer in the user's shape and `failed` says what is wrong with it.
+    """
+
+    model: str
+    attempt: int
+    instructions: str
+    inputs: tuple[Part, ...]
+    shape: Shape
+    examples: tuple[tuple[str, Any], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    answer: Any = None
+    failed: tuple[Failed, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the call's canonical JSON, in hexadecimal."""
+        return digest(
+            canonical(
+                {
+                    "model": self.model,
+                    "attempt": self.attempt,
+                    "instructions": self.instructions,
+                    "inputs": [part.plain() for part in self.inputs],
+                    "shape": self.shape.fingerprint,
+                    "examples": self.examples,
+                    "settings": self.settings,
+                    "answer": self.answer,
+                    "failed": [one.plain() for one in self.failed],
+                }
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or of many calls, as the provider counts them. `cached` is the part of `input` that was cached,
+    `reasoning` the part of `output` that was thought and not said."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to wait."""
+
+    kind: FailureKind
+    message: str
+    status: int = 0
+    code: str = ""
+    retry_after: float | None = None
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token of the answer: its bytes and the natural logarithm of its probability."""
+
+    bytes: bytes
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for a call: `text`, a `refusal`, or a `failure`; exactly one of the three is set.
+
+    `mode` is how the schema was asked for, so that the text is read in the shape that was asked. `finish` is ``stop``,
+    ``length`` or ``filter``. `confidence` maps JSON pointers in the user's value to a number from 0 to 1, from models
+    that know it themselves. `model` is the name that the provider reports.
+    """
+
+    text: str | None = None
+    refusal: str | None = None
+    failure: Failure | None = None
+    mode: Mode = "strict"
+    finish: Literal["stop", "length", "filter"] = "stop"
+    usage: Usage = Usage()
+    confidence: Mapping[str, float] | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    model: str = ""
+
+    @property
+    def paid(self) -> bool:
+        """Whether the provider may charge for it. Only paid replies are recorded and replayed."""
+        return self.failure is None
+
+    def plain(self) -> dict[str, Any]:
+        """A paid reply as JSON values; `Reply.from_plain` is the inverse."""
+        return {
+            "text": self.text,
+            "refusal": self.refusal,
+            "mode": self.mode,
+            "finish": self.finish,
+            "usage": [self.usage.input, self.usage.cached, self.usage.output, self.usage.reasoning],
+            "confidence": None if self.confidence is None else dict(self.confidence),
+            "logprobs": None if self.logprobs is None else [[t.bytes.hex(), t.logprob] for t in self.logprobs],
+            "model": self.model,
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Reply:
+        logprobs = plain["logprobs"]
+        reply = cls(**{name: plain[name] for name in ("text", "refusal", "mode", "finish", "confidence", "model")})
+        return replace(
+            reply,
+            usage=Usage(*plain["usage"]),
+            logprobs=None if logprobs is None else tuple(TokenLogprob(bytes.fromhex(b), p) for b, p in logprobs),
+        )
