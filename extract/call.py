@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 __all__ = [
     "Call",
+    "Example",
     "Failed",
     "Failure",
     "FailureKind",
@@ -79,7 +80,13 @@ class Part:
     data: bytes = field(default=b"", repr=False, compare=False)
 
     def plain(self) -> dict[str, str]:
-        return {"kind": self.kind, "name": self.name, "text": self.text, "digest": self.digest, "media_type": self.media_type}
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "text": self.text,
+            "digest": self.digest,
+            "media_type": self.media_type,
+        }
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,24 @@ class Failed:
         return [self.pointer, self.value, self.message]
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked example: an input's text and its record, in the user's shape and in the wire's."""
+
+    text: str
+    value: Any
+    wire: Any
+
+    def plain(self) -> list[Any]:
+        return [self.text, self.value]
+
+
 @dataclass(frozen=True)
 class Call:
     """One frozen request. `attempt` counts from 1 over the whole task; it is in the key and is never rendered.
 
-    `examples` are pairs of (input text, value in the user's shape). `settings` are sampling parameters by their OpenAI
-    names. In a repair, `answer` is the last answer in the user's shape and `failed` says what is wrong with it.
+    `settings` are sampling parameters by their OpenAI names, and `date_order` for the rule reader. In a repair, `answer`
+    is the text of the model's last answer (None if another model gave it) and `failed` says what is asked for again.
     """
 
     model: str
@@ -121,9 +140,9 @@ class Call:
     instructions: str
     inputs: tuple[Part, ...]
     shape: Shape
-    examples: tuple[tuple[str, Any], ...] = ()
+    examples: tuple[Example, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    answer: Any = None
+    answer: str | None = None
     failed: tuple[Failed, ...] = ()
 
     @cached_property
@@ -137,7 +156,7 @@ class Call:
                     "instructions": self.instructions,
                     "inputs": [part.plain() for part in self.inputs],
                     "shape": self.shape.fingerprint,
-                    "examples": self.examples,
+                    "examples": [one.plain() for one in self.examples],
                     "settings": self.settings,
                     "answer": self.answer,
                     "failed": [one.plain() for one in self.failed],

@@ -9,7 +9,7 @@ answer is read in. The same call gives the same messages, always; `VERSION` name
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,24 +38,17 @@ def wire_shaped(mode: Mode) -> bool:
     return mode in ("strict", "tools")
 
 
-def render(call: Call, mode: Mode, encode: Callable[[Any], Any] | None = None) -> tuple[Message, ...]:
-    """The messages of a call in a mode. `encode` brings values that are shown (examples, the last answer) into the wire
-    shape; it is needed by the modes that ask for that shape."""
-    shown = encode if encode is not None and wire_shaped(mode) else _as_is
+def render(call: Call, mode: Mode) -> tuple[Message, ...]:
+    """The messages of a call in a mode. Examples are shown in the shape that the mode asks for."""
     messages = [_text("system", "\n\n".join(_instructions(call, mode)))]
-    for given, value in call.examples:
-        messages.append(_text("user", _fenced("document", given)))
-        messages.append(_text("assistant", _dump(shown(value))))
+    for example in call.examples:
+        messages.append(_text("user", _fenced("document", example.text)))
+        messages.append(_text("assistant", _dump(example.wire if wire_shaped(mode) else example.value)))
     messages.append(Message("user", tuple(_inputs(call.inputs))))
-    if call.failed:
-        if call.answer is not None:
-            messages.append(_text("assistant", _dump(call.answer)))
+    if call.failed and call.answer is not None:
+        messages.append(_text("assistant", call.answer))
         messages.append(_text("user", _complaint(call)))
     return tuple(messages)
-
-
-def _as_is(value: Any) -> Any:
-    return value
 
 
 def _text(role: Literal["system", "user", "assistant"], text: str) -> Message:
@@ -67,7 +60,9 @@ def _instructions(call: Call, mode: Mode) -> Iterable[str]:
         yield call.instructions
     yield _RULES
     if mode in ("json", "text"):
-        yield "Answer with one JSON value and nothing else. It must be valid under this JSON Schema:\n" + _dump(call.shape.full)
+        yield "Answer with one JSON value and nothing else. It must be valid under this JSON Schema:\n" + _dump(
+            call.shape.full
+        )
 
 
 def _inputs(parts: tuple[Part, ...]) -> Iterable[Part]:
@@ -90,7 +85,11 @@ def _fenced(name: str, text: str) -> str:
 
 def _complaint(call: Call) -> str:
     lines = [f"- {one.pointer or 'the whole answer'}: {one.message}" for one in call.failed]
-    return "That answer is not right yet:\n" + "\n".join(lines) + "\nRead the document again and give the whole answer, mended."
+    return (
+        "That answer is not right yet:\n"
+        + "\n".join(lines)
+        + "\nRead the document again and give the whole answer, mended."
+    )
 
 
 def _dump(value: Any) -> str:
