@@ -10,13 +10,12 @@ Nothing here touches a clock, a network or a provider's types.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
+
+from .jsontext import canonical, digest
 
 __all__ = [
     "Call",
@@ -30,8 +29,6 @@ __all__ = [
     "Shape",
     "TokenLogprob",
     "Usage",
-    "canonical",
-    "digest",
 ]
 
 Mode = Literal["strict", "tools", "json_schema", "json", "text"]
@@ -40,28 +37,6 @@ Mode = Literal["strict", "tools", "json_schema", "json", "text"]
 FailureKind = Literal["transport", "configuration", "filter"]
 """Why there is no answer. ``transport``: it never came, later it may (cut, timeout, 429, 5xx). ``configuration``: the
 request is wrong and will stay wrong (key, model, parameter). ``filter``: the provider's content filter took the request."""
-
-
-def canonical(value: Any) -> bytes:
-    """The one JSON text of a plain value: sorted keys, no spaces, UTF-8. Decimals keep all their digits."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode(
-        "utf-8", "surrogatepass"
-    )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return {"decimal": str(value)}
-    if isinstance(value, (tuple, set, frozenset)):
-        return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not a plain value")
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from .call import Part, canonical, digest
+from .call import Part
+from .jsontext import canonical, digest
 
 __all__ = ["Attachment", "Document", "Page"]
 

@@ -8,12 +8,12 @@ answer is read in. The same call gives the same messages, always; `VERSION` name
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from .call import Call, Mode, Part
+from .jsontext import dump
 
 __all__ = ["VERSION", "Message", "render", "wire_shaped"]
 
@@ -43,7 +43,7 @@ def render(call: Call, mode: Mode) -> tuple[Message, ...]:
     messages = [_text("system", "\n\n".join(_instructions(call, mode)))]
     for example in call.examples:
         messages.append(_text("user", _fenced("document", example.text)))
-        messages.append(_text("assistant", _dump(example.wire if wire_shaped(mode) else example.value)))
+        messages.append(_text("assistant", dump(example.wire if wire_shaped(mode) else example.value)))
     messages.append(Message("user", tuple(_inputs(call.inputs))))
     if call.failed and call.answer is not None:
         messages.append(_text("assistant", call.answer))
@@ -60,7 +60,7 @@ def _instructions(call: Call, mode: Mode) -> Iterable[str]:
         yield call.instructions
     yield _RULES
     if mode in ("json", "text"):
-        yield "Answer with one JSON value and nothing else. It must be valid under this JSON Schema:\n" + _dump(
+        yield "Answer with one JSON value and nothing else. It must be valid under this JSON Schema:\n" + dump(
             call.shape.full
         )
 
@@ -90,11 +90,3 @@ def _complaint(call: Call) -> str:
         + "\n".join(lines)
         + "\nRead the document again and give the whole answer, mended."
     )
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_number)
-
-
-def _number(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else str(value)

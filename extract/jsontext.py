@@ -1,0 +1,56 @@
+"""JSON values as text, exactly: a Decimal is written as a number with all its digits, an integer of any length as it is.
+
+The standard encoder serves every value that it can carry; this module adds Decimals, and mappings and tuples that are not
+dicts and lists. Text goes out in one line. `canonical` is the one text that equal values share; hashes are made of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["canonical", "digest", "dump"]
+
+
+def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
+    """The JSON text of a plain value. Raises TypeError for what is no JSON value, ValueError for inf and nan."""
+    comma, colon = (", ", ": ") if spaced else (",", ":")
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=sort_keys, separators=(comma, colon))
+    except TypeError:
+        return "".join(_pieces(value, sort_keys, comma, colon))
+
+
+def _pieces(value: Any, sort_keys: bool, comma: str, colon: str) -> Iterator[str]:
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{value} is not a JSON number")
+        yield str(value)
+    elif isinstance(value, Mapping):
+        yield "{"
+        for i, name in enumerate(sorted(value) if sort_keys else value):
+            yield (comma if i else "") + json.dumps(name, ensure_ascii=False) + colon
+            yield from _pieces(value[name], sort_keys, comma, colon)
+        yield "}"
+    elif isinstance(value, (list, tuple)):
+        yield "["
+        for i, item in enumerate(value):
+            if i:
+                yield comma
+            yield from _pieces(item, sort_keys, comma, colon)
+        yield "]"
+    else:
+        yield json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON text of a plain value: sorted keys, no spaces, UTF-8."""
+    return dump(value, sort_keys=True, spaced=False).encode("utf-8", "surrogatepass")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
