@@ -1,9 +1,9 @@
 """One request to a model and what came back, as values.
 
 A `Call` says what is asked, not how a wire spells it: model, attempt, instructions, examples, inputs, schema, settings
-and, in a repair, what failed. Two calls with the same meaning have the same `key` on every machine and in every process;
-the ledger, the batch engine and a resumed run all know a call by it. A `Reply` is an answer, a refusal or a failure, and
-never an exception: a task decides what each of them means.
+and, in a repair, what failed. Two calls with the same meaning have the same `key` on every machine and in every
+process; the ledger, the batch engine and a resumed run all know a call by it. A `Reply` is an answer, a refusal or a
+failure, and never an exception: a task decides what each of them means.
 
 Nothing here touches a clock, a network or a provider's types.
 """
@@ -32,19 +32,22 @@ __all__ = [
 ]
 
 Mode = Literal["strict", "tools", "json_schema", "json", "text"]
-"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode, or in the prompt only."""
+"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode, or in the prompt
+only.
+"""
 
 FailureKind = Literal["transport", "configuration", "filter"]
 """Why there is no answer. ``transport``: it never came, later it may (cut, timeout, 429, 5xx). ``configuration``: the
-request is wrong and will stay wrong (key, model, parameter). ``filter``: the provider's content filter took the request."""
+request is wrong and will stay wrong (key, model, parameter). ``filter``: the provider's content filter took the
+request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One input of a call: text, an image or a file.
 
-    Text is carried as `text`; images and files are meant by their `digest`, and `data` only travels along so that it can
-    be sent: it takes no part in comparison, in the key or in what is stored.
+    Text is carried as `text`; images and files are meant by their `digest`, and `data` only travels along so that it
+    can be sent: it takes no part in comparison, in the key or in what is stored.
     """
 
     kind: Literal["text", "value", "image", "file"]
@@ -106,8 +109,9 @@ class Example:
 class Call:
     """One frozen request. `attempt` counts from 1 over the whole task; it is in the key and is never rendered.
 
-    `settings` are sampling parameters by their OpenAI names, and `date_order` for the rule reader. In a repair, `answer`
-    is the text of the model's last answer (None if another model gave it) and `failed` says what is asked for again.
+    `settings` are sampling parameters by their OpenAI names, and `date_order` for the rule reader. In a repair,
+    `answer` is the text of the model's last answer (None if another model gave it) and `failed` says what is asked for
+    again.
     """
 
     model: str
@@ -161,7 +165,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to wait."""
+    """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to
+    wait.
+    """
 
     kind: FailureKind
     message: str

@@ -1,8 +1,8 @@
 """What went wrong, where, and what to do about it.
 
 Every error that a user can meet is an `ExtractError`: one sentence that says what happened, the place (a
-``file:line:column``, a JSON pointer, a document and page, a call's key), and the remedy. The children are few and say who
-can mend it: the author of the schema, of the pipeline, of the document, the provider, or whoever pays.
+``file:line:column``, a JSON pointer, a document and page, a call's key), and the remedy. The children are few and say
+who can mend it: the author of the schema, of the pipeline, of the document, the provider, or whoever pays.
 
 An error keeps what was paid for: `ValidationFailed` carries the extraction with its best value, attempts and cost.
 """
@@ -55,8 +55,8 @@ class PipelineError(ExtractError):
     A pipeline is checked whole: `others` holds the errors that were found after this one.
     """
 
-    def __init__(self, message: str, where: str | None = None, fix: str | None = None, others: tuple[PipelineError, ...] = ()):
-        super().__init__(message, where, fix)
+    def __init__(self, message: str, where: str | None = None, fix: str | None = None, others: tuple[PipelineError,
+        ...] = ()): super().__init__(message, where, fix)
         self.others = others
 
     def __str__(self) -> str:
@@ -74,8 +74,8 @@ class ModelError(ExtractError):
     """
 
     def __init__(
-        self, message: str, where: str | None = None, fix: str | None = None, retryable: bool = False, kind: str = "configuration"
-    ):
+        self, message: str, where: str | None = None, fix: str | None = None, retryable: bool = False, kind: str =
+    "configuration" ):
         super().__init__(message, where, fix, retryable)
         self.kind = kind
 

@@ -20,14 +20,26 @@ __all__ = ["Attempt", "Evidence", "Extraction", "Problem", "ProblemKind"]
 T = TypeVar("T")
 
 ProblemKind = Literal[
-    "missing", "invalid", "check", "unsure", "reading", "length", "refusal", "filter", "transport", "configuration", "document"
+    "missing",
+    "invalid",
+    "check",
+    "unsure",
+    "reading",
+    "length",
+    "refusal",
+    "filter",
+    "transport",
+    "configuration",
+    "document",
 ]
 """Why a value is not settled. The first four name a place in the value; the others concern a whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (a JSON pointer in the user's value), the kind, a sentence, and the value there."""
+    """One thing that is wrong: where (a JSON pointer in the user's value), the kind, a sentence, and the value
+    there.
+    """
 
     pointer: str
     message: str
@@ -42,8 +54,8 @@ class Problem:
 class Evidence:
     """Where a value stands in the document: a half-open range of characters of `Document.text`, its text and its page.
 
-    `match` says how it was found: ``exact`` as written, ``normal`` after folding case and white space, ``value`` by what
-    it means (a number or a date written in another form).
+    `match` says how it was found: ``exact`` as written, ``normal`` after folding case and white space, ``value`` by
+    what it means (a number or a date written in another form).
     """
 
     start: int
@@ -55,8 +67,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of the task: its key, the model, what came of it (``answer``, ``refusal``, ``length``, or a failure's kind)
-    and what it cost in US dollars (None where the model has no price)."""
+    """One call of the task: its key, the model, what came of it (``answer``, ``refusal``, ``length``, or a failure's
+    kind) and what it cost in US dollars (None where the model has no price)."""
 
     key: str
     model: str
@@ -70,9 +82,9 @@ class Attempt:
 class Extraction(Generic[T]):
     """What came of one document.
 
-    `value` is an instance of the schema's type if there are no problems, otherwise None; `partial` is the best JSON value
-    in the user's shape either way. `evidence` and `confidence` are keyed by JSON pointer. `cost` is in US dollars, None
-    if any call's model has no price.
+    `value` is an instance of the schema's type if there are no problems, otherwise None; `partial` is the best JSON
+    value in the user's shape either way. `evidence` and `confidence` are keyed by JSON pointer. `cost` is in US
+    dollars, None if any call's model has no price.
     """
 
     value: T | None

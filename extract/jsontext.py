@@ -1,7 +1,9 @@
-"""JSON values as text, exactly: a Decimal is written as a number with all its digits, an integer of any length as it is.
+"""JSON values as text, exactly: a Decimal is written as a number with all its digits, an integer of any length as it
+is.
 
-The standard encoder serves every value that it can carry; this module adds Decimals, and mappings and tuples that are not
-dicts and lists. Text goes out in one line. `canonical` is the one text that equal values share; hashes are made of it.
+The standard encoder serves every value that it can carry; this module adds Decimals, and mappings and tuples that are
+not dicts and lists. Text goes out in one line. `canonical` is the one text that equal values share; hashes are made of
+it.
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ class Array(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuple(Node):
-    """A list that begins with `prefix` and goes on with `rest` (None: ends there). The first `min_items` must be there."""
+    """A list that begins with `prefix` and goes on with `rest` (None: ends there). The first `min_items` must be
+    there.
+    """
 
     prefix: tuple[Node, ...]
     rest: Node | None = None
