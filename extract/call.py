@@ -199,7 +199,7 @@ class Reply:
     failure: Failure | None = None
     mode: Mode = "strict"
     finish: Literal["stop", "length", "filter"] = "stop"
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     confidence: Mapping[str, float] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""

@@ -55,8 +55,14 @@ class PipelineError(ExtractError):
     A pipeline is checked whole: `others` holds the errors that were found after this one.
     """
 
-    def __init__(self, message: str, where: str | None = None, fix: str | None = None, others: tuple[PipelineError,
-        ...] = ()): super().__init__(message, where, fix)
+    def __init__(
+        self,
+        message: str,
+        where: str | None = None,
+        fix: str | None = None,
+        others: tuple[PipelineError, ...] = (),
+    ):
+        super().__init__(message, where, fix)
         self.others = others
 
     def __str__(self) -> str:
@@ -74,8 +80,13 @@ class ModelError(ExtractError):
     """
 
     def __init__(
-        self, message: str, where: str | None = None, fix: str | None = None, retryable: bool = False, kind: str =
-    "configuration" ):
+        self,
+        message: str,
+        where: str | None = None,
+        fix: str | None = None,
+        retryable: bool = False,
+        kind: str = "configuration",
+    ):
         super().__init__(message, where, fix, retryable)
         self.kind = kind
 

@@ -74,7 +74,7 @@ class Attempt:
     model: str
     number: int
     outcome: str
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     cost: Decimal | None = None
 
 
