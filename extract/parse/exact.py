@@ -1,0 +1,91 @@
+"""Well-formed JSON, read exactly.
+
+jiter reads the bulk of it, refuses doubled names and is about as fast as JSON can be read from Python; what it would round
+(long numbers, large exponents) or does not take (lone surrogates, deep nesting) goes to the standard library's scanner,
+with hooks that keep it honest: a doubled name has two readings and is refused, a number that a float would round is
+kept as a Decimal. NaN and Infinity are not JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import jiter
+
+__all__ = ["NotJson", "exact", "faithful"]
+
+_SHORT = 16  # a decimal text of up to 16 characters with a point has at most 15 digits, which a float always keeps
+_DIGITS = 4300  # the longest integer that Python reads as an int by default
+
+# Digits and points become "0", exponent letters "e", all else a space: then two searches find numbers at risk.
+_CLASSES = bytes(48 if c in b"0123456789." else 101 if c in b"eE" else 32 for c in range(256))
+_LONG = b"0" * (_SHORT + 1)
+
+
+class NotJson(ValueError):
+    """The text is not JSON; `reason` is a clause, `position` the character where it shows."""
+
+    def __init__(self, reason: str, position: int):
+        super().__init__(reason)
+        self.reason, self.position = reason, position
+
+
+def faithful(text: str) -> float | Decimal:
+    """The number that a text with a fraction or exponent says: a float if it says the same, otherwise a Decimal.
+
+    >>> faithful("0.1"), faithful("12345678901234567.89")
+    (0.1, Decimal('12345678901234567.89'))
+    """
+    number = float(text)
+    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+        return number
+    written = Decimal(text)
+    if number - number == 0.0 and Decimal(repr(number)) == written:
+        return number
+    return written
+
+
+def integer(text: str) -> int | Decimal:
+    """An integer of any length: an int as far as Python reads one, otherwise a Decimal."""
+    return int(text) if len(text) <= _DIGITS else Decimal(text)
+
+
+class _Refused(ValueError):
+    """What the standard library would take and JSON or this project does not."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        doubled = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise _Refused(f"the name {json.dumps(doubled, ensure_ascii=False)} stands twice in one object")
+    return made
+
+
+def _constant(text: str) -> Any:
+    raise _Refused(f"{text} is not JSON")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=faithful, parse_int=integer, parse_constant=_constant
+)
+
+
+def exact(text: str) -> Any:
+    """The value of a JSON text. Raises `NotJson`, and RecursionError where it nests too deep for the interpreter."""
+    try:
+        data = text.encode()
+        classes = data.translate(_CLASSES)
+        if b"0e" not in classes and _LONG not in classes:
+            return jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError:
+        pass  # the careful reader below says what is wrong, if anything is
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise NotJson(error.msg, error.pos) from None
+    except _Refused as error:
+        raise NotJson(str(error), 0) from None

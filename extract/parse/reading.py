@@ -1,0 +1,30 @@
+"""What reading a text gave: the value, every change on the way to it, and what is wrong with it.
+
+A `Reading` is a value like any other. It promises that nothing in `value` was invented and that nothing was lost without
+a word: what was changed stands in `events`, what could not be read stands in `problems` and is left out of `value`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..events import Event
+from ..extraction import Problem
+
+__all__ = ["Policy", "Reading"]
+
+Policy = Literal["safe", "lenient", "strict"]
+"""How much may be mended. ``strict``: nothing, the text is JSON or refused. ``safe``: what has one reading only.
+``lenient``: also what nearly always means one thing, such as one item where a list was asked for."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`value` is a JSON value; numbers that a float would round are Decimals. Pointers of events and problems are in its
+    shape. `complete` is False where the text ended before its value did."""
+
+    value: Any
+    events: tuple[Event, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    complete: bool = True
