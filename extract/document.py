@@ -8,6 +8,7 @@ they are called. Opening files is the work of `load`.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -59,6 +60,14 @@ class Document:
     def empty(self) -> bool:
         """Whether there is nothing to read."""
         return not self.text.strip() and not self.attachments
+
+    @classmethod
+    def joined(cls, named: Mapping[str, Document]) -> Document:
+        """Several documents as one: each text under its name, one after the other; no pages."""
+        text = "\n\n".join(f"{name}:\n{document.text}" for name, document in named.items() if document.text)
+        attachments = tuple(one for document in named.values() for one in document.attachments)
+        source = ", ".join(document.source for document in named.values() if document.source)
+        return cls(text=text, attachments=attachments, source=source)
 
     def page_at(self, offset: int) -> int | None:
         """The number of the page that holds the character at `offset`, or None where there are no pages."""

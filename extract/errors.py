@@ -77,6 +77,7 @@ class ModelError(ExtractError):
     """A model that cannot be used or did not answer.
 
     `kind` is one of ``transport``, ``length``, ``refusal``, ``filter`` and ``configuration`` (see `call.Failure`).
+    `extraction`, where there is one, holds what was paid for before.
     """
 
     def __init__(
@@ -86,9 +87,10 @@ class ModelError(ExtractError):
         fix: str | None = None,
         retryable: bool = False,
         kind: str = "configuration",
+        extraction: Extraction[Any] | None = None,
     ):
         super().__init__(message, where, fix, retryable)
-        self.kind = kind
+        self.kind, self.extraction = kind, extraction
 
 
 class ReadingFailed(ExtractError):

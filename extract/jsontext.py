@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["canonical", "digest", "dump"]
+__all__ = ["canonical", "digest", "dump", "load"]
 
 
 def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
@@ -46,6 +46,16 @@ def _pieces(value: Any, sort_keys: bool, comma: str, colon: str) -> Iterator[str
         yield "]"
     else:
         yield json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def load(text: str | bytes) -> Any:
+    """The value of a JSON text, exactly: a number that a float would change is a Decimal."""
+    return json.loads(text, parse_float=_number)
+
+
+def _number(digits: str) -> float | Decimal:
+    short, exact = float(digits), Decimal(digits)
+    return short if Decimal(repr(short)) == exact else exact
 
 
 def canonical(value: Any) -> bytes:

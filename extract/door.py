@@ -1,0 +1,155 @@
+"""The one door from asynchronous code to synchronous callers.
+
+All work is written once, as coroutines. A synchronous call carries its coroutine to one event loop on one daemon
+thread of the process and waits; it works as well inside somebody's running loop (a notebook), because that loop is
+another one. The caller's context variables go along. Ctrl-C cancels the work, gives it `GRACE` seconds to record what
+was paid for, and raises again; a second one leaves at once. After a fork the child has a door of its own.
+
+A synchronous call made from the work itself (from a validator, from a `python:` step) would wait for a thread that
+waits for it: it is refused, with the name of the asynchronous twin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from .errors import ExtractError
+
+__all__ = ["GRACE", "at_end", "iterate", "run", "working"]
+
+T = TypeVar("T")
+
+GRACE = 5.0
+"""Seconds that cancelled work has to record what was paid for."""
+
+working: ContextVar[bool] = ContextVar("extract_working", default=False)
+"""True in code that the engine runs on behalf of a task: validators and steps."""
+
+
+class _Door:
+    """The thread and its loop."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._serve, name="extract", daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def close(self) -> None:
+        """Closes clients and stops the loop, at the exit of the process."""
+        with suppress(Exception):  # the process is leaving: what cannot be closed in time is closed by the system
+            asyncio.run_coroutine_threadsafe(self.loop.shutdown_asyncgens(), self.loop).result(GRACE)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(1)
+
+
+_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncIterator[None]]] = WeakKeyDictionary()
+_door: _Door | None = None
+_lock = threading.Lock()
+_registered = False
+
+
+def run(start: Callable[[], Coroutine[Any, Any, T]], twin: str) -> T:
+    """Runs a coroutine on the door's loop and waits for its result. `twin` is how the caller would say it with
+    await.
+    """
+    return _wait(start, _opened(twin))
+
+
+def iterate(start: Callable[[], AsyncIterator[T]], twin: str) -> Iterator[T]:
+    """Iterates an asynchronous iterator that lives on the door's loop, one item at a time."""
+    door = _opened(twin)
+    items = start()
+    close = getattr(items, "aclose", None)
+
+    async def step() -> tuple[bool, T | None]:
+        try:
+            return True, await anext(items)
+        except StopAsyncIteration:
+            return False, None
+
+    try:
+        while (pulled := _wait(step, door))[0]:
+            yield pulled[1]  # type: ignore[misc]
+    finally:
+        if close is not None:
+            _wait(close, door)
+
+
+def at_end(loop: asyncio.AbstractEventLoop, close: Callable[[], Awaitable[None]]) -> None:
+    """Has `close` awaited on this loop, which is running, when it ends.
+
+    Loops have no such hook, but they close what asynchronous generators are still open before they end: a generator
+    that waits for nothing else is one. The door does the same for its own loop when the process ends.
+    """
+
+    async def wait_for_end() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await close()
+
+    waiting = wait_for_end()
+    _waiting.setdefault(loop, []).append(waiting)
+    loop.create_task(waiting.__anext__())  # type: ignore[arg-type]
+
+
+def _opened(twin: str) -> _Door:
+    global _door, _registered
+    if working.get() or (_door is not None and threading.current_thread() is _door.thread):
+        raise ExtractError(
+            "A synchronous call was made from inside the work of another one, which would wait for itself.",
+            fix=f"Use {twin}, or make the call before or after.",
+        )
+    with _lock:
+        if _door is None:
+            _door = _Door()
+            if not _registered:
+                _registered = True
+                atexit.register(_close)
+                if hasattr(os, "register_at_fork"):
+                    os.register_at_fork(after_in_child=_forget)
+        return _door
+
+
+def _wait(start: Callable[[], Coroutine[Any, Any, T]], door: _Door) -> T:
+    ended = threading.Event()
+
+    async def carried() -> T:
+        try:
+            return await start()
+        finally:
+            ended.set()
+
+    future: Future[T] = asyncio.run_coroutine_threadsafe(carried(), door.loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        if future.cancel():
+            ended.wait(GRACE)
+        raise
+
+
+def _close() -> None:
+    global _door
+    if _door is not None:
+        _door.close()
+        _door = None
+
+
+def _forget() -> None:
+    """In a forked child the thread does not exist: the next call opens a new door."""
+    global _door, _lock
+    _door, _lock = None, threading.Lock()

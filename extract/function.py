@@ -1,0 +1,346 @@
+"""The decorator: a function's signature and docstring become an extraction.
+
+    @extract(model="openai/gpt-4o-mini")
+    def read_receipt(document) -> Receipt:
+        \"\"\"Read the receipt. Amounts are in the currency printed on it.\"\"\"
+
+The return annotation is the schema, the docstring the instruction, the parameters are the inputs: a `str` is text,
+always; `Path`, `bytes` and `Document` are opened; anything else is a named value in the prompt. The body never runs. A
+function keeps its signature and gains `detail`, `batch`, `stream` and `prompt`; an ``async def`` keeps being one, and
+so do they.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from weakref import WeakKeyDictionary
+
+from . import door
+from .call import Example, Part
+from .document import Document
+from .engines.local import Job, Local
+from .errors import ExtractError, ModelError, SchemaError, ValidationFailed
+from .extraction import Extraction
+from .jsontext import dump
+from .ledger import Memory, RunLedger
+from .limits import Limits, Traffic
+from .load import open_document
+from .models import Model, built_in_catalogue
+from .models.cascade import Cascade, open_cascade
+from .prompt import VERSION, Message, render
+from .schema import Schema, compile
+from .task import Task
+
+__all__ = ["DEFAULT_MODEL", "AsyncFunction", "Function", "extract", "outcome_of"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_MODEL = "openai/gpt-4o-mini"
+
+Models = str | Model | Sequence[str | Model]
+
+
+class _Decorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> AsyncFunction[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Function[P, T]: ...
+
+
+@overload
+def extract(function: Callable[P, Coroutine[Any, Any, T]], /) -> AsyncFunction[P, T]: ...
+@overload
+def extract(function: Callable[P, T], /) -> Function[P, T]: ...
+@overload
+def extract(
+    *,
+    model: Models = DEFAULT_MODEL,
+    examples: Iterable[tuple[str, Any]] = (),
+    context: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    attempts: int = 3,
+    limits: Limits | None = None,
+) -> _Decorator: ...
+def extract(function: Any = None, /, **options: Any) -> Any:
+    """Makes an extraction of a function.
+
+    `model` is a name, a `Model`, or a list of them (a cascade: what one cannot settle goes to the next, field by
+    field). `examples` are pairs of an input's text and its record (an instance or JSON values), checked against the
+    schema. `context` reaches pydantic's validators. `settings` are sampling parameters (``temperature``, ``seed``,
+    ...), and ``date_order`` for the model ``rules``. `attempts` is the greatest number of calls to each model for one
+    document.
+
+    Raises `SchemaError` where it stands if the annotation is missing, cannot be compiled, or an example does not fit.
+    """
+    names = sys._getframe(1).f_locals  # classes that were declared beside the function, as in a test or a notebook
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        kind = AsyncFunction if inspect.iscoroutinefunction(function) else Function
+        return kind(
+            function, _task(function, names, **options), options.get("model", DEFAULT_MODEL), options.get("limits")
+        )
+
+    return decorate if function is None else decorate(function)
+
+
+class _Extractor(Generic[P, T]):
+    """What both kinds of function share: the inputs, the task, and the engine of the running loop."""
+
+    __name__: str
+
+    def __init__(self, function: Callable[..., Any], task: Task[T], model: Models, limits: Limits | None):
+        update_wrapper(self, function)
+        self.task, self.limits = task, limits or Limits()
+        self._model = model
+        self._signature = inspect.signature(function)
+        self._cascade: Cascade | None = None
+        self._traffic: WeakKeyDictionary[asyncio.AbstractEventLoop, Traffic] = WeakKeyDictionary()
+
+    @property
+    def schema(self) -> Schema[T]:
+        return self.task.schema
+
+    def prompt(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Message, ...]:
+        """What would be sent for these inputs, under strict mode; nothing is sent."""
+        task, open_inputs = self._job(args, kwargs)
+        task = replace(task, models=self._opened().facts)
+        return render(task.first_call(open_inputs()), "strict")
+
+    async def _detail(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Extraction[T]:
+        task, open_inputs = self._job(args, kwargs)
+        engine = self._engine()
+        document = await asyncio.to_thread(open_inputs)
+        return await engine.drive(replace(task, models=self._opened().facts), document)
+
+    async def _stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncIterator[Any]:
+        task, open_inputs = self._job(args, kwargs)
+        engine = self._engine()
+        document = await asyncio.to_thread(open_inputs)
+        async for item in engine.stream(replace(task, models=self._opened().facts), document):
+            yield item
+
+    async def _batch(self, inputs: Iterable[Any], run: str | os.PathLike[str] | None) -> AsyncIterator[Extraction[T]]:
+        cascade = self._opened()
+        ledger = Memory() if run is None else await asyncio.to_thread(RunLedger, Path(run))
+        try:
+            if isinstance(ledger, RunLedger):
+                cascade = await _as_started(ledger, cascade, self.schema)
+            engine = Local(cascade.models, ledger, self._shared())
+            task = replace(self.task, models=cascade.facts)
+            async for extraction in _in_order(engine, self._jobs(inputs, task)):
+                yield extraction
+            if engine.stopped is not None:
+                raise engine.stopped
+        finally:
+            if isinstance(ledger, RunLedger):
+                await asyncio.to_thread(ledger.close)
+
+    def _jobs(self, inputs: Iterable[Any], task: Task[T]) -> Iterator[Job[T]]:
+        several = len(self._signature.parameters) > 1
+        for number, given in enumerate(inputs):
+            args, kwargs = (given, {}) if several and isinstance(given, tuple) else ((given,), {})
+            if several and isinstance(given, dict):
+                args, kwargs = (), given
+            one, open_inputs = self._job(args, kwargs)
+            yield Job(str(number), open_inputs, replace(one, models=task.models))
+
+    def _job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Task[T], Callable[[], Document]]:
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        sources: dict[str, Any] = {}
+        values: list[Part] = []
+        for name, value in bound.arguments.items():
+            if isinstance(value, (str, Path, bytes, bytearray, Document)):
+                sources[name] = value
+            elif value is not None:
+                values.append(Part("value", name, text=_shown(name, value)))
+        if not sources:
+            raise ExtractError(
+                f"{self.__name__} was given no document.",
+                fix="Pass text as a str, or a Path, bytes or a Document to be opened.",
+            )
+        return replace(self.task, values=tuple(values)), lambda: _document(sources)
+
+    def _opened(self) -> Cascade:
+        if self._cascade is None:
+            self._cascade = open_cascade(self._model, built_in_catalogue(), os.environ)
+        return self._cascade
+
+    def _shared(self) -> Traffic:
+        loop = asyncio.get_running_loop()
+        traffic = self._traffic.get(loop)
+        if traffic is None:
+            traffic = self._traffic[loop] = Traffic(self.limits)
+            for model in self._opened().models.values():
+                door.at_end(loop, model.close)
+        return traffic
+
+    def _engine(self) -> Local:
+        return Local(self._opened().models, Memory(), self._shared())
+
+
+class Function(_Extractor[P, T]):
+    """A synchronous extraction. All calls work inside a running loop as well, such as a notebook's."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The record. Raises `ValidationFailed` or `ModelError`, which carry what was paid for, if there is none."""
+        return outcome_of(self.detail(*args, **kwargs))
+
+    def detail(self, *args: P.args, **kwargs: P.kwargs) -> Extraction[T]:
+        """The record with its evidence, confidence, cost and events, or what is wrong with it."""
+        return door.run(lambda: self._detail(args, kwargs), f"an async def {self.__name__} and await")
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+        """The record as it grows, as JSON values in the user's shape, and at the end the `Extraction`."""
+        return door.iterate(lambda: self._stream(args, kwargs), f"an async def {self.__name__} and async for")
+
+    def batch(self, inputs: Iterable[Any], *, run: str | os.PathLike[str] | None = None) -> Iterator[Extraction[T]]:
+        """The extractions of many documents, in the order of the inputs, many at once. With `run`, a folder, every paid
+        reply is recorded in it, and the same call goes on after a crash without paying twice."""
+        return door.iterate(lambda: self._batch(inputs, run), f"an async def {self.__name__} and async for")
+
+
+class AsyncFunction(_Extractor[P, T]):
+    """An asynchronous extraction."""
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The record. Raises `ValidationFailed` or `ModelError`, which carry what was paid for, if there is none."""
+        return outcome_of(await self._detail(args, kwargs))
+
+    async def detail(self, *args: P.args, **kwargs: P.kwargs) -> Extraction[T]:
+        """The record with its evidence, confidence, cost and events, or what is wrong with it."""
+        return await self._detail(args, kwargs)
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+        """The record as it grows, as JSON values in the user's shape, and at the end the `Extraction`."""
+        return self._stream(args, kwargs)
+
+    def batch(
+        self, inputs: Iterable[Any], *, run: str | os.PathLike[str] | None = None
+    ) -> AsyncIterator[Extraction[T]]:
+        """As `Function.batch`, asynchronously."""
+        return self._batch(inputs, run)
+
+
+def outcome_of(extraction: Extraction[T]) -> T:
+    """The value of an extraction that has one; otherwise raises what its problems amount to."""
+    if extraction.ok:
+        return extraction.value  # type: ignore[return-value]
+    first = extraction.problems[-1]
+    where = extraction.source or None
+    if first.kind in ("transport", "refusal", "filter", "length", "configuration"):
+        again = first.kind == "transport"
+        raise ModelError(first.message, where, retryable=again, kind=first.kind, extraction=extraction)
+    listed = "; ".join(str(problem) for problem in extraction.problems)
+    raise ValidationFailed(
+        f"No valid record came out: {listed}.",
+        extraction,
+        where=where,
+        fix="The error's .extraction holds the best value so far, the attempts and their cost.",
+    )
+
+
+def _task(
+    function: Callable[..., Any],
+    names: Mapping[str, Any],
+    *,
+    model: Models = DEFAULT_MODEL,
+    examples: Iterable[tuple[str, Any]] = (),
+    context: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    attempts: int = 3,
+    limits: Limits | None = None,
+) -> Task[Any]:
+    schema = compile(_returned(function, names))
+    return Task(
+        schema=schema,
+        models=(),
+        instructions=inspect.cleandoc(function.__doc__ or ""),
+        examples=tuple(_example(schema, text, record, context) for text, record in examples),
+        settings=dict(settings or {}),
+        attempts=attempts,
+        context=context,
+    )
+
+
+def _returned(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    """The type that the function says it returns."""
+    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    annotation = function.__annotations__.get("return", inspect.Signature.empty)
+    if annotation is inspect.Signature.empty or annotation is None:
+        raise SchemaError(f"{function.__name__} does not say what it returns.", where, "Annotate it: `-> Receipt`.")
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, {**function.__globals__, **names})  # an annotation is the author's own code
+        except NameError as error:
+            raise SchemaError(
+                f"The return type of {function.__name__} cannot be resolved: {error}.",
+                where,
+                "Declare the type before the function.",
+            ) from None
+    return annotation
+
+
+def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Example:
+    value = record if isinstance(record, (dict, list)) else schema.dump(record)
+    problems = schema.check(value, context).problems
+    if problems:
+        listed = "; ".join(str(problem) for problem in problems)
+        raise SchemaError(f"An example does not fit {schema.name}: {listed}.", fix="Mend the example or the schema.")
+    return Example(text, value, schema.encode(value))
+
+
+def _document(sources: Mapping[str, Any]) -> Document:
+    opened = {name: _one(source) for name, source in sources.items()}
+    return next(iter(opened.values())) if len(opened) == 1 else Document.joined(opened)
+
+
+def _one(source: str | Path | bytes | bytearray | Document) -> Document:
+    if isinstance(source, Document):
+        return source
+    return Document(text=source) if isinstance(source, str) else open_document(source)
+
+
+def _shown(name: str, value: Any) -> str:
+    from pydantic_core import to_jsonable_python
+
+    try:
+        plain = to_jsonable_python(value)
+    except ValueError:
+        raise ExtractError(
+            f"The parameter {name} holds a {type(value).__name__}, which cannot be shown to a model.",
+            fix="Pass a str, a number, a date, a list, a dict, a dataclass or a pydantic model.",
+        ) from None
+    return plain if isinstance(plain, str) else dump(plain)
+
+
+async def _as_started(ledger: RunLedger, cascade: Cascade, schema: Schema[Any]) -> Cascade:
+    """The cascade by the facts that the run was started with; the first start writes them down."""
+    from .catalogue import ModelFacts
+
+    await ledger.write_manifest(
+        {f"model:{one.name}": one.plain() for one in cascade.facts} | {"prompt": VERSION, "schema": schema.fingerprint}
+    )
+    known = await ledger.manifest()
+    return replace(cascade, facts=tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in cascade.facts))
+
+
+async def _in_order(engine: Local, jobs: Iterator[Job[T]]) -> AsyncIterator[Extraction[T]]:
+    """Extractions in the order of the jobs; those that are early wait for their turn."""
+    waiting: dict[int, Extraction[T]] = {}
+    turn = 0
+    async for outcome in engine.run(jobs):
+        if outcome.extraction is not None:
+            waiting[int(outcome.job.name)] = outcome.extraction
+        while turn in waiting:
+            yield waiting.pop(turn)
+            turn += 1

@@ -1,0 +1,300 @@
+"""The durable record of a run: what was asked and paid for, what became of each document, and what the run decided by.
+
+A reply is recorded before it is used, under its call's key; a run that was killed asks again and is answered from here.
+`Memory` serves a plain call. `RunLedger` is a SQLite file in the run's folder: it is written by one thread, which
+commits whatever has come in since the last commit in one transaction (in WAL mode, so that others can read meanwhile),
+and it holds the folder against a second process for as long as it is open. What is recorded outlives the process; a
+power cut may take the last moments, which are then paid for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+import orjson
+
+from .call import Call, Reply
+from .errors import RunError
+from .jsontext import dump, load
+
+__all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State"]
+
+T = TypeVar("T")
+
+State = Literal["written", "filtered", "merged", "review", "rejected", "pending"]
+"""What became of an input; each has exactly one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of one document: its place among the inputs, its state, the rows it gave (JSON values), why it was
+    not written (`reasons`), what it cost in US dollars (None: no price), and the fingerprint of what was done to it."""
+
+    id: str
+    ordinal: int
+    source: str
+    state: State
+    fingerprint: str
+    rows: tuple[Mapping[str, Any], ...] = ()
+    reasons: tuple[str, ...] = ()
+    calls: int = 0
+    cost: Decimal | None = Decimal(0)
+    detail: Mapping[str, Any] | None = None
+
+
+class Ledger(Protocol):
+    """Where paid replies are kept."""
+
+    async def reply(self, key: str) -> Reply | None:
+        """What was recorded for a call, if anything."""
+        ...
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        """Records a paid reply; it is safe when this returns."""
+        ...
+
+
+class Memory:
+    """A ledger for one plain call, gone with it."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+
+    async def reply(self, key: str) -> Reply | None:
+        return self.replies.get(key)
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        self.replies[call.key] = reply
+
+
+_MIGRATIONS = (
+    """
+    create table manifest (name text primary key, value blob not null);
+    create table calls (
+        key text primary key, model text not null, reply blob not null, cost text,
+        input integer not null, cached integer not null, output integer not null
+    ) without rowid;
+    create table entries (
+        id text primary key, ordinal integer not null, source text not null, state text not null,
+        fingerprint text not null, rows blob not null, reasons blob not null, calls integer not null,
+        cost text, detail blob
+    );
+    create index entries_by_ordinal on entries (ordinal);
+    """,
+)
+
+
+class RunLedger:
+    """The ledger of a run's folder. Raises `RunError` where the folder is held by another process or written by a newer
+    version. Close it when the run ends."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "ledger.sqlite"
+        self._pid = os.getpid()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._held = _hold(folder)
+        self._connection = _connect(self.path)
+        self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
+        self._thread.start()
+
+    async def reply(self, key: str) -> Reply | None:
+        row = await self._ask(lambda db: db.execute("select reply from calls where key = ?", (key,)).fetchone())
+        return None if row is None else Reply.from_plain(orjson.loads(row[0]))
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        usage = reply.usage
+        values = (
+            call.key,
+            call.model,
+            orjson.dumps(reply.plain()),
+            None if cost is None else str(cost),
+            usage.input,
+            usage.cached,
+            usage.output,
+        )
+        await self._ask(
+            lambda db: db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)", values), write=True
+        )
+
+    async def enter(self, entry: Entry) -> None:
+        """Records what became of a document, in place of what was recorded before."""
+        values = (
+            entry.id,
+            entry.ordinal,
+            entry.source,
+            entry.state,
+            entry.fingerprint,
+            dump(entry.rows),
+            dump(entry.reasons),
+            entry.calls,
+            None if entry.cost is None else str(entry.cost),
+            None if entry.detail is None else dump(entry.detail),
+        )
+        sql = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        await self._ask(lambda db: db.execute(sql, values), write=True)
+
+    async def entry(self, id: str) -> Entry | None:
+        """What is recorded of a document."""
+        row = await self._ask(lambda db: db.execute("select * from entries where id = ?", (id,)).fetchone())
+        return None if row is None else _entry(row)
+
+    def entries(self) -> Iterator[Entry]:
+        """All documents in the order of the inputs, read through a connection of its own."""
+        with closing(sqlite3.connect(self.path)) as db:
+            for row in db.execute("select * from entries order by ordinal, id"):
+                yield _entry(row)
+
+    async def forget_others(self, ids: Iterable[str]) -> None:
+        """Drops the entries of documents that are no longer among the inputs; their paid replies stay."""
+        kept = [(id,) for id in ids]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("create temp table kept (id text primary key)")
+            db.executemany("insert or ignore into kept values (?)", kept)
+            db.execute("delete from entries where id not in (select id from kept)")
+            db.execute("drop table kept")
+
+        await self._ask(work, write=True)
+
+    async def manifest(self) -> dict[str, Any]:
+        """What the run decided by at its first start; empty before that."""
+        rows = await self._ask(lambda db: db.execute("select name, value from manifest").fetchall())
+        return {name: orjson.loads(value) for name, value in rows}
+
+    async def write_manifest(self, values: Mapping[str, Any]) -> None:
+        """Adds to the manifest; what is there already stays as it is."""
+        rows = [(name, dump(value)) for name, value in values.items()]
+        sql = "insert or ignore into manifest values (?, ?)"
+        await self._ask(lambda db: db.executemany(sql, rows), write=True)
+
+    async def spent(self) -> Decimal:
+        """What all recorded calls cost, in US dollars."""
+        rows = await self._ask(lambda db: db.execute("select cost from calls where cost is not null").fetchall())
+        return sum((Decimal(cost) for (cost,) in rows), Decimal(0))
+
+    def close(self) -> None:
+        """Commits what has come in and lets go of the folder."""
+        if self._pid != os.getpid():
+            return  # a forked child must not touch its parent's handles
+        self._jobs.put(None)
+        self._thread.join()
+        self._connection.close()
+        self._held.close()
+
+    async def _ask(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
+        future: Future[T] = Future()
+        self._jobs.put(_Job(work, future, write))
+        return await asyncio.wrap_future(future)
+
+    def _serve(self) -> None:
+        """The writer: takes all that has come in, does it in one transaction, commits, and only then says so."""
+        while (job := self._jobs.get()) is not None:
+            batch: list[_Job | None] = [job]
+            while not self._jobs.empty() and len(batch) < 1000:
+                batch.append(self._jobs.get())
+            jobs = [one for one in batch if one is not None]
+            self._work(jobs)
+            if None in batch:
+                return
+
+    def _work(self, jobs: list[_Job]) -> None:
+        results: list[tuple[_Job, Any]] = []
+        try:
+            if any(job.write for job in jobs):
+                self._connection.execute("begin immediate")
+            results = [(job, job.work(self._connection)) for job in jobs]
+            if self._connection.in_transaction:
+                self._connection.execute("commit")
+        except BaseException as error:  # noqa: BLE001  whoever waits for a job must hear of it, whatever it was
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            for job in jobs:
+                job.fail(_said(error, self.path))
+            return
+        for job, result in results:
+            job.succeed(result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[sqlite3.Connection], Any]
+    future: Future[Any]
+    write: bool
+
+    def succeed(self, result: Any) -> None:
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
+def _said(error: BaseException, path: Path) -> BaseException:
+    if isinstance(error, sqlite3.OperationalError):
+        message = f"The ledger could not be written: {error}."
+        return RunError(message, str(path), "Make room and start the same run again.")
+    return error
+
+
+def _hold(folder: Path) -> sqlite3.Connection:
+    """A transaction that stays open holds the folder; the system lets go of it when the process ends, however it
+    ends.
+    """
+    lock = sqlite3.connect(folder / "lock.sqlite", timeout=0.2, isolation_level=None, check_same_thread=False)
+    try:
+        lock.execute("begin exclusive")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise RunError(
+            "Another process is working on this run.",
+            where=str(folder),
+            fix="Wait for it, stop it, or name another folder with --run.",
+        ) from None
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        version = db.execute("pragma user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        message = f"This is not a ledger: {error}."
+        raise RunError(message, where=str(path), fix="Name another folder with --run.") from None
+    known = len(_MIGRATIONS)
+    if version > known:
+        message = f"A newer version of extract wrote this ledger (its layout is {version}, this version knows {known})."
+        raise RunError(message, where=str(path), fix="Update extract.")
+    for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+        db.executescript(f"begin; {script} pragma user_version = {number}; commit;")
+    return db
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    id, ordinal, source, state, fingerprint, rows, reasons, calls, cost, detail = row
+    return Entry(
+        id=id,
+        ordinal=ordinal,
+        source=source,
+        state=state,
+        fingerprint=fingerprint,
+        rows=tuple(load(rows)),
+        reasons=tuple(orjson.loads(reasons)),
+        calls=calls,
+        cost=None if cost is None else Decimal(cost),
+        detail=None if detail is None else load(detail),
+    )

@@ -1,0 +1,53 @@
+"""The models of a task, opened: a list of names as facts to decide by and adapters to send with.
+
+A name stands for a model of the catalogue; a `Model` object (a scripted one, a user's own) is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..catalogue import Catalogue, ModelFacts
+from ..errors import ModelError
+from . import Model, open_model
+
+__all__ = ["Cascade", "open_cascade"]
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Facts in the order in which the models are asked, and the models by name."""
+
+    facts: tuple[ModelFacts, ...]
+    models: Mapping[str, Model]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was assumed about models that are not in the catalogue."""
+        return tuple(one.warning for one in self.facts if one.warning)
+
+
+def open_cascade(
+    chosen: str | Model | Sequence[str | Model], catalogue: Catalogue, environ: Mapping[str, str], **access: Any
+) -> Cascade:
+    """Opens each model; raises `ModelError` for the first that cannot be used. `access` goes to `open_model`."""
+    several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, Sequence) else list(chosen)
+    if not several:
+        raise ModelError("No model is named.", fix="Name one, such as openai/gpt-4o-mini, or rules.")
+    facts, models = [], {}
+    for one in several:
+        if isinstance(one, str):
+            facts.append(catalogue.facts(one))
+            models[one] = open_model(one, catalogue, environ, **access)
+        else:
+            facts.append(_facts_of(one, catalogue))
+            models[one.name] = one
+    return Cascade(tuple(facts), models)
+
+
+def _facts_of(model: Model, catalogue: Catalogue) -> ModelFacts:
+    """A model of the user's own may say its facts itself, as its attribute `facts`."""
+    facts = getattr(model, "facts", None) or catalogue.get(model.name)
+    return facts if isinstance(facts, ModelFacts) else ModelFacts(name=model.name, provider="own")

@@ -1,0 +1,68 @@
+"""Takes from a new answer what failed in the old one, and nothing else.
+
+The places that failed are JSON pointers. What stands there in the new answer is taken over; every other leaf of the old
+value stays as it was. Lists are the hard case, because a new answer may have other items in another order: an item's
+leaf is taken only from an item that agrees with the old one everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .events import Event
+from .pointer import ABSENT, drop, get, inside, join, put, split
+
+__all__ = ["mend"]
+
+
+def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
+    """The old value with the `failed` places taken from the new one, and an event for each place that changed."""
+    places = _outermost(failed)
+    events = []
+    value = old
+    for place in places:
+        before, after = get(value, place), get(new, place)
+        if not _comparable(old, new, place, places) or after is ABSENT or same(before, after):
+            continue
+        try:
+            value = put(value, place, after)
+        except KeyError:
+            continue  # the new answer has another shape on the way there: the problem stays, and is reported
+        shown = None if before is ABSENT else before
+        events.append(Event("repair.field", place, before=shown, after=after))
+    return value, tuple(events)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two JSON values are equal; true is not 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def _outermost(pointers: Iterable[str]) -> list[str]:
+    kept: list[str] = []
+    for pointer in sorted(set(pointers), key=lambda p: (p.count("/"), p)):
+        if not any(inside(pointer, other) for other in kept):
+            kept.append(pointer)
+    return kept
+
+
+def _comparable(old: Any, new: Any, place: str, places: list[str]) -> bool:
+    """Whether every list item on the way to `place` is the same item in both values, failed places aside."""
+    steps = split(place)
+    for depth in range(len(steps) - 1):
+        if isinstance(get(old, join(*steps[:depth])), list):
+            item = join(*steps[: depth + 1])
+            a, b = get(old, item), get(new, item)
+            for failed in places:
+                if inside(failed, item) and failed != item:
+                    a, b = drop(a, failed[len(item) :]), drop(b, failed[len(item) :])
+            if not same(a, b):
+                return False
+    return True

@@ -1,0 +1,268 @@
+"""The extraction of one schema from one document, as a generator of rounds of calls.
+
+A task decides what to ask next and what an answer is worth; it never waits, sends, retries or opens anything. Whoever
+drives it sends each round and hands the replies back in order, failures among them:
+
+    steps = task.steps(document)
+    calls = next(steps)
+    while True:
+        calls = steps.send(replies)      # StopIteration.value is the Extraction
+
+All that a task decides by is in it (schema, models with their prices, checks, limits), so that the same replies lead to
+the same calls on every start: a run is resumed by asking again and being answered from the ledger.
+
+Each kind of failure has its own policy. A broken or invalid answer is asked for again, and only what failed is taken
+from the new one. A truncated answer gets more room, or ends the model's turn. A refusal, a content filter and a
+request that never got through end it at once. What one model cannot settle goes to the next, field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+from .call import Call, Example, Failed, Part, Reply
+from .catalogue import ModelFacts
+from .document import Document
+from .events import Event
+from .evidence import locate
+from .extraction import Attempt, Extraction, Problem
+from .nodes import Record
+from .pointer import ABSENT, get, inside, join
+from .prompt import wire_shaped
+from .repair import mend
+from .schema import Schema
+
+__all__ = ["Check", "Rounds", "Task"]
+
+T = TypeVar("T")
+
+Rounds = Generator[tuple[Call, ...], tuple[Reply, ...], Extraction[T]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A condition on the record: its text as written, the places that it names, and the predicate on the row.
+
+    What a check names is what may be asked for again when it fails.
+    """
+
+    text: str
+    pointers: tuple[str, ...]
+    holds: Callable[[Mapping[str, Any]], bool] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """What to extract and by which rules; frozen, so that nothing in it changes between two starts of a run.
+
+    `models` is the cascade. `attempts` is the greatest number of calls to each of its models for one document. A field
+    that a model reports to be surer of than `sure` (0 to 1) is settled; a less sure one is asked of the next model.
+    `values` are named inputs beside the document; `context` reaches pydantic's validators.
+    """
+
+    schema: Schema[T]
+    models: tuple[ModelFacts, ...]
+    instructions: str = ""
+    examples: tuple[Example, ...] = ()
+    values: tuple[Part, ...] = ()
+    checks: tuple[Check, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int = 3
+    sure: float = 0.5
+    context: Any = field(default=None, compare=False)
+
+    def steps(self, document: Document) -> Rounds[T]:
+        """The rounds of calls for one document; returns its `Extraction`, always."""
+        state: _State[T] = _State()
+        for facts in self.models:
+            state = yield from self._ask(facts, document, replace(state, halted=None))
+            if state.settled:
+                break
+        return self._extraction(document, state)
+
+    def first_call(self, document: Document) -> Call:
+        """What would be asked first."""
+        return self._call(self.models[0], document, _State(), None, self.settings)
+
+    def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
+        """One model's turn: calls until the record is settled or asking this model again cannot help."""
+        answer, settings = None, self.settings
+        for _ in range(self.attempts):
+            call = self._call(facts, document, state, answer, settings)
+            (reply,) = yield (call,)
+            state = state.noted(call, reply, facts)
+            if (halt := _halt(reply, facts)) is not None:
+                return replace(state, halted=halt)
+            if reply.finish == "length":
+                state = self._salvaged(state, reply)
+                roomier, answer = _more_room(settings, facts), None
+                if roomier is None:
+                    return replace(state, halted=_truncated(facts))
+                settings = roomier
+                continue
+            state = self._read(state, reply)
+            repeats = reply.text == answer
+            if not state.problems or not facts.asks_again or repeats:
+                break
+            answer = reply.text
+        return state
+
+    def _call(
+        self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
+    ) -> Call:
+        failed = () if answer is None else tuple(Failed(p.pointer, p.value, p.message) for p in state.problems)
+        return Call(
+            model=facts.name,
+            attempt=len(state.attempts) + 1,
+            instructions=self.instructions,
+            inputs=self.values + document.parts(),
+            shape=self.schema.shape,
+            examples=self.examples,
+            settings=settings,
+            answer=answer,
+            failed=failed,
+        )
+
+    def _read(self, state: _State[T], reply: Reply) -> _State[T]:
+        reading = self.schema.read(reply.text or "", shape="wire" if wire_shaped(reply.mode) else "user")
+        state = replace(state, events=state.events + reading.events)
+        if any(problem.kind == "reading" and not problem.pointer for problem in reading.problems):
+            return replace(state, problems=state.problems or reading.problems)
+        if state.value is ABSENT:
+            value, taken, changes = reading.value, ("",), ()
+        else:
+            taken = tuple(state.wanted)
+            value, changes = mend(state.value, reading.value, taken)
+        found = tuple(p for p in reading.problems if any(inside(p.pointer, place) for place in taken))
+        instance, problems = self._judged(value, found)
+        return replace(
+            state,
+            value=value,
+            instance=instance,
+            problems=problems,
+            unsure=self._unsure(value, reply, taken, state.unsure),
+            confidence=_taken(state.confidence, reply.confidence, taken),
+            events=state.events + changes,
+        )
+
+    def _judged(self, value: Any, found: tuple[Problem, ...]) -> tuple[T | None, tuple[Problem, ...]]:
+        """The instance and what is wrong: what the reader found, then the validation, then the checks on sound
+        fields.
+        """
+        checked = self.schema.check(value, self.context)
+        places = {problem.pointer for problem in found}
+        problems = found + tuple(p for p in checked.problems if p.pointer not in places)
+        row = value if checked.value is None else self.schema.dump(checked.value)
+        for check in self.checks:
+            touched = any(inside(a, b.pointer) or inside(b.pointer, a) for a in check.pointers for b in problems)
+            if not touched and isinstance(row, Mapping) and not check.holds(row):
+                problems += tuple(_broken(check, row, pointer) for pointer in check.pointers or ("",))
+        return checked.value if not problems else None, problems
+
+    def _unsure(self, value: Any, reply: Reply, taken: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
+        """The declared fields that a model with a confidence of its own left out or was not sure of."""
+        if reply.confidence is None:
+            return tuple(p for p in before if not any(inside(p, place) for place in taken))
+        root = self.schema.type.resolve(self.schema.type.root)
+        fields = [join(f.name) for f in root.fields] if isinstance(root, Record) else [""]
+        return tuple(
+            place
+            for place in fields
+            if get(value, place) is ABSENT
+            or min((c for p, c in reply.confidence.items() if inside(p, place)), default=1.0) < self.sure
+        )
+
+    def _salvaged(self, state: _State[T], reply: Reply) -> _State[T]:
+        """Keeps what a truncated answer shows, to be looked at and never to be used as a record."""
+        if state.value is not ABSENT or state.salvage is not None:
+            return state
+        shape = "wire" if wire_shaped(reply.mode) else "user"
+        return replace(state, salvage=self.schema.read(reply.text or "", shape=shape, partial=True).value)
+
+    def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
+        problems = state.problems + (() if state.halted is None else (state.halted,))
+        value = state.salvage if state.value is ABSENT else state.value
+        return Extraction(
+            value=None if problems else state.instance,
+            partial=value,
+            problems=problems,
+            evidence=locate(value, self.schema.type, document),
+            confidence=state.confidence,
+            attempts=state.attempts,
+            events=state.events,
+            document=document.id,
+            source=document.source,
+        )
+
+
+@dataclass(frozen=True)
+class _State(Generic[T]):
+    """What is known of one document so far. `halted` is why the present model was given up."""
+
+    value: Any = ABSENT
+    salvage: Any = None
+    instance: T | None = None
+    problems: tuple[Problem, ...] = ()
+    unsure: tuple[str, ...] = ()
+    halted: Problem | None = None
+    confidence: Mapping[str, float] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        return self.value is not ABSENT and not self.problems and not self.unsure and self.halted is None
+
+    @property
+    def wanted(self) -> list[str]:
+        """The places that a next answer may change."""
+        return [problem.pointer for problem in self.problems] + list(self.unsure)
+
+    def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> _State[T]:
+        outcome = reply.failure.kind if reply.failure else "refusal" if reply.refusal is not None else reply.finish
+        cost = facts.price.of(reply.usage) if reply.paid and facts.price else None if reply.paid else Decimal(0)
+        attempt = Attempt(call.key, facts.name, call.attempt, outcome, reply.usage, cost)
+        return replace(self, attempts=(*self.attempts, attempt))
+
+
+_Turn = Generator[tuple[Call, ...], tuple[Reply, ...], _State[T]]
+
+
+def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:
+    """Why this model must not be asked again for this document, if so."""
+    if reply.failure is not None:
+        return Problem("", reply.failure.message, reply.failure.kind)
+    if reply.refusal is not None:
+        return Problem("", f"{facts.name} refused: {reply.refusal}", "refusal")
+    if reply.finish == "filter":
+        return Problem("", f"The content filter of {facts.name} stopped the answer.", "filter")
+    return None
+
+
+def _truncated(facts: ModelFacts) -> Problem:
+    room = f"{facts.max_output:,} tokens" if facts.max_output else "room"
+    return Problem("", f"The answer did not fit into the {room} that {facts.name} has for it.", "length")
+
+
+def _more_room(settings: Mapping[str, Any], facts: ModelFacts) -> Mapping[str, Any] | None:
+    """The settings with twice the room for the answer, or None where there is no more."""
+    for name in ("max_tokens", "max_completion_tokens"):
+        limit = settings.get(name)
+        most = facts.max_output or 8 * (limit or 0)
+        if limit is not None and limit < most:
+            return {**settings, name: min(2 * limit, most)}
+    return None
+
+
+def _broken(check: Check, row: Mapping[str, Any], pointer: str) -> Problem:
+    value = get(row, pointer)
+    return Problem(pointer, f"the check `{check.text}` does not hold", "check", None if value is ABSENT else value)
+
+
+def _taken(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:
+    """The confidences after `taken` places came from another answer."""
+    kept = {p: c for p, c in old.items() if not any(inside(p, place) for place in taken)}
+    return kept | {p: c for p, c in (new or {}).items() if any(inside(p, place) for place in taken)}
