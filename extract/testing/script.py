@@ -1,0 +1,156 @@
+"""What the fake server says: answers, faults, and where they come from.
+
+A script is a list that is used up in order, a function of the request, or gold records found by a text in the request's
+document. Chance is decided by a hash of the seed and the request, and by how often the same request came before: it
+does not depend on the order in which requests arrive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+from ..call import Usage
+from ..jsontext import dump
+
+__all__ = ["Answer", "Chance", "Encoder", "Fault", "FaultKind", "Gold", "Request", "Said", "in_order", "text_of"]
+
+FaultKind = Literal[
+    "rate_limit", "quota", "server_error", "overloaded", "cut", "cut_body", "hang", "garbage",
+    "malformed", "truncated", "refusal", "filter", "filtered",
+]  # fmt: skip
+"""``rate_limit`` 429, ``quota`` 429 for want of credit, ``server_error`` 500, ``overloaded`` 503, ``cut`` the
+connection closes without an answer, ``cut_body`` in the middle of one, ``hang`` nothing comes, ``garbage`` a body that
+is not JSON; ``malformed`` an answer whose JSON is broken, ``truncated`` one that stops half-way for its length,
+``refusal`` a refusal, ``filter`` a request that the content filter takes (400), ``filtered`` an answer that it
+stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong. `retry_after` (seconds) is sent along with a 429 and a 503, to the millisecond."""
+
+    kind: FaultKind
+    retry_after: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says. `usage` is counted from the bytes where it is not given, `cached` is the part of its input
+    that was cached, `reasoning` are tokens of thought. `delay` is in seconds."""
+
+    text: str = ""
+    refusal: str | None = None
+    finish: Literal["stop", "length", "content_filter"] = "stop"
+    usage: Usage | None = None
+    cached: int = 0
+    reasoning: int = 0
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came. `body` is its JSON, or None where it was none."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(repr=False)
+    raw: bytes = field(default=b"", repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def prompt(self) -> str:
+        """The text of all messages."""
+        return "\n".join(text_of(message) for message in self.body["messages"])
+
+    @cached_property
+    def document(self) -> str:
+        """The text of the user's messages: the document, and the examples before it."""
+        return "\n".join(text_of(message) for message in self.body["messages"] if message["role"] == "user")
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema that the answer must have, or None."""
+        return self._asked.get("schema") or self._asked.get("parameters")
+
+    @property
+    def strict(self) -> bool:
+        """Whether the schema was asked for strictly."""
+        return bool(self._asked.get("strict"))
+
+    @property
+    def tool(self) -> str:
+        """The name of the tool that the answer must go to, or empty."""
+        return self._asked["name"] if self.body.get("tools") else ""
+
+    @cached_property
+    def _asked(self) -> Mapping[str, Any]:
+        tools = self.body.get("tools")
+        return tools[0]["function"] if tools else (self.body.get("response_format") or {}).get("json_schema") or {}
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """The text of one message."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "\n".join(part["text"] for part in content if part.get("type") == "text")
+    return content or ""
+
+
+Said = Answer | Fault | str | Mapping[str, Any] | list[Any] | None
+"""What a script may hold: an answer, a fault, a text, or a JSON value. None leaves the request to the other sources."""
+
+
+def in_order(script: Iterable[Said]) -> Callable[[Request], Said]:
+    """A script that is used up in order, and then leaves requests to the other sources."""
+    rest = iter(script)
+    return lambda request: next(rest, None)
+
+
+class Encoder(Protocol):
+    """The part of `extract.Schema` that gold records need: from the user's shape into the wire's."""
+
+    def encode(self, value: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Gold:
+    """Records by a text that stands in their document; of several that fit, the longest text is right. With a `schema`,
+    records are in the user's shape and are encoded where the request asks for a strict answer."""
+
+    records: Mapping[str, Any]
+    schema: Encoder | None = None
+
+    def __call__(self, request: Request) -> Said:
+        found = max((text for text in self.records if text in request.document), key=len, default=None)
+        if found is None:
+            return None
+        record = self.records[found]
+        return Answer(dump(self.schema.encode(record) if self.schema and request.strict else record))
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Faults by chance: `rates` gives each kind's probability. The same seed gives each request the same fate."""
+
+    rates: Mapping[FaultKind, float]
+    seed: int = 0
+    retry_after: float | None = None
+    _seen: Counter[bytes] = field(default_factory=Counter, repr=False)
+
+    def __call__(self, request: Request) -> Fault | None:
+        digest = hashlib.blake2b(request.raw, digest_size=16).digest()
+        self._seen[digest] += 1
+        dice = hashlib.blake2b(digest + f"{self.seed} {self._seen[digest]}".encode(), digest_size=8).digest()
+        drawn = int.from_bytes(dice, "big") / 2**64
+        for kind, rate in self.rates.items():
+            if drawn < rate:
+                return Fault(kind, retry_after=self.retry_after)
+            drawn -= rate
+        return None
