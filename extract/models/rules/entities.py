@@ -1,0 +1,174 @@
+"""Names of organisations and addresses, known by their look and their place.
+
+Whoever wrote a paper puts the own name at its head, and the address under it. A name is a line of words near the top
+that is no heading, label, number or address; a legal form such as ``Ltd`` or ``GmbH`` speaks for it. An address is a run
+of lines with a house number, a word for a road or a place, or a postcode among them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .page import Line, Page
+from .patterns import EMAIL, TIME, URL, days
+from .words import ORGANISATION, TITLES, tokens, words
+
+__all__ = ["Span", "address_below", "address_like", "named_after", "organisation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A text with its place, how sure it is, and the number of the line after it."""
+
+    text: str
+    start: int
+    end: int
+    sure: float
+    after: int
+
+
+_REGISTRATION = re.compile(r"\s*[\[(](?:[^()\[\]]*\d[^()\[\]]*)[\])]\s*\.?$|\s+(?:co|reg|gst|roc)\.?\s*(?:no|id|reg)\b.*$", re.IGNORECASE)
+_ROAD = re.compile(
+    r"\b(?:jalan|jln|jl|lorong|lrg|lebuh(?:raya)?|persiaran|street|str?|road|rd|avenue|ave|av|lane|ln|drive|dr|boulevard|blvd|way|"
+    r"square|sq|court|highway|hwy|parkway|terrace|strasse|straße|gasse|platz|allee|weg|ring|ufer|rue|quai|place|chemin|impasse|via|viale|"
+    r"piazza|corso|calle|avda|avenida|plaza|paseo|rua|praca|straat|laan|plein|gracht|kade|level|floor|lot|block|blk|unit|suite|"
+    r"building|bangunan|menara|wisma|kompleks|complex|mall|plaza|taman|tmn|bandar|kampung|kg|seksyen|section|kawasan|"
+    r"industrial|perindustrian|park|centre|center|house|p\.?o\.?\s?box|postfach|batu)\b|(?:str\.|straße|strasse|weg|platz|gasse|allee|straat|laan|plein)\s+\d",
+    re.IGNORECASE,
+)
+_POSTCODE = re.compile(
+    r"(?<![\d-])\d{5}(?:-\d{4})?(?![\d-])|(?<!\d)\d{4}\s?[A-Z]{2}\b(?!\w)|\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b|\b[A-Z]{2}\s\d{5}\b|"
+    r"\b(?:[A-Z]{1,2}-)?\d{4,6}\s+[A-ZÄÖÜÉ][^\W\d]+|\b[A-Z]\d[A-Z]\s?\d[A-Z]\d\b"
+)
+_HOUSE = re.compile(r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$", re.IGNORECASE)
+_REACH = re.compile(r"\b(?:tel|fax|phone|telephone|mobile|email|e-mail|hotline|h/p|whatsapps?)\b|@|www\.|https?:", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"\b(?:gst|vat|tax|sst|ust|tva|btw|iva|reg|roc|co|company|registration|invoice|receipt|bill|siret|kvk|id)\b[\w\s./-]{0,22}?(?:no|id|nr|number|reg|idnr)?\b\s*[.:#(]{1,2}"
+    r"|\b(?:gst|vat|tax|reg|roc|ust|tva|btw)[\s-]*(?:reg|id|no|nr)\b",
+    re.IGNORECASE,
+)
+_LETTERS = re.compile(r"[^\W\d_]")
+
+
+def _is_title(text: str) -> bool:
+    """Whether all its words are words of headings."""
+    said = [word for word in words(text) if not word.isdigit()]
+    return bool(said) and all(word in TITLES for word in said)
+
+
+def _is_other(text: str) -> bool:
+    """A line that tells how to reach somebody, a number, a time, or what kind of paper this is: no name and no address."""
+    return bool(
+        _REACH.search(text) or EMAIL.search(text) or URL.search(text) or _NUMBERED.search(text) or TIME.search(text) or days(text)
+    ) or _is_title(text)
+
+
+def address_like(text: str) -> float:
+    """How much a line looks like a part of an address, from 0 to 1."""
+    if _is_other(text) or not _LETTERS.search(text):
+        return 0.0
+    score = 0.45 * bool(_POSTCODE.search(text)) + 0.4 * bool(_ROAD.search(text)) + 0.35 * bool(_HOUSE.search(text))
+    score += 0.15 * text.rstrip().endswith(",") + 0.1 * (text.count(",") > 0)
+    return min(1.0, score)
+
+
+_BARE_FORM = re.compile(r"^\W*(?:\(m\)\s*)?(?:sdn\.?\s*bhd\.?|bhd\.?|ltd\.?|limited|inc\.?|gmbh|llc|co\.?)\W*$", re.IGNORECASE)
+
+
+def organisation(page: Page) -> Span | None:
+    """The name at the head of the page: the likeliest of its first lines, with the line that carries it on."""
+    best: Span | None = None
+    rank = 0
+    for index, line in enumerate(page.lines[:30]):
+        if not line.text:
+            continue
+        rank += 1
+        if rank > 12:
+            break
+        sure = _name_like(line.text, rank)
+        if best is None or sure > best.sure + 0.08:
+            best = _whole_name(page, index, sure) if sure > 0.3 else best
+    return best
+
+
+def _name_like(text: str, rank: int) -> float:
+    name = _REGISTRATION.sub("", text).strip(" -*.:")
+    letters = len(_LETTERS.findall(name))
+    if letters < 3 or len(name) > 70 or _is_other(name):
+        return 0.0
+    if re.search(r"\d{4,}|[:=%]|\d[.,]\d\d\b", name) or letters < 0.5 * len(name.replace(" ", "")):
+        return 0.0
+    sure = 0.72 - 0.06 * (rank - 1)
+    form = ORGANISATION.search(name)
+    if form:
+        sure += 0.25 if form.end() >= len(name) - 2 or len(form.group()) > 3 else 0.1
+    elif address_like(name) >= 0.35:
+        return 0.0
+    if _BARE_FORM.match(name):
+        return 0.0
+    return min(0.97, sure)
+
+
+def _whole_name(page: Page, index: int, sure: float) -> Span:
+    """The name in a line, without a registration number behind it, and with the next line if the name goes on there."""
+    line = page.lines[index]
+    cell = line.cells[0]
+    text, start, end = cell.text, cell.start, cell.end
+    after = index + 1
+    following = page.lines[after] if after < len(page.lines) else None
+    if following is not None and following.text and _goes_on(text, following):
+        end, after = following.end, after + 1
+        text = page.text[start:end]
+    kept = _REGISTRATION.sub("", text).rstrip(" -*:")
+    lead = len(kept) - len(kept.lstrip("* -"))
+    return Span(" ".join(kept[lead:].split()), start + lead, start + len(kept), sure, after)
+
+
+def _goes_on(text: str, following: Line) -> bool:
+    if _BARE_FORM.match(_REGISTRATION.sub("", following.text)):
+        return True
+    return text.rstrip().endswith(("&", ",", "-", " AND", " OF")) and not _is_other(following.text) and address_like(following.text) < 0.3
+
+
+def named_after(text: str) -> str:
+    """A name from the text behind its label."""
+    return _REGISTRATION.sub("", text).strip(" ,;:-*")
+
+
+def address_below(page: Page, first: int, reach: int = 8) -> Span | None:
+    """The address in the lines from `first` on: from its first likely line to its last, through what stands between."""
+    begin = last = -1
+    best = 0.0
+    for index in range(first, min(len(page.lines), first + reach + (0 if begin < 0 else 4))):
+        line = page.lines[index]
+        like = address_like(line.text)
+        if begin < 0:
+            if like >= 0.35:
+                begin = last = index
+                best = like
+            continue
+        if like >= 0.35 or _carries_on(page, index, like):
+            last = index
+            best = max(best, like)
+        else:
+            break
+    if begin < 0:
+        return None
+    start, end = page.lines[begin].start, page.lines[last].end
+    text = " ".join(page.text[start:end].split())
+    coded = bool(_POSTCODE.search(text))
+    return Span(text, start, end, min(0.9, 0.35 + 0.25 * coded + 0.15 * (last > begin) + 0.15 * best), last + 1)
+
+
+def _carries_on(page: Page, index: int, like: float) -> bool:
+    """Whether a line that does not look like an address by itself goes on with the one above."""
+    text, above = page.lines[index].text, page.lines[index - 1].text
+    if not text or not _LETTERS.search(text) or _is_other(text) or text.startswith(("(", "*", "-")) or re.search(r"[:=]", text):
+        return False
+    if above.rstrip().endswith(",") or like > 0.1:
+        return True
+    following = page.lines[index + 1].text if index + 1 < len(page.lines) else ""
+    if address_like(following) >= 0.45:
+        return True
+    return len(text.split()) <= 3 and not any(ch.isdigit() for ch in text) and text.rstrip().endswith(".") and not tokens(text)[:1] == ("cash",)

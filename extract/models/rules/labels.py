@@ -1,0 +1,190 @@
+"""Labels: which words say what a value is, and how well they fit a field.
+
+A value's labels are the words before it on its line, the line above where it stands alone, and the header of its column.
+A field's names are its own name, aliases and title; the words of its description and of the records around it help, and
+never decide alone. Words that the label has beyond the field's own count against it, each by what it usually means:
+``sub`` turns a total into another thing, ``grand`` does not.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .page import Cell, Line, Page
+from .words import EXTRA, GENERIC, tokens
+
+__all__ = ["Labelled", "Names", "contexts", "labelled", "likeness", "line_at"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a field is called: `own` are alternatives, each as tokens; `hints` are tokens of its surroundings."""
+
+    own: tuple[tuple[str, ...], ...]
+    hints: frozenset[str] = frozenset()
+
+    @property
+    def all(self) -> frozenset[str]:
+        return frozenset(token for name in self.own for token in name)
+
+
+def _weight(token: str) -> float:
+    return 0.5 if token in GENERIC else 1.0
+
+
+def likeness(names: Names, label: Sequence[str]) -> float:
+    """How well a label fits a field, from 0 to 1: the share of the field's words that it has, less what its other words
+    take away."""
+    best = 0.0
+    said = set(label)
+    for name in names.own:
+        wanted = set(name)
+        shared = sum(_weight(token) for token in wanted & said)
+        if not shared:
+            continue
+        missing = sum(_weight(token) * (0.4 if token in names.hints else 1.0) for token in wanted - said)
+        extra = sum(EXTRA.get(token, 0.5) * (0.3 if token in names.hints else 1.0) for token in said - wanted)
+        best = max(best, (shared / (shared + missing)) * (shared / (shared + extra)) ** 0.6)
+    return best
+
+
+_LETTER = re.compile(r"[^\W\d_]")
+_EDGE = " \t:;=.-–—*|>#@("
+_CURRENCY = re.compile(r"\(?\b(?:RM|EUR|USD|GBP|CHF|MYR|US)\b\)?|[$€£¥₹]", re.IGNORECASE)
+
+
+def line_at(page: Page, offset: int) -> int:
+    """The index in `page.lines` of the line that holds the offset."""
+    return max(0, bisect_right(page.starts, offset) - 1)
+
+
+def contexts(page: Page, start: int, end: int, before: int) -> Iterator[tuple[tuple[str, ...], float]]:
+    """The labels of the value at [start, end) as tokens, each with how near it is, from 0 to 1. `before` is the end of the
+    value of the same kind that stands before it on its line, or -1."""
+    index = line_at(page, start)
+    line = page.lines[index]
+    words = page.text[max(line.start, before) : start] if before < start else ""
+    label = _last_label(words)
+    if label:
+        yield label, 1.0
+    elif before >= 0:
+        yield _last_label(page.text[line.start : before]), 0.6
+    else:
+        above = page.lines[index - 1] if index else None
+        if above is not None and above.text and not any(ch.isdigit() for ch in above.text) and len(above.cells) == 1:
+            yield tokens(above.text), 0.75
+    header = _header_above(page, index, start, end)
+    if header:
+        yield header
+
+
+def _last_label(words: str) -> tuple[str, ...]:
+    """The label that ends in these words: their last cell, behind its last colon."""
+    for cell in reversed(re.split(r"\s{2,}|\t|\|", _CURRENCY.sub(" ", words))):
+        cell = cell.strip(_EDGE)
+        if _LETTER.search(cell) or cell.endswith("#"):
+            tail = re.split(r"[:=]", cell)[-1]
+            return tokens(tail) or tokens(cell)
+    return tokens("#") if words.rstrip().endswith("#") else ()
+
+
+def _header_above(page: Page, index: int, start: int, end: int) -> tuple[tuple[str, ...], float] | None:
+    """The nearest cell without digits above the value, in its columns."""
+    line = page.lines[index]
+    cell = next((cell for cell in line.cells if cell.start <= start < cell.end), None)
+    if cell is None or len(line.cells) < 2:
+        return None
+    for distance in range(1, min(index, 40) + 1):
+        above = page.lines[index - distance]
+        for other in above.cells:
+            if other.left < cell.right + 1 and cell.left - 1 < other.right:
+                if _LETTER.search(other.text) and not any(ch.isdigit() for ch in other.text) and len(above.cells) > 1:
+                    return tokens(_CURRENCY.sub(" ", other.text)), 0.8 if distance == 1 else 0.55
+                break
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A label with the text that it stands for: behind a colon, in the next cell, or on the next line."""
+
+    label: tuple[str, ...]
+    text: str
+    start: int
+    end: int
+    near: float
+
+
+_COLON = re.compile(r"(?<!\d)\s*[:：]\s*(?!//)|(?<=\d)\s*:\s+|(?<=\s)=\s")
+
+
+def labelled(page: Page) -> list[Labelled]:
+    """All pairs of a label and a text, in the order of the page."""
+    found: list[Labelled] = []
+    for index, line in enumerate(page.lines):
+        below = page.lines[index + 1] if index + 1 < len(page.lines) else None
+        found.extend(_in_line(page, line, below))
+    return found
+
+
+def _in_line(page: Page, line: Line, below: Line | None) -> Iterator[Labelled]:
+    for place, cell in enumerate(line.cells):
+        after = line.cells[place + 1] if place + 1 < len(line.cells) else None
+        marks = list(_COLON.finditer(cell.text))
+        if marks:
+            yield from _behind_colons(page, cell, marks, after, _under(cell, below))
+        elif _LETTER.search(cell.text) and len(cell.text) <= 40:
+            if after is not None:
+                lead = re.match(r"\s*[:=]\s*", after.text)
+                shift = lead.end() if lead else 0
+                yield _pair(tokens(cell.text), page, after.start + shift, after.end, 0.95 if lead else 0.7)
+            under = _under(cell, below)
+            if under is not None:
+                yield _pair(tokens(cell.text), page, under.start, under.end, 0.65 if len(line.cells) > 1 else 0.6)
+
+
+def _behind_colons(
+    page: Page, cell: Cell, marks: list[re.Match[str]], after: Cell | None, under: Cell | None
+) -> Iterator[Labelled]:
+    """The labels of a cell: each value ends where the words of the next label begin."""
+    begin = 0
+    for place, mark in enumerate(marks):
+        label = cell.text[begin : mark.start()]
+        stop = len(cell.text)
+        if place + 1 < len(marks):
+            stop = mark.end() + _value_length(cell.text[mark.end() : marks[place + 1].start()])
+        begin = stop
+        if cell.text[mark.end() : stop].strip():
+            yield _pair(tokens(label), page, cell.start + mark.end(), cell.start + stop, 1.0)
+        elif place + 1 == len(marks) and after is not None and not _COLON.search(after.text):
+            yield _pair(tokens(label), page, after.start, after.end, 0.95)
+        elif place + 1 == len(marks) and after is None and under is not None and not _COLON.search(under.text):
+            yield _pair(tokens(label), page, under.start, under.end, 0.8)
+
+
+def _value_length(between: str) -> int:
+    """Of the text between two colons, how much belongs to the first: all but the last word, and more of it while the
+    words before it are words of labels too."""
+    pieces = list(re.finditer(r"\S+", between))
+    if len(pieces) < 2:
+        return 0
+    first = len(pieces) - 1
+    while first > 1 and tokens(pieces[first - 1].group()) != tuple([pieces[first - 1].group().lower()]) and len(pieces) - first < 3:
+        first -= 1
+    return pieces[first].start()
+
+
+def _pair(label: tuple[str, ...], page: Page, start: int, end: int, near: float) -> Labelled:
+    text = page.text[start:end]
+    lead = len(text) - len(text.lstrip())
+    return Labelled(label, text.strip(), start + lead, start + lead + len(text.strip()), near)
+
+
+def _under(cell: Cell, below: Line | None) -> Cell | None:
+    """The cell of the next line that begins under this one."""
+    if below is None:
+        return None
+    return next((other for other in below.cells if other.left < cell.right + 1 and cell.left - 2 <= other.left), None)

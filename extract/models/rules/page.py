@@ -1,0 +1,80 @@
+"""A text as lines and cells, with offsets that lead back to it.
+
+A cell is a run of text without a wide gap: two spaces, a tab or a bar begin the next one. Cells know the column at which
+they stand, so that headers and what stands under them can be told by their place.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+__all__ = ["Cell", "Line", "Page", "paged"]
+
+_GAP = re.compile(r"\s{2,}|\t|\s*[|¦]\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text without a wide gap. `start` and `end` are offsets in the whole text, `left` and `right` columns of its line."""
+
+    text: str
+    start: int
+    end: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its number from 0, its text without white space at the ends, where that starts, and its cells."""
+
+    number: int
+    text: str
+    start: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole text as lines; blank ones are kept, since they part blocks."""
+
+    text: str
+    lines: tuple[Line, ...]
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        return tuple(line.start for line in self.lines)
+
+    def part(self, first: int, last: int) -> Page:
+        """Lines from `first` up to and without `last`, over the same text and with their own numbers."""
+        return Page(self.text, self.lines[first:last])
+
+
+def paged(text: str) -> Page:
+    """The lines of a text."""
+    lines = []
+    offset = 0
+    for number, raw in enumerate(text.split("\n")):
+        lines.append(_line(number, raw, offset))
+        offset += len(raw) + 1
+    return Page(text, tuple(lines))
+
+
+def _line(number: int, raw: str, offset: int) -> Line:
+    body = raw.strip()
+    lead = len(raw) - len(raw.lstrip()) if body else 0
+    cells = []
+    at = 0
+    for gap in [*_GAP.finditer(body), None]:
+        stop = gap.start() if gap else len(body)
+        if stop > at:
+            left = lead + at
+            cells.append(Cell(body[at:stop], offset + left, offset + lead + stop, left, lead + stop))
+        at = gap.end() if gap else at
+    return Line(number, body, offset + lead, tuple(cells))
