@@ -48,7 +48,19 @@ class Access:
     client: Any = None
 
     def address(self, variable: str) -> str | None:
-        return self.base_url or self.environ.get(variable) or None
+        """A web address, or None. Raises `ModelError` for what is none, and for one with a password in it."""
+        address = self.base_url or self.environ.get(variable)
+        if not address:
+            return None
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ModelError(
+                f"{variable} is not a web address: {parts.netloc.rpartition('@')[2] or address!r}.",
+                fix="Write it whole, such as http://localhost:8000/v1.",
+            )
+        if parts.username or parts.password:
+            raise ModelError(f"{variable} has a password in it.", fix="Give the server's secret as its key instead.")
+        return address
 
     def key(self, variable: str) -> str | None:
         return self.api_key or self.environ.get(variable) or None
@@ -221,7 +233,7 @@ class OpenAIModel:
                 if line.startswith("data:") and (text := answer.feed(line[5:].encode())):
                     yield text
             reply = answer.reply()
-        except (APIError, TimeoutError, httpx2.HTTPError, ValueError) as error:
+        except (APIError, TimeoutError, httpx2.HTTPError, wire.NotAnEvent) as error:
             reply = self._failed(error, seconds)
         finally:
             if response is not None:
@@ -325,5 +337,5 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
         (unreached, "transport", "there is no server at {host}.", look),
         (cut, "transport", "{host} cut the connection.", ""),
         (late, "transport", "no whole answer came from {host} in {seconds} seconds.", ""),
-        ((ValueError,), "transport", "what {host} sent is not a stream of chat events.", ""),
+        ((wire.NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", ""),
     )

@@ -23,7 +23,7 @@ from ..catalogue import ModelFacts
 from ..jsontext import dump
 from ..prompt import Message, render
 
-__all__ = ["Assembly", "Refused", "Wire", "body", "failure_of", "read", "retry_after"]
+__all__ = ["Assembly", "NotAnEvent", "Refused", "Wire", "body", "failure_of", "read", "retry_after"]
 
 
 class Refused(Exception):
@@ -233,6 +233,10 @@ def _bytes(token: Mapping[str, Any]) -> bytes:
     return token["token"].encode() if own is None else bytes(own)
 
 
+class NotAnEvent(Exception):
+    """What came on a stream is not an event of a chat completion."""
+
+
 class Assembly:
     """A streamed answer, put together. `feed` takes one event's data and gives the text that came with it."""
 
@@ -247,12 +251,11 @@ class Assembly:
         self._failure: Failure | None = None
 
     def feed(self, data: bytes) -> str:
-        """Raises ValueError for data that is not an event of a chat completion."""
-        event = orjson.loads(data)
+        """Raises `NotAnEvent`."""
         try:
-            return self._take(event)
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ValueError("not an event of a chat completion") from error
+            return self._take(orjson.loads(data))
+        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise NotAnEvent(data) from error
 
     def _take(self, event: Mapping[str, Any]) -> str:
         if event.get("error"):

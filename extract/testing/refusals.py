@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from ..catalogue import OPENAI_PARAMETERS, ModelFacts
 
@@ -242,7 +245,13 @@ def _schema(holder: Mapping[str, Any], key: str, what: str, place: str) -> Itera
             f"Missing required parameter: '{place}.{key}'.", param=f"{place}.{key}", code="missing_required_parameter"
         )
     elif holder.get("strict"):
-        for wrong in violations(schema):
+        for wrong in _illegal(orjson.dumps(schema)):
             code = "invalid_json_schema" if what == "response_format" else "invalid_function_parameters"
             param = "response_format" if what == "response_format" else f"{place}.parameters"
             yield Refusal(f"Invalid schema for {what} '{name}': {wrong}", param=param, code=code)
+
+
+@lru_cache(maxsize=256)
+def _illegal(schema: bytes) -> tuple[str, ...]:
+    """What a strict schema may not hold; remembered, since requests are many and schemas are few."""
+    return tuple(str(wrong) for wrong in violations(orjson.loads(schema)))

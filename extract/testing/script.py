@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 from ..call import Usage
 from ..jsontext import dump
 
-__all__ = ["Answer", "Chance", "Encoder", "Fault", "FaultKind", "Gold", "Request", "Said", "in_order", "text_of"]
+__all__ = ["Answer", "Chance", "Encoder", "Fault", "FaultKind", "Gold", "Request", "Said", "text_of"]
 
 FaultKind = Literal[
     "rate_limit", "quota", "server_error", "overloaded", "cut", "cut_body", "hang", "garbage",
@@ -104,13 +104,8 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 Said = Answer | Fault | str | Mapping[str, Any] | list[Any] | None
-"""What a script may hold: an answer, a fault, a text, or a JSON value. None leaves the request to the other sources."""
-
-
-def in_order(script: Iterable[Said]) -> Callable[[Request], Said]:
-    """A script that is used up in order, and then leaves requests to the other sources."""
-    rest = iter(script)
-    return lambda request: next(rest, None)
+"""What a script may hold: an answer, a fault, a text, or a JSON value. None, from a function, leaves the request to the
+next source."""
 
 
 class Encoder(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from ..jsontext import dump
 from ..models import built_in_catalogue
 from .completion import DAMAGE, Completion, counted
 from .refusals import Refusal, refusal
-from .script import Answer, Chance, Encoder, Fault, FaultKind, Gold, Request, Said, in_order
+from .script import Answer, Chance, Encoder, Fault, FaultKind, Gold, Request, Said
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -42,6 +42,10 @@ class FakeOpenAI:
     the only key that is accepted (None: any, or none), `models` the only models that exist (None: any). `latency` is
     the time in seconds that each answer takes, `headers` go with every response, and `keep` is how many requests are
     kept.
+
+    To look at afterwards: `requests`, the last ones; `usage`, the tokens that it charged for; `count` and `answered`,
+    the requests that came and those that were answered; `in_flight` and `most_in_flight`; and `hung_up`, the requests
+    whose connection the client closed before it had the whole answer.
     """
 
     def __init__(
@@ -64,9 +68,14 @@ class FakeOpenAI:
         self.usage = Usage()
         self.count = self.answered = self.in_flight = self.most_in_flight = self.hung_up = 0
         self._port = port
-        self._faults = in_order(Fault(one) if isinstance(one, str) else one for one in faults)
-        self._chance: Source = Chance(chances or {}, seed, retry_after)
-        self._sources: list[Source] = [replies if callable(replies) else in_order(replies)]
+        self._script: deque[Said] = deque()
+        self._trouble: deque[Fault | FaultKind | None] = deque(faults)
+        self._chance = Chance(chances or {}, seed, retry_after)
+        self._sources: list[Source] = []
+        if callable(replies):
+            self.answers(replies)
+        else:
+            self.replies(*replies)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -74,21 +83,30 @@ class FakeOpenAI:
     # What it says
 
     def replies(self, *script: Said) -> None:
-        """More to say, in order, after what was said to be said before."""
-        self._sources.append(in_order(script))
+        """What to say to the next requests, in order, after what is left of the script."""
+        self._script.extend(script)
 
     def answers(self, function: Source) -> None:
-        """Answers every request that no script is left for by a function of it."""
+        """Answers requests that no script is left for by a function of them; where that gives None, the next one is
+        asked."""
         self._sources.append(function)
 
     def gold(self, records: Mapping[str, Any], schema: Encoder | None = None) -> None:
-        """Answers with the record whose key stands in the document. With a compiled `schema`, records are in the user's
-        shape; without, they are sent as they are."""
+        """Answers requests that no script is left for with the record whose key stands in the document. With a compiled
+        `schema`, records are in the user's shape; without, they are sent as they are."""
         self._sources.append(Gold(records, schema))
 
     def faults(self, *faults: Fault | FaultKind | None) -> None:
         """What goes wrong with the next requests, one each; None lets one pass."""
-        self._faults = in_order(Fault(one) if isinstance(one, str) else one for one in faults)
+        self._trouble.extend(faults)
+
+    def reset(self) -> None:
+        """Forgets what it was asked, what it charged, and what was left of its scripts; functions and records stay."""
+        self.requests.clear()
+        self._script.clear()
+        self._trouble.clear()
+        self.usage = Usage()
+        self.count = self.answered = self.most_in_flight = self.hung_up = 0
 
     # Where it is
 
@@ -209,7 +227,8 @@ class FakeOpenAI:
         cut = fault is not None and fault.kind == "cut_body"
         if request.body.get("stream"):
             with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
-            return await self._stream(http, list(whole.events(with_usage)), cut)
+            events = whole.events(with_usage)
+            return await self._stream(http, _first_half(events) if cut else events, cut)
         return await self._cut_short(http, whole.body()) if cut else self._json(whole.body())
 
     def _refused(self, request: Request, deployment: str) -> Refusal | None:
@@ -227,15 +246,18 @@ class FakeOpenAI:
 
     def _decided(self, request: Request) -> tuple[Fault | None, Answer | None]:
         """What goes wrong, and what is said: a fault in a script spoils what the script says next."""
-        fault = self._faults(request) or self._chance(request)
-        said = None if isinstance(fault, Fault) and fault.kind in _INSTEAD else self._say(request)
+        trouble = self._trouble.popleft() if self._trouble else self._chance(request)
+        fault = Fault(trouble) if isinstance(trouble, str) else trouble
+        said = None if fault is not None and fault.kind in _INSTEAD else self._say(request)
         if isinstance(said, Fault):
             fault, said = said, None if said.kind in _INSTEAD else self._say(request)
-        if not isinstance(said, (Answer, Fault, type(None))):
-            said = Answer(said if isinstance(said, str) else dump(said))
-        return fault if isinstance(fault, Fault) else None, said if isinstance(said, Answer) else None
+        if said is None or isinstance(said, (Answer, Fault)):
+            return fault, said if isinstance(said, Answer) else None
+        return fault, Answer(said if isinstance(said, str) else dump(said))
 
     def _say(self, request: Request) -> Said:
+        if self._script:
+            return self._script.popleft()
         return next((said for source in self._sources if (said := source(request)) is not None), None)
 
     def _charged(self, request: Request, model: str, answer: Answer) -> Completion:
@@ -260,12 +282,12 @@ class FakeOpenAI:
         said = {"x-request-id": f"req-{self.count}", **self.headers, **(headers or {})}
         return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=said)
 
-    async def _stream(self, http: web.BaseRequest, events: Sequence[Any], cut: bool) -> web.StreamResponse:
+    async def _stream(self, http: web.BaseRequest, events: Iterable[Any], cut: bool) -> web.StreamResponse:
         from aiohttp import web
 
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **self.headers})
         await response.prepare(http)
-        for event in events[: len(events) // 2] if cut else events:
+        for event in events:
             await response.write(b"data: " + orjson.dumps(event) + b"\n\n")
         if cut:
             return _closed(http, response)
@@ -280,6 +302,11 @@ class FakeOpenAI:
         await response.prepare(http)
         await response.write(body[: len(body) // 2])
         return _closed(http, response)
+
+
+def _first_half(events: Iterable[Any]) -> list[Any]:
+    whole = list(events)
+    return whole[: len(whole) // 2]
 
 
 def _closed(http: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
