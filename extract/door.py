@@ -20,11 +20,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from .errors import ExtractError
 
-__all__ = ["GRACE", "at_end", "iterate", "run", "working"]
+__all__ = ["GRACE", "iterate", "run", "working"]
 
 T = TypeVar("T")
 
@@ -48,14 +47,14 @@ class _Door:
         self.loop.run_forever()
 
     def close(self) -> None:
-        """Closes clients and stops the loop, at the exit of the process."""
+        """Closes what is open and stops the loop, at the exit of the process. Clients are kept by asynchronous
+        generators (see `models.openai`), which a loop closes before it ends."""
         with suppress(Exception):  # the process is leaving: what cannot be closed in time is closed by the system
             asyncio.run_coroutine_threadsafe(self.loop.shutdown_asyncgens(), self.loop).result(GRACE)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(1)
 
 
-_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncIterator[None]]] = WeakKeyDictionary()
 _door: _Door | None = None
 _lock = threading.Lock()
 _registered = False
@@ -86,24 +85,6 @@ def iterate(start: Callable[[], AsyncIterator[T]], twin: str) -> Iterator[T]:
     finally:
         if close is not None:
             _wait(close, door)
-
-
-def at_end(loop: asyncio.AbstractEventLoop, close: Callable[[], Awaitable[None]]) -> None:
-    """Has `close` awaited on this loop, which is running, when it ends.
-
-    Loops have no such hook, but they close what asynchronous generators are still open before they end: a generator
-    that waits for nothing else is one. The door does the same for its own loop when the process ends.
-    """
-
-    async def wait_for_end() -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await close()
-
-    waiting = wait_for_end()
-    _waiting.setdefault(loop, []).append(waiting)
-    loop.create_task(waiting.__anext__())  # type: ignore[arg-type]
 
 
 def _opened(twin: str) -> _Door:

@@ -180,8 +180,6 @@ class _Extractor(Generic[P, T]):
         traffic = self._traffic.get(loop)
         if traffic is None:
             traffic = self._traffic[loop] = Traffic(self.limits)
-            for model in self._opened().models.values():
-                door.at_end(loop, model.close)
         return traffic
 
     def _engine(self) -> Local:

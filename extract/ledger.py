@@ -105,7 +105,11 @@ class RunLedger:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         folder.mkdir(parents=True, exist_ok=True)
         self._held = _hold(folder)
-        self._connection = _connect(self.path)
+        try:
+            self._connection = _connect(self.path)
+        except RunError:
+            self._held.close()
+            raise
         self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
         self._thread.start()
 

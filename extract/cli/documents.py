@@ -1,0 +1,166 @@
+"""One document at a time: `extract from` reads one, `extract parse` reads an answer that a model has already given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import instructions_option, json_option, model_option, schema_option, setting_option, settings
+from .shown import emit, say
+
+__all__ = ["from_", "parse"]
+
+
+@click.command("from")
+@click.argument("file")
+@schema_option
+@model_option
+@instructions_option
+@setting_option
+@json_option
+@click.option("--prompt", is_flag=True, help="Print exactly what would be sent, and send nothing.")
+def from_(
+    file: str,
+    schema: str,
+    model: tuple[str, ...],
+    instructions: str,
+    setting: tuple[str, ...],
+    as_json: bool,
+    prompt: bool,
+) -> int:
+    """Reads one document, FILE or - for standard input, and prints its record.
+
+    The record goes to standard output as JSON; with --json it comes with its problems, evidence, confidence, attempts
+    and cost.
+    """
+    from .. import door
+    from ..call import Call
+    from ..document import Document
+    from ..engines.local import Local
+    from ..ledger import Memory
+    from ..limits import Limits, Traffic
+    from ..load import open_document
+    from ..models import built_in_catalogue
+    from ..models.cascade import open_cascade
+    from ..project import load_schema
+    from ..schema import compile
+    from ..task import Task
+
+    compiled = compile(load_schema(schema))
+    document = Document(text=sys.stdin.read(), source="-") if file == "-" else open_document(Path(file))
+    catalogue = built_in_catalogue()
+    names = model or ("openai/gpt-4o-mini",)
+    task = Task(compiled, tuple(catalogue.facts(name) for name in names), instructions, settings=settings(setting))
+    if prompt:
+        call: Call = task.first_call(document)
+        _print_prompt(call, as_json)
+        return 0
+    cascade = open_cascade(names, catalogue, os.environ)
+    for warning in cascade.warnings:
+        say(f"warning: {warning}")
+
+    async def read() -> Any:
+        return await Local(cascade.models, Memory(), Traffic(Limits())).drive(task, document)
+
+    extraction = door.run(read, "await")
+    if as_json:
+        emit(_whole(extraction, compiled))
+    elif extraction.ok:
+        emit(compiled.dump(extraction.value))
+    for problem in extraction.problems:
+        say(f"error: {problem}")
+    return 0 if extraction.ok else 1
+
+
+def _print_prompt(call: Any, as_json: bool) -> None:
+    from ..models import request_of
+    from ..prompt import render
+
+    if as_json:
+        emit(request_of(call))
+        return
+    for message in render(call, "strict"):
+        click.echo(f"[{message.role}]")
+        for part in message.parts:
+            click.echo(part.text if part.kind == "text" else f"<{part.kind} {part.name} {part.media_type}>")
+        click.echo()
+    click.echo("[response format]")
+    emit({"name": call.shape.name, "strict": True, "schema": call.shape.wire})
+
+
+def _whole(extraction: Any, schema: Any) -> dict[str, Any]:
+    usage = extraction.usage
+    return {
+        "value": schema.dump(extraction.value) if extraction.ok else None,
+        "partial": None if extraction.ok else extraction.partial,
+        "problems": [{"pointer": p.pointer, "kind": p.kind, "message": p.message} for p in extraction.problems],
+        "evidence": {
+            pointer: {"start": e.start, "end": e.end, "text": e.text, "page": e.page, "match": e.match}
+            for pointer, e in extraction.evidence.items()
+        },
+        "confidence": dict(extraction.confidence),
+        "attempts": [{"model": a.model, "attempt": a.number, "outcome": a.outcome} for a in extraction.attempts],
+        "events": [
+            {"rule": e.rule, "pointer": e.pointer, "before": e.before, "after": e.after} for e in extraction.events
+        ],
+        "tokens": {"input": usage.input, "cached": usage.cached, "output": usage.output},
+        "cost_usd": extraction.cost,
+        "document": extraction.document,
+        "source": extraction.source,
+    }
+
+
+@click.command()
+@click.argument("file")
+@schema_option
+@json_option
+@click.option(
+    "--policy",
+    type=click.Choice(["strict", "safe", "lenient"]),
+    default="safe",
+    show_default=True,
+    help="How much may be mended: nothing, what has one reading only, or also what nearly always means one thing.",
+)
+@click.option(
+    "--shape",
+    type=click.Choice(["user", "wire"]),
+    default="user",
+    show_default=True,
+    help="What the answer was asked for: the schema's own shape, or the strict wire schema's.",
+)
+def parse(file: str, schema: str, as_json: bool, policy: Any, shape: Any) -> int:
+    """Reads a model's answer, FILE or - for standard input, as a value of a schema; asks nobody.
+
+    The value goes to standard output; what was mended, and what could not be read, to standard error.
+    """
+    from ..project import load_schema
+    from ..schema import compile
+
+    text = sys.stdin.read() if file == "-" else _text(file)
+    compiled = compile(load_schema(schema))
+    reading = compiled.read(text, policy=policy, shape=shape)
+    problems = reading.problems or compiled.check(reading.value).problems
+    if as_json:
+        events = [{"rule": e.rule, "pointer": e.pointer, "before": e.before, "after": e.after} for e in reading.events]
+        emit({"value": reading.value, "events": events, "problems": [str(problem) for problem in problems]})
+    elif not problems:
+        emit(reading.value)
+    for event in () if as_json else reading.events:
+        say(f"mended {event.pointer or 'the text'}: {event.rule}")
+    for problem in problems:
+        say(f"error: {problem}")
+    return 1 if problems else 0
+
+
+def _text(file: str) -> str:
+    from ..errors import DocumentError
+
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise DocumentError(f"The file cannot be read: {reason}.", where=file) from None

@@ -1,0 +1,39 @@
+"""`extract schema`: what a schema becomes on the wire, and what becomes of each of its parts."""
+
+from __future__ import annotations
+
+import click
+
+from .options import json_option
+from .shown import emit
+
+__all__ = ["schema"]
+
+
+@click.command()
+@click.argument("ref")
+@click.option("--strict", "view", flag_value="strict", default=True, help="The strict wire schema (the default).")
+@click.option("--full", "view", flag_value="full", help="The schema as it was declared, as JSON Schema.")
+@click.option("--explain", "view", flag_value="explain", help="Every rewrite, and what is checked afterwards.")
+@click.option("--lint", "view", flag_value="lint", help="What a provider would refuse, and what is costly.")
+@json_option
+def schema(ref: str, view: str, as_json: bool) -> int:
+    """Shows what the schema REF becomes: schemas/receipt.py:Receipt, or a JSON Schema's file. Sends nothing."""
+    from dataclasses import asdict
+
+    from ..project import load_schema
+    from ..schema import compile
+
+    compiled = compile(load_schema(ref))
+    if view in ("strict", "full"):
+        emit(compiled.strict if view == "strict" else compiled.full)
+        return 0
+    lines = compiled.explain() if view == "explain" else compiled.lint()
+    if as_json:
+        emit([asdict(line) for line in lines])
+    else:
+        for line in lines:
+            click.echo(str(line))
+        if not lines:
+            click.echo("Nothing is rewritten." if view == "explain" else "Nothing would be refused.")
+    return 0

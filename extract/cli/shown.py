@@ -1,0 +1,143 @@
+"""How things look on a terminal: errors, progress, tables. Nothing here decides anything.
+
+Where standard error is no terminal, progress is plain lines. With ``--json`` standard output holds one object, and an
+error is an object as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError, SchemaError, ValidationFailed
+from ..jsontext import dump
+
+if TYPE_CHECKING:
+    from ..runner import Progress, Run
+
+__all__ = ["account", "emit", "fail", "progress", "say", "table"]
+
+STATES = ("written", "merged", "filtered", "review", "rejected", "pending")
+
+
+def say(text: str) -> None:
+    """A message for the person, on standard error."""
+    click.echo(text, err=True)
+
+
+def emit(value: Any) -> None:
+    """A JSON value on standard output."""
+    click.echo(dump(value))
+
+
+def fail(error: ExtractError) -> int:
+    """Shows an error and gives its exit code."""
+    context = click.get_current_context(silent=True)
+    if "--json" in sys.argv and context is None:
+        emit({"error": {"message": error.message, "where": error.where, "fix": error.fix}})
+    say(f"error: {error}")
+    if isinstance(error, BudgetExceeded):
+        return 4
+    if isinstance(error, ModelError):
+        return 2 if error.kind == "configuration" else 1
+    return 2 if isinstance(error, (SchemaError, PipelineError, RunError)) else 1
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str = "") -> None:
+    """Rows as a table on standard error, in the width of the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = list(columns or dict.fromkeys(name for row in rows for name in row))
+    drawn = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    for name in names:
+        drawn.add_column(name, overflow="fold", max_width=36)
+    for row in rows:
+        drawn.add_row(*(_cell(row.get(name)) for name in names))
+    Console(stderr=True).print(drawn)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return ""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"{len(value)} rows"
+    return escape(value if isinstance(value, str) else dump(value))
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, a line for each twentieth elsewhere, nothing if `quiet`."""
+    if quiet:
+        yield lambda update: None
+    elif sys.stderr.isatty():
+        with _bar() as watch:
+            yield watch
+    else:
+        yield _lines
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("documents"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None, told="")
+
+        def watch(update: Any) -> None:
+            bar.update(task, completed=update.done, total=update.total, told=_told(update))
+
+        yield watch
+
+
+def _lines(update: Progress) -> None:
+    every = max(1, update.total // 20)
+    if update.done % every == 0 or update.done == update.total:
+        say(f"{update.done}/{update.total} documents, {_told(update)}")
+
+
+def _told(update: Progress) -> str:
+    states = ", ".join(f"{update.states[state]} {state}" for state in STATES if update.states.get(state))
+    return f"{states}, {_money(update.spent)}"
+
+
+def _money(cost: Decimal | None) -> str:
+    return "cost not known" if cost is None else f"${cost:.4f}"
+
+
+def account(run: Run) -> None:
+    """The end of a run: the first records, the documents by state, the steps, the cost, and where everything went."""
+    if run.sample:
+        table(run.sample, title="records")
+    states = ", ".join(f"{run.states[state]} {state}" for state in STATES if run.states.get(state))
+    say(f"{sum(run.states.values())} documents: {states or 'none'}")
+    table([_flow(flow.plain()) for flow in run.flows], title="rows by step")
+    say(f"{run.calls} calls, {run.usage.input + run.usage.output:,} tokens, {_money(run.cost)}, {run.seconds:.1f} s")
+    if run.over_budget:
+        say(f"The provider charged {_money(run.over_budget)} more than was reserved.")
+    for path, count in run.outputs:
+        say(f"{count:>6} rows in {path}")
+    if run.states.get("rejected") or run.states.get("review"):
+        say(f"       why documents were rejected: {run.folder / 'rejected.jsonl'}")
+    say(f"       the run: {run.folder}")
+    if run.stopped is not None:
+        say(f"stopped: {run.stopped}")
+
+
+def _flow(counts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: count or None if name not in ("in", "out") else count for name, count in counts.items()}

@@ -1,0 +1,138 @@
+"""The ledger: what it says is recorded is there after any end of the process, and one process holds a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from extract.call import Call, Part, Reply, Shape, TokenLogprob, Usage
+from extract.errors import RunError
+from extract.ledger import Entry, Memory, RunLedger
+
+ROOT = Path(__file__).parent.parent
+CALL = Call("mini", 1, "", (Part("text", "document", text="x"),), Shape("S", {}, {}))
+REPLY = Reply(
+    text='{"a": 1}',
+    usage=Usage(10, 5, 3, 1),
+    confidence={"/a": 0.5},
+    logprobs=(TokenLogprob(b"\xf0\x9f", -0.25),),
+    model="mini-1",
+)
+ENTRY = Entry("a.txt", 0, "a.txt", "written", "f", ({"total": Decimal("12345678901234567.89")},), ("why",), 2, None)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[RunLedger]:
+    opened = RunLedger(tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_a_reply_comes_back_as_it_was(ledger: RunLedger) -> None:
+    async def there_and_back() -> tuple[Reply | None, Reply | None]:
+        await ledger.record(CALL, REPLY, Decimal("0.01"))
+        return await ledger.reply(CALL.key), await ledger.reply(replace(CALL, attempt=2).key)
+
+    assert asyncio.run(there_and_back()) == (REPLY, None)
+    assert asyncio.run(ledger.spent()) == Decimal("0.01")
+
+
+def test_the_first_reply_to_a_call_stays(ledger: RunLedger) -> None:
+    async def twice() -> Reply | None:
+        await ledger.record(CALL, REPLY, None)
+        await ledger.record(CALL, replace(REPLY, text="other"), None)
+        return await ledger.reply(CALL.key)
+
+    assert asyncio.run(twice()) == REPLY
+
+
+def test_many_writers_at_once_lose_nothing(ledger: RunLedger) -> None:
+    calls = [replace(CALL, attempt=n) for n in range(500)]
+
+    async def write() -> list[Reply | None]:
+        await asyncio.gather(
+            *(ledger.record(call, replace(REPLY, text=str(call.attempt)), Decimal(1)) for call in calls)
+        )
+        return await asyncio.gather(*(ledger.reply(call.key) for call in calls))
+
+    assert [reply and reply.text for reply in asyncio.run(write())] == [str(n) for n in range(500)]
+    assert asyncio.run(ledger.spent()) == 500
+
+
+def test_entries_keep_every_digit_and_the_order_of_the_inputs(ledger: RunLedger) -> None:
+    later = replace(ENTRY, id="b", ordinal=1)
+
+    async def write() -> None:
+        for entry in (later, ENTRY, replace(ENTRY, state="rejected"), ENTRY):
+            await ledger.enter(entry)
+
+    asyncio.run(write())
+    assert list(ledger.entries()) == [ENTRY, later]
+    asyncio.run(ledger.forget_others(["b"]))
+    assert list(ledger.entries()) == [later]
+
+
+def test_the_manifest_is_written_once(ledger: RunLedger) -> None:
+    async def write() -> dict[str, object]:
+        await ledger.write_manifest({"prices": {"a": 1}})
+        await ledger.write_manifest({"prices": {"a": 2}, "more": 3})
+        return await ledger.manifest()
+
+    assert asyncio.run(write()) == {"prices": {"a": 1}, "more": 3}
+
+
+def test_what_was_recorded_is_there_after_a_kill(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, os, signal, sys
+sys.path.insert(0, "tests")
+from pathlib import Path
+from test_ledger import CALL, REPLY, RunLedger
+ledger = RunLedger(Path({str(tmp_path)!r}))
+asyncio.run(ledger.record(CALL, REPLY, None))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -9
+    ledger = RunLedger(tmp_path)
+    assert asyncio.run(ledger.reply(CALL.key)) == REPLY
+    ledger.close()
+
+
+def test_a_second_holder_of_the_folder_is_refused(ledger: RunLedger, tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        RunLedger(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: Another process is working on this run.\n"
+        "  Wait for it, stop it, or name another folder with --run."
+    )
+
+
+def test_it_can_be_read_while_it_is_written(ledger: RunLedger) -> None:
+    asyncio.run(ledger.enter(ENTRY))
+    assert [entry.source for entry in ledger.entries()] == ["a.txt"]
+
+
+def test_a_newer_layout_and_a_file_that_is_no_ledger_are_refused(tmp_path: Path) -> None:
+    RunLedger(tmp_path).close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.execute("pragma user_version = 99")
+    db.close()
+    with pytest.raises(RunError, match="A newer version of extract wrote this ledger"):
+        RunLedger(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ledger.sqlite").write_text("this is not a database, and long enough to be seen as none" * 9)
+    with pytest.raises(RunError, match="This is not a ledger: file is not a database"):
+        RunLedger(tmp_path / "other")
+
+
+def test_memory_keeps_the_same_promise_for_one_process() -> None:
+    memory = Memory()
+    asyncio.run(memory.record(CALL, REPLY, None))
+    assert asyncio.run(memory.reply(CALL.key)) == REPLY

@@ -1,0 +1,304 @@
+"""The laws of a task: it ends, it asks only for what failed, and a restart asks for nothing that was paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
+
+from extract.call import Call, Example, Failure, Reply, Usage
+from extract.catalogue import ModelFacts, Price
+from extract.document import Document
+from extract.extraction import Extraction
+from extract.jsontext import dump
+from extract.schema import compile
+from extract.task import Check, Task
+
+MINI = ModelFacts("mini", "test", max_output=1000, price=Price(Decimal("1"), Decimal("2")))
+LARGE = ModelFacts("large", "test", max_output=1000, price=Price(Decimal("10"), Decimal("20")))
+RULES = ModelFacts("rules", "rules", asks_again=False, price=Price(Decimal(0), Decimal(0)))
+
+DOCUMENT = Document(text="ACME Ltd\nTOTAL 4.95\n2 apples")
+
+
+class Line(BaseModel):
+    name: str
+    price: Decimal
+
+    @field_validator("price")
+    @classmethod
+    def not_negative(cls, value: Decimal) -> Decimal:
+        if value < 0:
+            raise ValueError("a price is not negative")
+        return value
+
+
+class Bill(BaseModel):
+    company: str
+    total: Decimal
+    note: str | None = None
+    lines: list[Line] = []
+
+    @field_validator("company")
+    @classmethod
+    def upper(cls, value: str, info: ValidationInfo) -> str:
+        if info.context and value not in info.context:
+            raise ValueError(f"{value} is not a company that we know")
+        return value
+
+
+BILL = compile(Bill)
+
+
+def said(value: Any, **more: Any) -> Reply:
+    return Reply(text=dump(value), mode="json_schema", usage=Usage(100, 0, 10), **more)
+
+
+def drive(task: Task[Any], answer: Callable[[Call], Reply], ledger: dict[str, Reply] | None = None) -> Extraction[Any]:
+    """A plain driver: replies come from the ledger, else from `answer`, and are recorded before they are used."""
+    ledger = {} if ledger is None else ledger
+    steps = task.steps(DOCUMENT)
+    try:
+        calls = next(steps)
+        while True:
+            replies = []
+            for call in calls:
+                if call.key not in ledger:
+                    reply = answer(call)
+                    if not reply.paid:
+                        replies.append(reply)
+                        continue
+                    ledger[call.key] = reply
+                replies.append(ledger[call.key])
+            calls = steps.send(tuple(replies))
+    except StopIteration as end:
+        return end.value
+
+
+def script(*replies: Reply) -> Callable[[Call], Reply]:
+    left = list(replies)
+    return lambda call: left.pop(0)
+
+
+GOOD = {"company": "ACME Ltd", "total": "4.95", "note": None, "lines": [{"name": "apples", "price": "4.95"}]}
+
+
+def test_a_good_answer_is_one_call() -> None:
+    result = drive(Task(BILL, (MINI,)), script(said(GOOD)))
+    assert result.ok
+    assert result.value == Bill(company="ACME Ltd", total=Decimal("4.95"), lines=[Line(name="apples", price="4.95")])
+    assert [a.outcome for a in result.attempts] == ["stop"]
+    assert result.cost == (100 * Decimal(1) + 10 * Decimal(2)) / 1_000_000
+    assert result.usage == Usage(100, 0, 10)
+    assert DOCUMENT.text[result.evidence["/company"].start : result.evidence["/company"].end] == "ACME Ltd"
+
+
+def test_a_repair_changes_only_what_failed() -> None:
+    bad = {**GOOD, "lines": [{"name": "apples", "price": "-1"}, {"name": "pears", "price": "2"}]}
+    new = {
+        "company": "OTHER",
+        "total": "9",
+        "note": "x",
+        "lines": [{"name": "apples", "price": "1"}, {"name": "pears", "price": "2"}],
+    }
+    result = drive(Task(BILL, (MINI,)), script(said(bad), said(new)))
+    assert result.partial == {**bad, "lines": [{"name": "apples", "price": "1"}, {"name": "pears", "price": "2"}]}
+    assert [(e.rule, e.pointer, e.before, e.after) for e in result.events] == [
+        ("repair.field", "/lines/0/price", "-1", "1")
+    ]
+
+
+def test_a_repair_shows_the_last_answer_and_what_is_wrong_with_it() -> None:
+    calls: list[Call] = []
+    bad = said({**GOOD, "total": "many"})
+
+    def answer(call: Call) -> Reply:
+        calls.append(call)
+        return bad if len(calls) == 1 else said(GOOD)
+
+    assert drive(Task(BILL, (MINI,)), answer).ok
+    assert calls[1].answer == bad.text
+    assert [one.pointer for one in calls[1].failed] == ["/total"]
+    assert calls[1].attempt == 2
+
+
+def test_an_item_of_a_list_is_mended_only_by_the_same_item() -> None:
+    bad = {**GOOD, "lines": [{"name": "apples", "price": "-1"}]}
+    other = {**GOOD, "lines": [{"name": "pears", "price": "2"}]}
+    result = drive(Task(BILL, (MINI,), attempts=2), script(said(bad), said(other)))
+    assert [p.pointer for p in result.problems] == ["/lines/0/price"]
+    assert result.partial == bad
+
+
+def test_a_model_that_repeats_itself_is_not_asked_a_third_time() -> None:
+    calls: list[Call] = []
+
+    def answer(call: Call) -> Reply:
+        calls.append(call)
+        return said({**GOOD, "total": "many"})
+
+    result = drive(Task(BILL, (MINI,), attempts=10), answer)
+    assert len(calls) == 2
+    assert len({call.key for call in calls}) == 2
+    assert [p.pointer for p in result.problems] == ["/total"]
+    assert result.value is None
+    assert result.cost == 2 * (100 * Decimal(1) + 10 * Decimal(2)) / 1_000_000
+
+
+def test_a_model_that_errs_in_new_ways_is_asked_no_more_than_attempts_times() -> None:
+    calls: list[Call] = []
+
+    def answer(call: Call) -> Reply:
+        calls.append(call)
+        return said({**GOOD, "total": f"many {len(calls)}"})
+
+    drive(Task(BILL, (MINI,), attempts=4), answer)
+    assert [call.attempt for call in calls] == [1, 2, 3, 4]
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same catalogue", "changed catalogue"])
+def test_a_driver_that_crashes_after_every_reply_ends_and_pays_nothing_twice(changed: bool) -> None:
+    """The task decides by the facts it was started with, so that a new price list changes no call."""
+    ledger: dict[str, Reply] = {}
+    asked: list[str] = []
+    answers = {1: {**GOOD, "total": "?"}, 2: {**GOOD, "total": "??"}, 3: GOOD}
+    task = Task(BILL, (MINI,), attempts=5)
+    for start in range(10):
+        if changed:  # a new catalogue on disk; the run's manifest keeps the old facts, which is what a restart is given
+            newer = replace(MINI, max_output=7, price=Price(Decimal(start), Decimal(start)))
+            assert newer != MINI
+            task = Task(BILL, (ModelFacts.from_plain(MINI.plain()),), attempts=5)
+
+        def answer(call: Call) -> Reply:
+            asked.append(call.key)
+            ledger[call.key] = said(answers[call.attempt])
+            raise Crash
+
+        try:
+            result = drive(task, answer, ledger)
+        except Crash:
+            continue
+        break
+    assert result.ok
+    assert start == 3
+    assert len(asked) == len(set(asked)) == 3
+    assert [a.key for a in result.attempts] == asked
+
+
+def test_the_key_is_the_same_in_every_process_and_differs_by_attempt_and_model() -> None:
+    call = Task(BILL, (MINI,)).first_call(DOCUMENT)
+    assert call.key == Task(compile(Bill), (MINI,)).first_call(Document(text=DOCUMENT.text, source="elsewhere")).key
+    assert len({call.key, replace(call, attempt=2).key, replace(call, model="large").key}) == 3
+
+
+def test_a_refusal_ends_the_models_turn_and_the_next_model_is_asked() -> None:
+    calls: list[str] = []
+
+    def answer(call: Call) -> Reply:
+        calls.append(call.model)
+        return Reply(refusal="I can't help with that.", usage=Usage(5, 0, 5)) if call.model == "mini" else said(GOOD)
+
+    result = drive(Task(BILL, (MINI, LARGE)), answer)
+    assert result.ok
+    assert calls == ["mini", "large"]
+    alone = drive(Task(BILL, (MINI,)), answer)
+    assert [str(p) for p in alone.problems] == ["the record: mini refused: I can't help with that."]
+    assert alone.problems[0].kind == "refusal"
+    assert alone.usage == Usage(5, 0, 5)
+
+
+def test_a_transport_failure_is_never_shown_to_the_model() -> None:
+    result = drive(Task(BILL, (MINI,)), script(Reply(failure=Failure("transport", "The connection was cut."))))
+    assert [(p.kind, p.message) for p in result.problems] == [("transport", "The connection was cut.")]
+    assert result.cost == 0
+
+
+def test_a_truncated_answer_gets_more_room_and_is_never_read_as_complete() -> None:
+    calls: list[Any] = []
+    cut = Reply(
+        text='{"company": "ACME Ltd", "total": "4.9', mode="json_schema", finish="length", usage=Usage(10, 0, 10)
+    )
+
+    def answer(call: Call) -> Reply:
+        calls.append(call.settings.get("max_tokens"))
+        return cut if call.settings["max_tokens"] < 900 else said(GOOD)
+
+    assert drive(Task(BILL, (MINI,), settings={"max_tokens": 300}), answer).ok
+    assert calls == [300, 600, 1000]
+    result = drive(Task(BILL, (MINI,)), script(cut))
+    assert result.problems[0].message == "The answer did not fit into the 1,000 tokens that mini has for it."
+    assert result.value is None
+    assert result.partial == {"company": "ACME Ltd"}
+
+
+def test_an_unreadable_answer_is_asked_for_again() -> None:
+    result = drive(Task(BILL, (MINI,)), script(Reply(text="I think so.", mode="text"), said(GOOD)))
+    assert result.ok
+    assert len(result.attempts) == 2
+
+
+def test_a_cascade_asks_the_next_model_for_what_is_not_settled_and_keeps_the_rest() -> None:
+    def answer(call: Call) -> Reply:
+        if call.model == "rules":
+            return said({"company": "ACME Ltd", "total": "4.95"}, confidence={"/company": 0.9, "/total": 0.2})
+        assert call.failed == ()
+        return said({"company": "Somebody", "total": "5.95", "note": "n", "lines": []})
+
+    result = drive(Task(BILL, (RULES, MINI)), answer)
+    assert result.ok
+    assert result.partial == {"company": "ACME Ltd", "total": "5.95", "note": "n", "lines": []}
+    assert result.confidence == {"/company": 0.9}
+    alone = drive(Task(BILL, (RULES,)), answer)
+    assert alone.ok
+    assert alone.value == Bill(company="ACME Ltd", total="4.95")
+
+
+def test_rules_are_never_asked_again() -> None:
+    result = drive(
+        Task(BILL, (RULES,), attempts=5), script(said({"company": "ACME Ltd"}, confidence={"/company": 0.9}))
+    )
+    assert [(p.pointer, p.kind) for p in result.problems] == [("/total", "missing")]
+
+
+def test_a_check_that_fails_is_asked_for_again_at_the_fields_that_it_names() -> None:
+    check = Check("total < 10", ("/total",), lambda row: Decimal(row["total"]) < 10)
+    result = drive(Task(BILL, (MINI,), checks=(check,)), script(said({**GOOD, "total": "11"}), said(GOOD)))
+    assert result.ok
+    stubborn = drive(Task(BILL, (MINI,), checks=(check,)), lambda call: said({**GOOD, "total": "11"}))
+    assert [str(p) for p in stubborn.problems] == ["/total: the check `total < 10` does not hold"]
+
+
+def test_the_context_reaches_validators_in_the_first_reading_and_in_repair() -> None:
+    result = drive(Task(BILL, (MINI,), context={"ACME Ltd"}), script(said({**GOOD, "company": "Acme"}), said(GOOD)))
+    assert result.ok
+    assert len(result.attempts) == 2
+
+
+def test_a_validator_of_the_whole_record_may_change_the_whole_record() -> None:
+    class Sum(BaseModel):
+        a: int
+        b: int
+        total: int
+
+        @model_validator(mode="after")
+        def adds_up(self) -> Sum:
+            if self.a + self.b != self.total:
+                raise ValueError("a and b do not make the total")
+            return self
+
+    answers = script(said({"a": 1, "b": 2, "total": 4}), said({"a": 2, "b": 2, "total": 4}))
+    assert drive(Task(compile(Sum), (MINI,)), answers).value == Sum(a=2, b=2, total=4)
+
+
+def test_examples_are_part_of_the_call() -> None:
+    plain = Task(BILL, (MINI,))
+    taught = replace(plain, examples=(Example("x", GOOD, BILL.encode(GOOD)),))
+    assert plain.first_call(DOCUMENT).key != taught.first_call(DOCUMENT).key
