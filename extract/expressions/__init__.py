@@ -20,10 +20,11 @@ from ..pointer import join
 from . import kinds
 from .evaluating import Evaluation, truth
 from .functions import FUNCTIONS, Wrong
+from .kinds import is_decimal
 from .reading import Refused, read
 from .tree import AGGREGATES, Fault, Term, paths
 
-__all__ = ["FUNCTION_NAMES", "Expression", "Fault", "examine", "parse"]
+__all__ = ["FUNCTION_NAMES", "Expression", "Fault", "examine", "is_decimal", "parse"]
 
 FUNCTION_NAMES = tuple(sorted({*FUNCTIONS, *AGGREGATES}))
 

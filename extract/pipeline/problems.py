@@ -1,0 +1,141 @@
+"""Reads written values as what they should be, and collects everything that is wrong on the way.
+
+Each function gives the value, or None after it has noted a problem: reading goes on, so that a person sees every error
+at once. Unknown keys are errors with the nearest known one; what is planned and not built yet is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import ExtractError, PipelineError, SchemaError
+from ..expressions import Expression, examine
+from ..nodes import Type
+from .written import Place, Written
+
+__all__ = ["Problems", "kind", "nearest"]
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (int, "a number"),
+    (Decimal, "a number"),
+    (str, "text"),
+    (tuple, "a list"),
+    (dict, "a mapping"),
+)
+
+
+def kind(written: Written) -> str:
+    """What a written value is, in words."""
+    return next((words for of, words in _KINDS if isinstance(written.value, of)), "empty")
+
+
+def nearest(word: str, known: Iterable[str], every: str) -> str:
+    """The known word that was probably meant, or all of them."""
+    known = list(known)
+    near = get_close_matches(word.lower(), known, 1)
+    return f"Did you mean `{near[0]}`?" if near else f"{every}: {', '.join(known)}."
+
+
+@dataclass
+class Problems:
+    """What was found wrong so far, each with its place."""
+
+    found: list[PipelineError] = field(default_factory=list)
+
+    def add(self, place: Place, message: str, fix: str | None = None) -> None:
+        self.found.append(PipelineError(message, str(place), fix))
+
+    def stop(self) -> None:
+        """Raises the first problem with the others in it, in the order of the file; nothing if there is none."""
+        if self.found:
+            first, *others = sorted(self.found, key=_position)
+            raise PipelineError(first.message, first.where, first.fix, tuple(others))
+
+    def carry(self, place: Place, error: ExtractError) -> None:
+        """An error of another room that belongs to this place."""
+        elsewhere = error.where if isinstance(error, SchemaError) and ":" in (error.where or "") else None
+        inside = elsewhere is not None and elsewhere.rsplit(":", 1)[-1].isdigit()
+        self.add(place, f"{error.where}: {error.message}" if inside else error.message, error.fix)
+
+    def keys(self, written: Written, known: Iterable[str], what: str, later: Mapping[str, str]) -> dict[str, Written]:
+        """The entries of a mapping that are known; the others are noted. `later` names what is not built yet."""
+        if not isinstance(written.value, dict):
+            self.add(written.place, f"{what[0].upper()}{what[1:]} is a mapping of keys, and this is {kind(written)}.")
+            return {}
+        known = list(known)
+        for key in written.value:
+            if key in later and key not in known:
+                self.add(written.keys[key], f"`{key}` is not built yet.", later[key] or None)
+            elif key not in known:
+                self.add(
+                    written.keys[key],
+                    f"{what[0].upper()}{what[1:]} has no key `{key}`.",
+                    nearest(key, known, "Its keys"),
+                )
+        return {key: value for key, value in written.value.items() if key in known}
+
+    def text(self, written: Written, what: str) -> str | None:
+        if not isinstance(written.value, str):
+            self.add(written.place, f"`{what}` is text, and this is {kind(written)}.")
+            return None
+        if not written.value.strip():
+            self.add(written.place, f"`{what}` is empty.")
+            return None
+        return written.value
+
+    def texts(self, written: Written, what: str) -> tuple[Written, ...]:
+        """A text or a list of texts, as a list."""
+        items = written.value if isinstance(written.value, tuple) else (written,)
+        if not items:
+            self.add(written.place, f"`{what}` is an empty list.")
+        return tuple(item for item in items if self.text(item, what) is not None)
+
+    def number(self, written: Written, what: str, *, above: bool, whole: bool = False) -> Any:
+        """A number from 0, or above 0; `whole` wants an integer."""
+        value = written.value
+        good = isinstance(value, int if whole else (int, Decimal)) and not isinstance(value, bool)
+        if not good or not Decimal(value).is_finite() or value < 0 or (above and value == 0):
+            wanted = f"{'a whole number' if whole else 'a number'} {'above 0' if above else 'from 0'}"
+            given = written.text if good or isinstance(value, Decimal) else kind(written)
+            self.add(written.place, f"`{what}` is {wanted}, and this is {given}.")
+            return None
+        return value
+
+    def choice(self, written: Written, what: str, choices: Iterable[str]) -> Any:
+        choices = list(choices)
+        if written.value not in choices:
+            given = f"`{written.text}`" if isinstance(written.value, str) else kind(written)
+            one_of = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            near = get_close_matches(written.text.lower(), choices, 1)
+            self.add(
+                written.place,
+                f"`{what}` is {one_of}, and this is {given}.",
+                f"Did you mean `{near[0]}`?" if near else None,
+            )
+            return None
+        return written.value
+
+    def expression(self, written: Written, what: str, type: Type | None, *, condition: bool) -> Expression | None:
+        """An expression, checked against the type of the rows where that is known."""
+        if isinstance(written.value, (tuple, dict)) or written.value is None:
+            self.add(
+                written.place,
+                f"`{what}` is an expression, and this is {kind(written)}.",
+                "Put quotes around the whole expression." if isinstance(written.value, (tuple, dict)) else None,
+            )
+            return None
+        expression, faults = examine(written.text, type, condition)
+        for fault in faults:
+            self.add(written.at(fault.column - 1), fault.message, fault.fix)
+        return None if faults else expression
+
+
+def _position(error: PipelineError) -> tuple[int, int]:
+    """Line and column of an error, so that they come in the order of the file; those of Python values as they are."""
+    parts = (error.where or "").rsplit(":", 2)
+    return (int(parts[1]), int(parts[2])) if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit() else (0, 0)

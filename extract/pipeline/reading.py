@@ -1,0 +1,182 @@
+"""Reads a pipeline as a whole: its keys, its documents, its steps, its outputs; every error at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DocumentError
+from ..project import roots, shown
+from ..sources import ROW_SUFFIXES, column_names
+from .keys import LATER_KEYS, LIMITS, PIPELINE
+from .problems import Problems, kind, nearest
+from .steps import Defaults, StepReader, read_attempts, read_on_failure, read_settings, read_write
+from .values import Contents, Files, Rows, Write
+from .written import Place, Written, from_values
+
+__all__ = ["Overrides", "read"]
+
+DEFAULT_MODEL = "openai/gpt-4o-mini"
+
+Overrides = Mapping[str, Any]
+"""`model` and `documents` as they would be written in the pipeline; they replace what is written there."""
+
+
+def read(written: Written, path: Path | None, root: Path, overrides: Overrides) -> Contents:
+    """The contents of a pipeline; raises PipelineError with everything that is wrong."""
+    problems = Problems()
+    if not isinstance(written.value, dict):
+        problems.add(written.place, f"A pipeline is a mapping of keys, and this is {kind(written)}.", "Write `steps:`.")
+        problems.stop()
+    _refuse_variables(problems, written)
+    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS)
+    entries |= {name: from_values(value, name) for name, value in overrides.items() if value is not None}
+    top = Place(written.place.file, 1, 1) if written.place.line else written.place
+    for key in ("documents", "steps"):
+        if key not in entries:
+            problems.add(top, f"`{key}` is missing.", _MISSING[key])
+    documents = _documents(problems, entries["documents"], path, root) if "documents" in entries else None
+    defaults = Defaults(
+        settings=read_settings(problems, entries["settings"]) if "settings" in entries else {},
+        attempts=read_attempts(problems, entries.get("attempts"), None),
+        on_failure=read_on_failure(problems, entries.get("on_failure"), "reject"),
+        columns=documents.columns if isinstance(documents, Rows) else (),
+    )
+    reader = StepReader(problems, root, path, defaults)
+    steps = reader.read(entries["steps"]) if "steps" in entries else ()
+    contents = {
+        "name": _name(problems, entries.get("name"), path),
+        "model": _models(problems, entries.get("model")),
+        "writes": tuple(_writes(problems, entries.get("write"), reader)),
+        "limits": _limits(problems, entries["limits"]) if "limits" in entries else {},
+    }
+    problems.stop()
+    assert documents is not None
+    return Contents(
+        documents=documents,
+        steps=steps,
+        settings=defaults.settings,
+        place=written.place,
+        path=path,
+        root=root,
+        **contents,
+    )
+
+
+_MISSING = {
+    "documents": "Write which documents to read: `documents: examples/receipts/*.txt`.",
+    "steps": "Write what to do with them: `steps:` and under it `- extract: schemas/receipt.py:Receipt`.",
+}
+
+
+def _refuse_variables(problems: Problems, written: Written) -> None:
+    for one in written.walk():
+        if isinstance(one.value, str) and "${" in one.value and "\n" not in one.value:
+            at = one.at(one.value.index("${"))
+            problems.add(at, "Variables such as ${NAME} are not built yet.", "Write the value itself.")
+
+
+def _name(problems: Problems, written: Written | None, path: Path | None) -> str:
+    if written is None:
+        return path.stem if path is not None else "pipeline"
+    return problems.text(written, "name") or ""
+
+
+def _models(problems: Problems, written: Written | None) -> tuple[str, ...]:
+    """The cascade of models. What can be said of a name is said where models are opened."""
+    if written is None:
+        return (DEFAULT_MODEL,)
+    found = problems.texts(written, "model")
+    for i, item in enumerate(found):
+        if item.value in [other.value for other in found[:i]]:
+            problems.add(item.place, f"The model {item.value} stands in the cascade twice.", "Take one of them out.")
+        if "/" not in item.value and item.value not in ("rules", "scripted"):
+            fix = f"Write openai/{item.value}, or rules for the built-in reader."
+            problems.add(item.place, f"`{item.value}` is not a model: a model is named provider/model.", fix)
+    return tuple(str(item.value) for item in found)
+
+
+def _limits(problems: Problems, written: Written) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    for name, item in problems.keys(written, LIMITS, "`limits`", {}).items():
+        whole = name in ("in_flight", "tries")
+        found = problems.number(item, name, above=name != "budget_usd", whole=whole)
+        limits[name] = found if whole or name == "budget_usd" else float(found or 0)
+    return limits
+
+
+def _writes(problems: Problems, written: Written | None, reader: StepReader) -> Iterator[Write]:
+    if written is None:
+        return
+    items = written.value if isinstance(written.value, tuple) else (written,)
+    for item in items:
+        write = read_write(problems, item, 0, reader.type, reader.sinks)
+        if write is not None:
+            yield write
+
+
+def _documents(problems: Problems, written: Written, path: Path | None, root: Path) -> Files | Rows | None:
+    where = roots(path, root)
+    if isinstance(written.value, dict):
+        return _rows(problems, written, where)
+    patterns = problems.texts(written, "documents")
+    if not patterns:
+        return None
+    found = [_files(tuple(str(item.value) for item in patterns), one) for one in where]
+    best = next((files for files in found if not list(files.missing())), found[0])
+    for i in best.missing():
+        problems.add(
+            patterns[i].place, f"No document matches {patterns[i].value}.", _nearest_files(best.patterns[i], root)
+        )
+    return best
+
+
+def _files(patterns: tuple[str, ...], root: Path) -> Files:
+    return Files(patterns, root)
+
+
+def _nearest_files(pattern: str, root: Path) -> str:
+    """What is there instead: the folder's other endings, or the part of the path that exists."""
+    folder = Path(os.path.join(root, os.path.expanduser(pattern))).parent
+    if any(sign in str(folder) for sign in "*?["):
+        return "Patterns are relative to the folder that the command runs in."
+    if not folder.is_dir():
+        return f"There is no folder {shown(folder)}; paths are relative to the folder that the command runs in."
+    endings = sorted({one.suffix for one in folder.iterdir() if one.is_file() and one.suffix})
+    if endings:
+        return f"The files in {shown(folder)} end in {', '.join(endings)}."
+    return f"The folder {shown(folder)} holds no files."
+
+
+def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
+    entries = problems.keys(written, ("rows", "text"), "`documents`", {})
+    for key in ("rows", "text"):
+        if key not in entries:
+            message = f"Documents that are rows need `{key}`."
+            problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")
+    name = problems.text(entries["rows"], "rows") if "rows" in entries else None
+    column = problems.text(entries["text"], "text") if "text" in entries else None
+    if name is None or column is None:
+        return None
+    path = next((root / name for root in where if (root / name).is_file()), None)
+    if path is None:
+        problems.add(
+            entries["rows"].place, f"There is no file {name}.", "Paths are relative to the folder of the command."
+        )
+        return None
+    if path.suffix.lower() not in ROW_SUFFIXES:
+        message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'neither'}."
+        problems.add(entries["rows"].place, message)
+        return None
+    try:
+        columns = column_names(path)
+    except DocumentError as error:
+        problems.add(entries["rows"].place, f"{error.where}: {error.message}", error.fix)
+        return None
+    if column not in columns:
+        message = f"{name} has no column `{column}`."
+        problems.add(entries["text"].place, message, nearest(column, columns, "Its columns"))
+        return None
+    return Rows(path, column, tuple(one for one in columns if one != column))

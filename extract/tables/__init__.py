@@ -1,0 +1,344 @@
+"""Rows as tables of DuckDB, and queries over them.
+
+Rows are spooled to a file on disk, the types of the columns are made of the schema and of what the rows hold, and a
+query is run over the tables with everything else shut off: it cannot reach a file, the network, or Python's variables.
+Decimals, whole numbers of any length, dates and times go in and come out exactly. Memory does not grow with the rows:
+the tables are on disk, results come out as they are asked for.
+
+A query that cannot run is a `QueryError` with its position in the text. What the rows mean is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from .. import nodes
+from ..errors import PipelineError
+from ..jsontext import dump
+from .columns import Column, Seen, column, quoted, spooled
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["QueryError", "Row", "describe", "run_query", "write_parquet"]
+
+Row = Mapping[str, Any]
+
+_BLOCK = 1000
+_MEMORY = "512MB"
+_UNKNOWN = nodes.Type(root=nodes.Anything())
+
+
+class QueryError(PipelineError):
+    """A query that cannot run; `position` counts characters of its text from 0, where that is known."""
+
+    def __init__(self, message: str, fix: str | None = None, position: int | None = None):
+        super().__init__(message, None, fix)
+        self.position = position
+
+
+def describe(query: str, tables: Mapping[str, nodes.Type]) -> nodes.Type:
+    """The type of the rows that a query gives, by the types of its tables; raises QueryError if it cannot run."""
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": "1"})
+    try:
+        for name, type in tables.items():
+            fields = _fields(type)
+            columns = {one.name: column(one.node, Seen(), type) for one in fields}
+            _create(connection, name, columns)
+        _shut(connection)
+        _one_select(connection, query)
+        try:
+            found = connection.execute(f"describe {query.strip().rstrip(';')}").fetchall()
+        except duckdb.Error as error:
+            made = _error(error, query, tables, len("describe ") - (len(query) - len(query.lstrip())))
+            if made is None:
+                return _UNKNOWN
+            raise made from None
+    finally:
+        connection.close()
+    _no_doubles([row[0] for row in found])
+    return nodes.Type(root=nodes.Record(fields=tuple(_described(row[0], row[1]) for row in found)))
+
+
+def run_query(
+    query: str, tables: Mapping[str, Iterable[Row]], types: Mapping[str, nodes.Type] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a query over tables of rows, one by one, in the query's order. `types` gives the types of the rows by
+    table, where they are known."""
+    import duckdb
+
+    with _workplace() as (connection, folder):
+        for name, rows in tables.items():
+            _fill(connection, folder, name, rows, (types or {}).get(name, _UNKNOWN))
+        _shut(connection)
+        _one_select(connection, query)
+        try:
+            relation = connection.sql(query)
+            _no_doubles(relation.columns)
+            connection.execute(_handed_out(query, relation))
+            readers = [_reader(str(one)) for one in relation.types]
+            while block := connection.fetchmany(_BLOCK):
+                for values in block:
+                    yield {n: read(n, v) for n, read, v in zip(relation.columns, readers, values, strict=True)}
+        except duckdb.Error as error:
+            raise _error(error, query, {}, 0) or QueryError(str(error)) from None
+
+
+def write_parquet(path: Path, rows: Iterable[Row], names: Sequence[str], type: nodes.Type | None) -> int:
+    """Writes rows to a Parquet file and returns how many there were. `names` come first, in that order."""
+    with _workplace() as (connection, folder):
+        count = _fill(connection, folder, "rows", rows, type or _UNKNOWN, names, floats=True)
+        target = str(path).replace("'", "''")
+        connection.execute(f"copy (select * from rows) to '{target}' (format parquet)")
+    return count
+
+
+@contextmanager
+def _workplace() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """A database on disk that is gone afterwards. One thread keeps the order of rows the same from run to run."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="extract-", ignore_cleanup_errors=True) as folder:
+        connection = duckdb.connect(f"{folder}/rows.duckdb", config={"threads": "1", "memory_limit": _MEMORY})
+        try:
+            yield connection, Path(folder)
+        finally:
+            connection.close()
+
+
+def _shut(connection: duckdb.DuckDBPyConnection) -> None:
+    """From here on nothing but the tables can be reached, and no query can change that."""
+    for setting in (
+        "errors_as_json = true",
+        "python_enable_replacements = false",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"set {setting}")
+
+
+def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise _error(error, query, {}, 0) or QueryError(str(error)) from None
+    if len(statements) != 1 or str(statements[0].type).rpartition(".")[2] != "SELECT":
+        raise QueryError("A `sql` step is one query.", "Begin it with `select` or `with`.")
+
+
+def _fields(type: nodes.Type) -> tuple[nodes.Field, ...]:
+    """The fields of rows of a type; of several kinds of row, each name once, and without a type where they differ."""
+    found: dict[str, nodes.Field] = {}
+    for node in _records(type.root, type):
+        for one in node.fields:
+            same = found.get(one.name, one).node == one.node
+            found[one.name] = one if same else nodes.Field(name=one.name, node=nodes.Anything())
+    return tuple(found.values())
+
+
+def _records(node: nodes.Node, type: nodes.Type) -> Iterator[nodes.Record]:
+    node = type.resolve(node)
+    if isinstance(node, nodes.Record):
+        yield node
+    for branch in node.branches if isinstance(node, nodes.Union) else ():
+        yield from _records(branch, type)
+
+
+def _create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Column]) -> None:
+    lower: dict[str, str] = {}
+    for one in columns:
+        if one.lower() in lower:
+            message = f"The fields `{lower[one.lower()]}` and `{one}` differ in case only, which SQL cannot tell apart."
+            raise QueryError(message, "Rename one of them with a `set` step or in the schema.")
+        lower[one.lower()] = one
+    listed = ", ".join(f"{quoted(one)} {of}" for one, of in columns.items())
+    connection.execute(f"create table {quoted(name)} ({listed or '_nothing VARCHAR'})")
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    name: str,
+    rows: Iterable[Row],
+    type: nodes.Type,
+    names: Sequence[str] = (),
+    floats: bool = False,
+) -> int:
+    """Makes the table of the rows and returns how many there are. Rows are kept on disk until their types are known."""
+    declared = {one.name: one.node for one in _fields(type)}
+    seen = {one: Seen() for one in dict.fromkeys([*names, *declared])}
+    raw, typed = folder / f"{name}.raw", folder / f"{name}.jsonl"
+    count = 0
+    with raw.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as out:
+        for row in rows:
+            for key, value in row.items():
+                seen.setdefault(key, Seen()).take(value)
+            out.write(dump({key: _plain(value) for key, value in row.items()}, spaced=False) + "\n")
+            count += 1
+    columns = {one: column(declared.get(one), was, type, floats=floats) for one, was in seen.items()}
+    _create(connection, name, columns)
+    if count and columns:
+        with raw.open(encoding="utf-8", errors="surrogatepass") as lines, typed.open("w", encoding="utf-8") as out:
+            for line in lines:
+                row = json.loads(line, parse_float=Decimal)
+                out.write(json.dumps({one: spooled(row.get(one), to) for one, to in columns.items()}) + "\n")
+        _load(connection, name, typed, columns)
+    raw.unlink()
+    typed.unlink(missing_ok=True)
+    return count
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    return value.isoformat() if isinstance(value, (date, time)) else value
+
+
+def _load(connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns: Mapping[str, Column]) -> None:
+    import duckdb
+
+    listed = ", ".join(f"{_text(one)}: {_text(of.spool)}" for one, of in columns.items())
+    biggest = max(16 * 2**20, 2 * file.stat().st_size if file.stat().st_size < 2**28 else 2**29)
+    source = f"read_json({_text(str(file))}, format='newline_delimited', columns={{{listed}}}, maximum_object_size={biggest})"
+    try:
+        connection.execute(f"insert into {quoted(name)} select * from {source}")
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise QueryError(f"The rows cannot be made a table: {said}.") from None
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _handed_out(query: str, relation: Any) -> str:
+    """The query, with moments as text in UTC: the client would need a time zone library for them."""
+    kinds = [str(one) for one in relation.types]
+    if "TIMESTAMP WITH TIME ZONE" not in kinds:
+        return query
+    moment = "strftime({0} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') as {0}"
+    listed = ", ".join(
+        moment.format(quoted(name)) if kind == "TIMESTAMP WITH TIME ZONE" else quoted(name)
+        for name, kind in zip(relation.columns, kinds, strict=True)
+    )
+    return f"select {listed} from ({query.strip().rstrip(';')}\n)"
+
+
+def _reader(kind: str) -> Callable[[str, Any], Any]:
+    """How values of a DuckDB type become JSON values."""
+    if kind == "JSON":
+        return lambda name, value: None if value is None else json.loads(value, parse_float=Decimal)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return lambda name, value: None if value is None else value.replace(".000000Z", "Z")
+    return _json_value
+
+
+def _json_value(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, str, Decimal)):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        said = "no number" if math.isnan(value) else "infinite"
+        raise QueryError(f"The column `{name}` is {said} in a row.", "Guard a division with nullif(x, 0).")
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_json_value(name, item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _json_value(name, item) for key, item in value.items()}
+    raise QueryError(
+        f"The column `{name}` holds {type(value).__name__}, which JSON has not.", f"Cast it: {name}::varchar."
+    )
+
+
+def _no_doubles(names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise QueryError(f"The query gives two columns the name `{name}`.", "Name one of them with `as`.")
+
+
+def _described(name: str, kind: str) -> nodes.Field:
+    return nodes.Field(name=name, node=nodes.Union(branches=(_node(kind), nodes.Null())))
+
+
+def _node(kind: str) -> nodes.Node:
+    """The node of a DuckDB type, as far as expressions care."""
+    if kind.endswith("[]"):
+        return nodes.Array(items=_node(kind[:-2]))
+    if kind.startswith("DECIMAL"):
+        return nodes.Number()
+    return _NODES.get(kind, nodes.Anything())
+
+
+_INTEGERS = [
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "UHUGEINT",
+]
+
+_NODES: dict[str, nodes.Node] = {
+    **{kind: nodes.Number(integer=True) for kind in _INTEGERS},
+    "BOOLEAN": nodes.Boolean(),
+    "DATE": nodes.Text(format="date"),
+    "DOUBLE": nodes.Number(),
+    "FLOAT": nodes.Number(),
+    "TIME": nodes.Text(format="time"),
+    "TIMESTAMP": nodes.Text(format="date-time"),
+    "TIMESTAMP WITH TIME ZONE": nodes.Text(format="date-time"),
+    "UUID": nodes.Text(),
+    "VARCHAR": nodes.Text(),
+}
+
+
+def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int) -> QueryError | None:
+    """DuckDB's error in our words. None: it may come from a column of which nothing is known, and so be no error."""
+    said = str(error)
+    try:
+        facts = json.loads(said[said.index("{") :])
+    except ValueError:
+        facts = {"exception_message": said.splitlines()[0]}
+    position = int(facts["position"]) - shift if str(facts.get("position", "")).isdigit() else None
+    if position is not None and not 0 <= position <= len(query):
+        position = None
+    subtype, name = facts.get("error_subtype"), facts.get("name", "")
+    known = [one.name for type in tables.values() for one in _fields(type)]
+    if subtype == "COLUMN_NOT_FOUND":
+        near = get_close_matches(name.rpartition(".")[2], known, 1)
+        fix = f"Did you mean `{near[0]}`?" if near else f"The columns: {', '.join(known)}." if known else None
+        return QueryError(f"There is no column `{name}`.", fix, position)
+    if facts.get("type") == "Table":
+        return QueryError(f"There is no table `{name}`.", "The rows are the table `rows`.", position)
+    open_type = any(isinstance(one.node, nodes.Anything) for type in tables.values() for one in _fields(type))
+    unknown = any(not _fields(type) for type in tables.values()) or open_type
+    if facts.get("exception_type") == "Binder" and unknown:
+        return None
+    if facts.get("exception_type") == "Permission":
+        return QueryError(
+            "A `sql` step sees the table `rows` and nothing else.", "Take files and URLs out of it.", position
+        )
+    message = str(facts.get("exception_message", said)).splitlines()[0].rstrip(".!")
+    return QueryError(f"The query cannot run: {message}.", None, position)
