@@ -185,8 +185,10 @@ class Catalogue(Mapping[str, ModelFacts]):
             return ModelError(f"{name!r} is not the name of a model: it names no provider.", fix=_meant(guess))
         provider = name.partition("/")[0]
         if provider == "openai":
-            guess = get_close_matches(name, self.models, 1, 0.4)
-            return ModelError(f"There is no model {name} in the catalogue.", fix=_meant(guess))
+            known = [one.removeprefix("openai/") for one in self.models if one.startswith("openai/")]
+            guess = get_close_matches(name.removeprefix("openai/"), known, 1, 0.5)
+            fix = f"Did you mean openai/{guess[0]}?" if guess else "A model of another server is compatible/<name>."
+            return ModelError(f"There is no model {name} in the catalogue.", fix=fix)
         if provider in _OPEN:
             return ModelError(f"{name!r} names no model.", fix=f"Write {provider}/<name>.")
         providers = ["openai", *_OPEN, *sorted(BRIDGED)]

@@ -26,4 +26,5 @@ def fake_openai(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpenAI]:
     with FakeOpenAI() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-fake")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # a proxy of the house would not find it
         yield server

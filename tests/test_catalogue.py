@@ -79,6 +79,8 @@ def test_the_built_in_reader_costs_nothing_and_says_the_same_twice() -> None:
 
 REFUSED = {
     "openai/gpt-4o-mni": "There is no model openai/gpt-4o-mni in the catalogue.\n  Did you mean openai/gpt-4o-mini?",
+    "openai/llama-3": "There is no model openai/llama-3 in the catalogue.\n"
+    "  A model of another server is compatible/<name>.",
     "gpt-4o-mini": "'gpt-4o-mini' is not the name of a model: it names no provider.\n"
     "  Did you mean openai/gpt-4o-mini?",
     "rule": "'rule' is not the name of a model: it names no provider.\n  Did you mean rules?",

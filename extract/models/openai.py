@@ -284,7 +284,8 @@ class _Clients:
         loop = asyncio.get_running_loop()
         found = self._open.get(loop)
         if found is None:
-            self._open = {one: kept for one, kept in self._open.items() if not one.is_closed()}
+            for ended in [one for one in list(self._open) if one.is_closed()]:
+                self._open.pop(ended, None)
             client = self._make()
             keeper = _until_the_loop_ends(client)
             await anext(keeper)
