@@ -69,6 +69,7 @@ def open_model(
 
 
 def _open_rules(facts: ModelFacts, access: openai.Access) -> Model:
+    """The reader is imported when it is asked for: its tables take time to build."""
     from .rules import Rules
 
     return Rules()
