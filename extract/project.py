@@ -2,8 +2,8 @@
 
 A reference such as ``schemas/receipt.py:Receipt`` is looked up in the user's project first (the working folder, then
 the folders above the pipeline that names it) and then among the copies that come with the package. A Python file is
-loaded by its path, under a private name, so that a user's folder called ``schemas`` meets nobody's module; the same file
-is loaded once. Loading a schema runs its file: it is one of the two ways in which code of a project runs.
+loaded by its path, under a private name, so that a user's folder called ``schemas`` meets nobody's module; the same
+file is loaded once. Loading a schema runs its file: it is one of the two ways in which code of a project runs.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def _listed(folder: str, where: tuple[Path, ...], suffix: str | tuple[str, ...],
         files = sorted(place.rglob("*")) if place.is_dir() else []
         known += [one.relative_to(root).as_posix() for one in files if one.name.endswith(suffix) and one.name[0] != "_"]
     known = list(dict.fromkeys(known))
-    near = get_close_matches(name, known, 1) or [one for one in known if Path(one).stem == Path(name).stem][:1]
+    close = get_close_matches(Path(name).name, [Path(one).name for one in known], 1)
+    near = [one for one in known if Path(one).name in close or Path(one).stem == Path(name).stem]
     if near:
         return f"Did you mean {near[0]}?"
     return f"There are {', '.join(known[:8])}." if known else f"Make it: there is no folder `{folder}` with one in it."

@@ -1,8 +1,8 @@
 """Files of rows: JSON Lines, JSON, CSV and Parquet.
 
 A file is written beside its place under a temporary name and moved there when it is whole: whoever looks finds the old
-file or the new one, never a part. Decimals keep their digits, dates are ISO 8601; in CSV lists and records are JSON text
-and null is an empty cell. No field of a row is ever left out: those that `columns` does not name follow behind.
+file or the new one, never a part. Decimals keep their digits, dates are ISO 8601; in CSV lists and records are JSON
+text and null is an empty cell. No field of a row is ever left out: those that `columns` does not name follow behind.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def _text(path: Path) -> IO[str]:
 def _json_lines(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | None) -> int:
     count = 0
     with _text(path) as file:
-        for count, row in enumerate(rows, 1):
+        for row in rows:
             file.write(_json(_ordered(row, columns)) + "\n")
+            count += 1
     return count
 
 
@@ -120,7 +121,8 @@ def _csv(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | N
     names = dict.fromkeys(columns)
     count = 0
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as spool:
-        for count, row in enumerate(rows, 1):
+        for row in rows:
+            count += 1
             names.update(dict.fromkeys(row))
             spool.write(dump(_plain(dict(row)), spaced=False) + "\n")
         spool.seek(0)

@@ -203,8 +203,8 @@ def _round(number: int | Decimal, places: int | Decimal = 0) -> int | Decimal:
     if places != int(places) or abs(places) > 100:
         raise Wrong(f"A number cannot be rounded to {places} places.")
     if places <= 0:
-        unit = 10 ** -int(places)
-        return _whole(Decimal(number) / unit if unit > 1 else number, ROUND_HALF_UP) * unit
+        unit: int = 10 ** abs(int(places))
+        return _whole(Decimal(number).scaleb(int(places), _EXACT), ROUND_HALF_UP) * unit
     try:
         return Decimal(number).quantize(Decimal(1).scaleb(-int(places)), ROUND_HALF_UP, _EXACT)
     except DecimalException:

@@ -73,7 +73,15 @@ _SLIPS = {
     "=": "Write `==` to compare.",
 }
 _SLIP = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|&&|\|\||===|<>|[!=<>]=|!|=")
+_COMPREHENSION = (
+    "Expressions have no comprehensions.",
+    "Read a list with sum, any, all, count, min or max: `sum(lines.total)`, `any(lines.total > 100)`.",
+)
 _REFUSED: dict[type[ast.AST], tuple[str, str | None]] = {
+    ast.ListComp: _COMPREHENSION,
+    ast.SetComp: _COMPREHENSION,
+    ast.DictComp: _COMPREHENSION,
+    ast.GeneratorExp: _COMPREHENSION,
     ast.Pow: ("Expressions have no power.", "Write `x * x`."),
     ast.FloorDiv: ("Expressions have no `//`.", "Write `round(x / y)` or `x % y`."),
     ast.BitAnd: ("Expressions have no `&`.", "Write `and`."),
@@ -86,10 +94,6 @@ _REFUSED: dict[type[ast.AST], tuple[str, str | None]] = {
     ast.Set: ("Expressions have no sets.", "Write a list: ['a', 'b']."),
     ast.NamedExpr: ("Expressions set nothing.", "Use a `set` step."),
 }
-_COMPREHENSION = (
-    "Expressions have no comprehensions.",
-    "Read a list with sum, any, all, count, min or max: `sum(lines.total)`, `any(lines.total > 100)`.",
-)
 
 
 @dataclass(frozen=True)
@@ -187,11 +191,11 @@ class _Reader:
     def term(self, node: ast.expr) -> Term:
         rule = _RULES.get(type(node))
         if rule is None:
-            self.refuse(node, node)
+            raise self.refused(node, node)
         self.depth += 1
         if self.depth > DEEPEST:
             raise Refused(_too_deep(self.column(node)))
-        made: Term = rule(self, node)
+        made = rule(self, node)
         self.depth -= 1
         return made
 
@@ -199,19 +203,16 @@ class _Reader:
         """Python counts bytes of UTF-8; people count characters."""
         return len(self.text.encode()[: node.col_offset].decode()) + 1 + self.lead
 
-    def refuse(self, node: ast.expr, cause: ast.AST) -> Any:
-        if isinstance(cause, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            message, fix = _COMPREHENSION
-        else:
-            message, fix = _REFUSED.get(type(cause), ("This is not part of an expression.", None))
-        raise Refused(Fault(self.column(node), message, fix))
+    def refused(self, node: ast.expr, cause: ast.AST) -> Refused:
+        message, fix = _REFUSED.get(type(cause), ("This is not part of an expression.", None))
+        return Refused(Fault(self.column(node), message, fix))
 
     def constant(self, node: ast.Constant) -> Term:
-        value = node.value
+        value: Any = node.value
         if isinstance(value, float):
             value = Decimal(ast.get_source_segment(self.text, node) or repr(value))
         elif value is not None and not isinstance(value, (str, int)):
-            self.refuse(node, node)
+            raise self.refused(node, node)
         return Literal(self.column(node), value)
 
     def name(self, node: ast.Name) -> Term:
@@ -243,19 +244,21 @@ class _Reader:
         if isinstance(node.op, ast.Not):
             return Not(self.column(node), self.term(node.operand))
         if isinstance(node.op, ast.Invert):
-            self.refuse(node, node.op)
+            raise self.refused(node, node.op)
         operand = self.term(node.operand)
         if isinstance(node.op, ast.UAdd):
             return operand
-        if isinstance(operand, Literal) and isinstance(operand.value, (int, Decimal)) and operand.value is not True:
-            return Literal(self.column(node), operand.value.copy_negate() if _decimal(operand) else -operand.value)
+        if isinstance(operand, Literal) and isinstance(operand.value, Decimal):
+            return Literal(self.column(node), operand.value.copy_negate())
+        if isinstance(operand, Literal) and isinstance(operand.value, int) and not isinstance(operand.value, bool):
+            return Literal(self.column(node), -operand.value)
         return Negative(self.column(node), operand)
 
     def binary(self, node: ast.BinOp) -> Term:
         sign = _SIGNS.get(type(node.op))
         if sign is None:
-            self.refuse(node, node.op)
-        return Arithmetic(self.column(node), str(sign), self.term(node.left), self.term(node.right))
+            raise self.refused(node, node.op)
+        return Arithmetic(self.column(node), sign, self.term(node.left), self.term(node.right))
 
     def logic(self, node: ast.BoolOp) -> Term:
         word = "and" if isinstance(node.op, ast.And) else "or"
@@ -284,8 +287,8 @@ class _Reader:
                 fix = f"Write {node.func.attr}({ast.unparse(node.func.value)}{rest})."
             raise Refused(Fault(self.column(node), f"Nothing has a method `{node.func.attr}` here.", fix))
         if not isinstance(node.func, ast.Name):
-            self.refuse(node, node)
-        name = node.func.id  # type: ignore[attr-defined]
+            raise self.refused(node, node)
+        name = node.func.id
         known = sorted({*FUNCTIONS, *AGGREGATES})
         if name not in known:
             near = get_close_matches(name.lower(), known, 1)
@@ -305,10 +308,6 @@ class _Reader:
             plural = "argument" if wanted == "1" else "arguments"
             message = f"`{name}` takes {wanted} {plural}, and {len(node.args)} are given."
             raise Refused(Fault(self.column(node), message))
-
-
-def _decimal(term: Literal) -> bool:
-    return isinstance(term.value, Decimal)
 
 
 _RULES: dict[type[ast.AST], Callable[[_Reader, Any], Term]] = {

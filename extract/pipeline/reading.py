@@ -46,22 +46,22 @@ def read(written: Written, path: Path | None, root: Path, overrides: Overrides) 
     )
     reader = StepReader(problems, root, path, defaults)
     steps = reader.read(entries["steps"]) if "steps" in entries else ()
-    contents = {
-        "name": _name(problems, entries.get("name"), path),
-        "model": _models(problems, entries.get("model")),
-        "writes": tuple(_writes(problems, entries.get("write"), reader)),
-        "limits": _limits(problems, entries["limits"]) if "limits" in entries else {},
-    }
+    name, model = _name(problems, entries.get("name"), path), _models(problems, entries.get("model"))
+    writes = tuple(_writes(problems, entries.get("write"), reader))
+    limits = _limits(problems, entries["limits"]) if "limits" in entries else {}
     problems.stop()
     assert documents is not None
     return Contents(
+        name=name,
+        model=model,
         documents=documents,
         steps=steps,
+        writes=writes,
         settings=defaults.settings,
+        limits=limits,
         place=written.place,
         path=path,
         root=root,
-        **contents,
     )
 
 

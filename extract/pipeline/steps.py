@@ -41,8 +41,8 @@ class Defaults:
 
 @dataclass
 class StepReader:
-    """Reads step after step. `type` is that of the rows so far, None before the first `extract` and where it is unknown;
-    `joining` is whether a check would still join an `extract`, whose own type is `record`."""
+    """Reads step after step. `type` is that of the rows so far, None before the first `extract` and where it is
+    unknown; `joining` is whether a check would still join an `extract`, whose own type is `record`."""
 
     problems: Problems
     root: Path
@@ -68,7 +68,7 @@ class StepReader:
         verb = self.verb(written)
         if verb is None:
             return None
-        options = self.problems.keys(written, (verb, *VERBS[verb]), f"a `{verb}` step", LATER_OPTIONS)
+        options = self.problems.keys(written, (verb, *VERBS[verb]), f"the step `{verb}`", LATER_OPTIONS)
         if verb == "extract":
             self.extracts += 1
         elif self.extracts == 0:
@@ -79,21 +79,21 @@ class StepReader:
         return _VERBS[verb](self, number, written.keys[verb], options)
 
     def verb(self, written: Written) -> str | None:
+        """The one verb of a step."""
         if not isinstance(written.value, dict):
             fix = f"Write `- {written.text}: ...`." if written.text in VERBS else "Write `- verb: argument`."
             self.problems.add(written.place, f"A step is a verb with its argument, and this is {kind(written)}.", fix)
             return None
-        verbs = [key for key in written.value if key in VERBS]
-        later = [key for key in written.value if key in LATER_VERBS]
+        verbs: list[str] = [key for key in written.value if key in VERBS]
+        later: list[str] = [key for key in written.value if key in LATER_VERBS]
         if len(verbs) == 1 and not [key for key in later if key not in LATER_OPTIONS]:
             return verbs[0]
         if len(verbs) > 1:
             message = f"A step has one verb, and this has {' and '.join(f'`{verb}`' for verb in verbs)}."
             self.problems.add(written.keys[verbs[1]], message, f"Begin a step of its own: `- {verbs[1]}: ...`.")
         elif later:
-            self.problems.add(
-                written.keys[later[0]], f"The verb `{later[0]}` is not built yet.", LATER_VERBS[later[0]] or None
-            )
+            message = f"The verb `{later[0]}` is not built yet."
+            self.problems.add(written.keys[later[0]], message, LATER_VERBS[later[0]] or None)
         elif written.value:
             first = next(iter(written.value))
             message = f"There is no verb `{first}`."
@@ -168,9 +168,8 @@ class StepReader:
         else:
             self.problems.add(written.place, f"`examples` is a file or a list, and this is {kind(written)}.")
             return ()
-        places = (
-            [item.place for item in written.value] if isinstance(written.value, tuple) else [written.place] * len(pairs)
-        )
+        listed = written.value if isinstance(written.value, tuple) else (written,) * len(pairs)
+        places = [item.place for item in listed]
         made = (self.example(at, where, pair, schema) for at, (where, pair) in zip(places, pairs, strict=True))
         return tuple(one for one in made if one is not None)
 
@@ -307,9 +306,8 @@ def read_write(
         return None
     path = Path(name).expanduser()
     if path in sinks:
-        problems.add(
-            to.place, f"{name} is written twice; it was first on line {sinks[path].line}.", "Give it another name."
-        )
+        first = f"it was first on line {sinks[path].line}" if to.place.line else f"it was first at {sinks[path].path}"
+        problems.add(to.place, f"{name} is written twice; {first}.", "Give it another name.")
         return None
     sinks[path] = to.place
     return Write(number, to.place, type or Type(root=Anything()), path, extras)

@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 OnFailure = Literal["reject", "review", "keep"]
-"""What becomes of a document that gave no valid record: it is rejected with its reason, held for review, or its record is
-kept as it is."""
+"""What becomes of a document that gave no valid record: it is rejected with its reason, held for review, or its record
+is kept as it is."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Contents:
         return tuple(Segment(gather, tuple(steps)) for gather, steps in cut)
 
     def plain(self) -> Any:
-        """What the pipeline does to a document, as JSON values: not which documents, models and limits, nor where to."""
+        """What the pipeline does to a document, as JSON values: not which documents, models, limits and outputs."""
         return {"settings": dict(self.settings), "steps": [s.plain() for s in self.steps if not isinstance(s, Write)]}
 
     @cached_property

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PipelineError
+from ..jsontext import dump
 from ..project import shown
 
 __all__ = ["Place", "Written", "from_values", "from_yaml"]
@@ -241,7 +242,6 @@ def from_values(value: Any, name: str = "pipeline", path: str = "") -> Written:
     if isinstance(value, Path):
         value = str(value)
     if value is None or isinstance(value, (bool, int, Decimal, str)):
-        text = value if isinstance(value, str) else {None: "null", True: "true", False: "false"}.get(value, str(value))
-        return Written(value, place, text)
+        return Written(value, place, value if isinstance(value, str) else dump(value))
     message = f"A {type(value).__name__} cannot stand in a pipeline."
     raise PipelineError(message, str(place), "Pipelines hold dicts, lists, text, numbers, booleans and None.")

@@ -213,9 +213,9 @@ def _load(connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns:
 
     listed = ", ".join(f"{_text(one)}: {_text(of.spool)}" for one, of in columns.items())
     biggest = max(16 * 2**20, 2 * file.stat().st_size if file.stat().st_size < 2**28 else 2**29)
-    source = f"read_json({_text(str(file))}, format='newline_delimited', columns={{{listed}}}, maximum_object_size={biggest})"
+    options = f"format='newline_delimited', columns={{{listed}}}, maximum_object_size={biggest}"
     try:
-        connection.execute(f"insert into {quoted(name)} select * from {source}")
+        connection.execute(f"insert into {quoted(name)} select * from read_json({_text(str(file))}, {options})")
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
         raise QueryError(f"The rows cannot be made a table: {said}.") from None
@@ -263,9 +263,8 @@ def _json_value(name: str, value: Any) -> Any:
         return [_json_value(name, item) for item in value]
     if isinstance(value, dict):
         return {str(key): _json_value(name, item) for key, item in value.items()}
-    raise QueryError(
-        f"The column `{name}` holds {type(value).__name__}, which JSON has not.", f"Cast it: {name}::varchar."
-    )
+    message = f"The column `{name}` holds a {type(value).__name__}, which JSON does not have."
+    raise QueryError(message, f"Cast it: {name}::varchar.")
 
 
 def _no_doubles(names: Sequence[str]) -> None:
@@ -287,21 +286,11 @@ def _node(kind: str) -> nodes.Node:
     return _NODES.get(kind, nodes.Anything())
 
 
-_INTEGERS = [
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "UHUGEINT",
-]
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_UNSIGNED = tuple(f"U{name}" for name in _INTEGERS)
 
 _NODES: dict[str, nodes.Node] = {
-    **{kind: nodes.Number(integer=True) for kind in _INTEGERS},
+    **{kind: nodes.Number(integer=True) for kind in _INTEGERS + _UNSIGNED},
     "BOOLEAN": nodes.Boolean(),
     "DATE": nodes.Text(format="date"),
     "DOUBLE": nodes.Number(),
@@ -337,8 +326,6 @@ def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int)
     if facts.get("exception_type") == "Binder" and unknown:
         return None
     if facts.get("exception_type") == "Permission":
-        return QueryError(
-            "A `sql` step sees the table `rows` and nothing else.", "Take files and URLs out of it.", position
-        )
+        return QueryError("A query sees the table `rows` and nothing else.", "Take files and URLs out of it.", position)
     message = str(facts.get("exception_message", said)).splitlines()[0].rstrip(".!")
     return QueryError(f"The query cannot run: {message}.", None, position)
