@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .page import Line, Page
 from .patterns import EMAIL, TIME, URL, days
-from .words import ORGANISATION, TITLES, tokens, words
+from .words import LABELS, ORGANISATION, TITLES, tokens, words
 
 __all__ = ["Span", "address_below", "address_like", "named_after", "organisation"]
 
@@ -34,20 +34,21 @@ _ROAD = re.compile(
     r"square|sq|court|highway|hwy|parkway|terrace|strasse|straße|gasse|platz|allee|weg|ring|ufer|rue|quai|place|chemin|impasse|via|viale|"
     r"piazza|corso|calle|avda|avenida|plaza|paseo|rua|praca|straat|laan|plein|gracht|kade|level|floor|lot|block|blk|unit|suite|"
     r"building|bangunan|menara|wisma|kompleks|complex|mall|plaza|taman|tmn|bandar|kampung|kg|seksyen|section|kawasan|"
-    r"industrial|perindustrian|park|centre|center|house|p\.?o\.?\s?box|postfach|batu)\b|(?:str\.|straße|strasse|weg|platz|gasse|allee|straat|laan|plein)\s+\d",
+    r"industrial|perindustrian|park|centre|center|p\.?o\.?\s?box|postfach|batu)\b|(?:str\.|straße|strasse|weg|platz|gasse|allee|straat|laan|plein)\s+\d",
     re.IGNORECASE,
 )
 _POSTCODE = re.compile(
     r"(?<![\d-])\d{5}(?:-\d{4})?(?![\d-])|(?<!\d)\d{4}\s?[A-Z]{2}\b(?!\w)|\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b|\b[A-Z]{2}\s\d{5}\b|"
     r"\b(?:[A-Z]{1,2}-)?\d{4,6}\s+[A-ZÄÖÜÉ][^\W\d]+|\b[A-Z]\d[A-Z]\s?\d[A-Z]\d\b"
 )
-_HOUSE = re.compile(r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$", re.IGNORECASE)
+_HOUSE = re.compile(r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+", re.IGNORECASE)
 _REACH = re.compile(r"\b(?:tel|fax|phone|telephone|mobile|email|e-mail|hotline|h/p|whatsapps?)\b|@|www\.|https?:", re.IGNORECASE)
 _NUMBERED = re.compile(
     r"\b(?:gst|vat|tax|sst|ust|tva|btw|iva|reg|roc|co|company|registration|invoice|receipt|bill|siret|kvk|id)\b[\w\s./-]{0,22}?(?:no|id|nr|number|reg|idnr)?\b\s*[.:#(]{1,2}"
     r"|\b(?:gst|vat|tax|reg|roc|ust|tva|btw)[\s-]*(?:reg|id|no|nr)\b",
     re.IGNORECASE,
 )
+_HOURS = re.compile(r"\d\s?(?:hrs|uhr|h)\b|\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\s?-", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -60,7 +61,8 @@ def _is_title(text: str) -> bool:
 def _is_other(text: str) -> bool:
     """A line that tells how to reach somebody, a number, a time, or what kind of paper this is: no name and no address."""
     return bool(
-        _REACH.search(text) or EMAIL.search(text) or URL.search(text) or _NUMBERED.search(text) or TIME.search(text) or days(text)
+        _REACH.search(text)
+        or _HOURS.search(text) or EMAIL.search(text) or URL.search(text) or _NUMBERED.search(text) or TIME.search(text) or days(text)
     ) or _is_title(text)
 
 
@@ -73,7 +75,9 @@ def address_like(text: str) -> float:
     return min(1.0, score)
 
 
-_BARE_FORM = re.compile(r"^\W*(?:\(m\)\s*)?(?:sdn\.?\s*bhd\.?|bhd\.?|ltd\.?|limited|inc\.?|gmbh|llc|co\.?)\W*$", re.IGNORECASE)
+_FORM = r"(?:sdn\.?\s*bhd|bhd|s/b|ltd|limited|inc|gmbh|llc|plc|corp|co|kg|ag|b\.?v|s\.?a\.?r?\.?l?|pte|pty|pvt)\b\.?"
+_BARE_FORM = re.compile(rf"^(?:\W*(?:\(\w+\)\s*)?{_FORM})+\W*$", re.IGNORECASE)
+_ENDS_IN_FORM = re.compile(rf"\b{_FORM}\W*$", re.IGNORECASE)
 
 
 def organisation(page: Page) -> Span | None:
@@ -95,7 +99,9 @@ def organisation(page: Page) -> Span | None:
 def _name_like(text: str, rank: int) -> float:
     name = _REGISTRATION.sub("", text).strip(" -*.:")
     letters = len(_LETTERS.findall(name))
-    if letters < 3 or len(name) > 70 or _is_other(name):
+    if letters < 3 or len(name) > 70 or text.endswith(",") or _is_title(name) or "number" in tokens(name):
+        return 0.0
+    if _is_other(name) or (_is_other(text) and not ORGANISATION.search(name)):
         return 0.0
     if re.search(r"\d{4,}|[:=%]|\d[.,]\d\d\b", name) or letters < 0.5 * len(name.replace(" ", "")):
         return 0.0
@@ -126,7 +132,10 @@ def _whole_name(page: Page, index: int, sure: float) -> Span:
 
 
 def _goes_on(text: str, following: Line) -> bool:
-    if _BARE_FORM.match(_REGISTRATION.sub("", following.text)):
+    rest = _REGISTRATION.sub("", following.text)
+    if _BARE_FORM.match(rest) or not ORGANISATION.sub("", rest).strip(" .&"):
+        return bool(rest.strip())
+    if _ENDS_IN_FORM.search(rest) and (rest.startswith(("&", "(")) or ORGANISATION.match(rest)) and not _ENDS_IN_FORM.search(text):
         return True
     return text.rstrip().endswith(("&", ",", "-", " AND", " OF")) and not _is_other(following.text) and address_like(following.text) < 0.3
 
@@ -164,11 +173,19 @@ def address_below(page: Page, first: int, reach: int = 8) -> Span | None:
 def _carries_on(page: Page, index: int, like: float) -> bool:
     """Whether a line that does not look like an address by itself goes on with the one above."""
     text, above = page.lines[index].text, page.lines[index - 1].text
-    if not text or not _LETTERS.search(text) or _is_other(text) or text.startswith(("(", "*", "-")) or re.search(r"[:=]", text):
+    if not text or not _LETTERS.search(text) or _is_other(text) or text.startswith(("*", "-")) or re.search(r"[:=]", text):
         return False
-    if above.rstrip().endswith(",") or like > 0.1:
+    if text.startswith("(") and text.endswith(")"):
+        return False
+    if above.rstrip().endswith(",") or like > 0.1 or re.search(r"(?<!\d)\d{4,6}$", above):
         return True
     following = page.lines[index + 1].text if index + 1 < len(page.lines) else ""
     if address_like(following) >= 0.45:
         return True
-    return len(text.split()) <= 3 and not any(ch.isdigit() for ch in text) and text.rstrip().endswith(".") and not tokens(text)[:1] == ("cash",)
+    words_only = len(text.split()) <= 4 and not any(ch.isdigit() for ch in text)
+    return words_only and bool(_POSTCODE.search(above) or text.endswith(".")) and not _known(text)
+
+
+def _known(text: str) -> bool:
+    """Whether the line begins with a word of labels: then it is no name of a place."""
+    return bool(set(tokens(text)[:1]) & LABELS)

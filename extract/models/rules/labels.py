@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .page import Cell, Line, Page
-from .words import EXTRA, GENERIC, tokens
+from .words import EXTRA, WEIGHT, tokens
 
 __all__ = ["Labelled", "Names", "contexts", "labelled", "likeness", "line_at"]
 
@@ -32,7 +32,7 @@ class Names:
 
 
 def _weight(token: str) -> float:
-    return 0.5 if token in GENERIC else 1.0
+    return WEIGHT.get(token, 1.0)
 
 
 def likeness(names: Names, label: Sequence[str]) -> float:
@@ -83,8 +83,8 @@ def contexts(page: Page, start: int, end: int, before: int) -> Iterator[tuple[tu
 
 def _last_label(words: str) -> tuple[str, ...]:
     """The label that ends in these words: their last cell, behind its last colon."""
-    for cell in reversed(re.split(r"\s{2,}|\t|\|", _CURRENCY.sub(" ", words))):
-        cell = cell.strip(_EDGE)
+    for wide in reversed(re.split(r"\s{2,}|\t|\|", words)):
+        cell = _CURRENCY.sub("", wide).strip(_EDGE)
         if _LETTER.search(cell) or cell.endswith("#"):
             tail = re.split(r"[:=]", cell)[-1]
             return tokens(tail) or tokens(cell)
@@ -92,18 +92,18 @@ def _last_label(words: str) -> tuple[str, ...]:
 
 
 def _header_above(page: Page, index: int, start: int, end: int) -> tuple[tuple[str, ...], float] | None:
-    """The nearest cell without digits above the value, in its columns."""
+    """The cell above the value, in its columns, of the nearest line that has several cells and no digit."""
     line = page.lines[index]
     cell = next((cell for cell in line.cells if cell.start <= start < cell.end), None)
     if cell is None or len(line.cells) < 2:
         return None
     for distance in range(1, min(index, 40) + 1):
         above = page.lines[index - distance]
+        if len(above.cells) < 2 or any(ch.isdigit() for ch in above.text):
+            continue
         for other in above.cells:
             if other.left < cell.right + 1 and cell.left - 1 < other.right:
-                if _LETTER.search(other.text) and not any(ch.isdigit() for ch in other.text) and len(above.cells) > 1:
-                    return tokens(_CURRENCY.sub(" ", other.text)), 0.8 if distance == 1 else 0.55
-                break
+                return tokens(_CURRENCY.sub(" ", other.text)), 0.8 if distance == 1 else 0.55
     return None
 
 

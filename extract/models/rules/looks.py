@@ -14,7 +14,7 @@ from typing import Any
 
 from ...nodes import Boolean, Choice, Field, Node, Number, Text
 from .labels import Names
-from .words import tokens
+from .words import listed, tokens
 
 __all__ = ["Wanted", "date_order", "fits", "look_of", "names_of"]
 
@@ -42,7 +42,7 @@ def names_of(field: Field, node: Node, around: tuple[str, ...], apart: bool) -> 
     return Names(tuple(full if apart and full else full + plain), frozenset(hints))
 
 
-_MONEY = frozenset("total amount sub price tax balance discount paid change rounding shipping payable excl incl service due".split())
+_MONEY = listed("total amount sub price tax balance discount paid change rounding shipping payable excl incl service due")
 
 _LOOKS: tuple[tuple[str, Callable[[frozenset[str]], bool]], ...] = (
     ("email", lambda said: "email" in said),

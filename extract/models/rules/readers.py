@@ -15,10 +15,10 @@ from typing import Any
 
 from ...nodes import Choice, Number, Text
 from . import entities, patterns
-from .labels import Labelled, contexts, labelled, likeness, line_at
+from .labels import Labelled, Names, contexts, labelled, likeness, line_at
 from .looks import Wanted, fits
 from .page import Line, Page
-from .words import fold, tokens
+from .words import fold, listed, tokens
 
 __all__ = ["ENOUGH", "Found", "Paper", "read_leaf"]
 
@@ -95,19 +95,20 @@ def _settle(scored: Iterable[tuple[float, Any]]) -> Found | None:
 
 def _claims(paper: Paper, wanted: Wanted, values: Sequence[Any]) -> Iterator[tuple[Any, float]]:
     """Each of the values that stand in the text (they have `start` and `end`), with how well its labels fit."""
-    last: tuple[int, int] = (-1, -1)
-    for value in values:
+    places = [(line_at(paper.page, value.start + paper.offset), value) for value in values]
+    for place, (line, value) in enumerate(places):
         start, end = value.start + paper.offset, value.end + paper.offset
-        line = line_at(paper.page, start)
-        before = last[1] if last[0] == line else -1
-        last = (line, end)
-        yield value, max((near * likeness(wanted.names, label) for label, near in contexts(paper.page, start, end, before)), default=0.0)
+        same = places[place - 1][0] == line if place else False
+        before = places[place - 1][1].end + paper.offset if same else -1
+        labels = contexts(paper.page, start, end, before)
+        claim = max((near * likeness(wanted.names, label) for label, near in labels), default=0.0)
+        following = places[place + 1] if place + 1 < len(places) else None
+        if following is not None and following[0] == line and not re.search(r"[^\W\d_]{2}", paper.text[value.end : following[1].start]):
+            claim *= 0.6  # one of several in a row: the row's label speaks for none of them alone
+        yield value, claim
 
 
 # Amounts and numbers
-
-
-_STRONG = frozenset({"grand", "payable", "rounded"})
 
 
 def _money(paper: Paper, wanted: Wanted) -> Found | None:
@@ -119,20 +120,35 @@ def _amount_as_written(paper: Paper, wanted: Wanted) -> Found | None:
 
 
 def _amount(paper: Paper, wanted: Wanted, told: Callable[[patterns.Amount], Any]) -> Found | None:
-    scored: list[tuple[float, Any]] = []
-    times: dict[Decimal, int] = {}
-    for amount in paper.money:
-        if amount.value is not None:
-            times[amount.value] = times.get(amount.value, 0) + 1
-    for values, trust in ((paper.money, 1.0), (paper.amounts, 0.75)):
-        for amount, claim in _claims(paper, wanted, values):
-            value = told(amount) if amount.value is not None and not amount.percent else None
-            if value is None or claim < 0.3 or (trust < 1 and amount.money):
-                continue
-            claim *= trust * (0.97 if times.get(amount.value or Decimal(0), 0) > 1 or trust < 1 else 0.93)
-            claim -= 0.35 * (amount.value == 0 and "total" in wanted.names.all)
-            scored.append((claim, value))
-    return _settle(scored)
+    claims = [(amount, claim) for amount, claim in _claims(paper, wanted, paper.money) if amount.value is not None]
+    loose = [(amount, 0.7 * claim) for amount, claim in _claims(paper, wanted, paper.amounts) if not amount.money and not amount.percent]
+    if any("total" in name and "sub" not in name for name in wanted.names.own):
+        claims = _borne_out(paper, claims)
+    return _settle((0.97 * claim, value) for amount, claim in [*claims, *loose] if claim >= 0.3 and (value := told(amount)) is not None)
+
+
+def _borne_out(paper: Paper, claims: list[tuple[patterns.Amount, float]]) -> list[tuple[patterns.Amount, float]]:
+    """Claims to be a total, in the light of the other amounts: a total is what was paid less the change, or a sum with its
+    tax and rounding; and hardly nothing. What was paid may differ from the printed total by rounding to coins."""
+    settled = {paid - change for paid in _said(paper, "paid") for change in _said(paper, "change") if paid > change >= 0}
+    parts = _said(paper, "tax") | _said(paper, "rounding") | _said(paper, "service")
+    sums = {whole + part for whole in _said(paper, "total") | _said(paper, "sub", "total") for part in parts if part and whole}
+    out = []
+    for amount, claim in claims:
+        value = amount.value or Decimal(0)
+        if value in settled:
+            near = [other for one, other in claims if one.value is not None and abs(one.value - value) <= Decimal("0.05")]
+            claim = max([claim, 0.4, *near]) + 0.12
+        elif value in sums and claim > 0.4:
+            claim += 0.06
+        out.append((amount, claim - 0.07 - 0.35 * (value == 0)))
+    return out
+
+
+def _said(paper: Paper, *label: str) -> set[Decimal]:
+    """The amounts that bear such a label."""
+    wanted = Wanted(Names((label,)), Number(), "money")
+    return {amount.value for amount, claim in _claims(paper, wanted, paper.money) if amount.value is not None and claim >= 0.55}
 
 
 def _plain_number(wanted: Wanted, value: Decimal | None) -> Any:
@@ -425,8 +441,8 @@ def _has_word(text: str, word: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
-_YES = frozenset("yes y true x ✓ ✔ ☑ ☒ ja oui si sí on checked paid".split())
-_NO = frozenset("no n false nein non off unchecked unpaid ☐ nee".split())
+_YES = listed("yes y true x ✓ ✔ ☑ ☒ ja oui si sí on checked paid")
+_NO = listed("no n false nein non off unchecked unpaid ☐ nee")
 
 
 def _flag(paper: Paper, wanted: Wanted) -> Found | None:

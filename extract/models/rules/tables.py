@@ -19,13 +19,13 @@ from .looks import Wanted, fits
 from .page import Cell, Line
 from .patterns import Amount, amounts, dated, days
 from .readers import Paper
-from .words import tokens
+from .words import listed, tokens
 
 __all__ = ["table"]
 
 Row = tuple[dict[str, Any], dict[str, float]]
 
-_SUMS = frozenset("total sub grand payable balance paid change rounding tax discount".split())
+_SUMS = listed("total sub grand payable balance paid change rounding tax discount")
 """Words that begin a row of sums, which is no record."""
 
 

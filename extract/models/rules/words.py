@@ -11,21 +11,27 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["EXTRA", "GENERIC", "ORGANISATION", "TITLES", "fold", "tokens", "words"]
+__all__ = ["EXTRA", "LABELS", "ORGANISATION", "TITLES", "WEIGHT", "fold", "listed", "tokens", "words"]
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
 
 _SAME: dict[str, str] = {
     # amounts
-    "total": "total totals totale totaal gesamt gesamtbetrag gesamtsumme summe endbetrag insgesamt suma jumlah amountdue ttl tot",
-    "sub": "subtotal subtotale subtotaal zwischensumme soustotal sous",
+    "total": "total totals tl totale totaal gesamt gesamtbetrag gesamtsumme summe endbetrag insgesamt suma jumlah amountdue ttl tot",
+    "sub": "sub zwischen sous",
+    "net": "net nett netto",
     "amount": "amount amounts amt montant importe importo bedrag betrag value sum amaun somme somma zeilenbetrag",
-    "grand": "grand final overall nett",
+    "grand": "grand final overall",
     "payable": "payable pay payer pagare pagar zahlen zahlbetrag zahlbar betalen owed owing",
     "due": "due fallig faellig falligkeit faelligkeit echeance scadenza vencimiento vervaldatum verval limite deadline expires expiry",
     "rounded": "rounded",
     "rounding": "rounding round rounddown rndg rundung arrondi afronding arrotondamento redondeo adj adjustment pembundaran",
     "tax": "tax taxes vat gst sst mwst ust umsatzsteuer mehrwertsteuer steuer tva iva btw moms hst taxe impuesto cukai",
     "incl": "incl inclusive including inc included inkl inklusive brutto gross ttc compris incluido incluso inclusief",
-    "excl": "excl exclusive excluding exc before netto net ht htva ohne exkl zzgl hors excluido esclusa exclusief taxable",
+    "excl": "excl exclusive excluding excluded exc before ht htva ohne exkl zzgl hors excluido esclusa exclusief taxable",
     "discount": "discount disc rabatt remise sconto descuento korting skonto diskaun saving savings saved",
     "price": "price preis prix prezzo precio prijs stuckpreis einzelpreis uprice vk rate cost fee charge charges rsp",
     "unit": "unit each per piece pcs stuck stueck einzel unitaire unitario stuk uom",
@@ -50,7 +56,7 @@ _SAME: dict[str, str] = {
     "verkaufer lieferant vendeur fournisseur vendedor proveedor fornitore venditore leverancier verkoper employer "
     "soldby societe entreprise empresa syarikat provider retailer",
     "name": "name names nom nombre nome naam nama namens",
-    "person": "person contact attn attention kontakt cashier kassierer salesperson sales clerk operator staff server author",
+    "person": "person contact attn attention kontakt cashier kassierer salesperson clerk operator staff server author",
     "title": "title subject betreff objet asunto oggetto onderwerp heading headline re",
     "from": "from von sender absender de expediteur afzender",
     "to": "to an recipient empfanger empfaenger destinataire destinatario ontvanger",
@@ -91,9 +97,15 @@ _PHRASES: dict[str, str] = {
     "amount due": "total payable",
     "balance due": "total payable",
     "total due": "total payable",
-    "net total": "sub total excl",
-    "nett total": "grand total",
-    "net amount": "amount excl",
+    "amt due": "total payable",
+    "net amount": "net total",
+    "net amt": "net total",
+    "subtotal": "sub total",
+    "subtotals": "sub total",
+    "subtotale": "sub total",
+    "subtotaal": "sub total",
+    "soustotal": "sub total",
+    "zwischensumme": "sub total",
     "amount payable": "total payable",
     "amount to pay": "total payable",
     "to pay": "total payable",
@@ -103,8 +115,6 @@ _PHRASES: dict[str, str] = {
     "zu zahlen": "total payable",
     "total a pagar": "total payable",
     "totale da pagare": "total payable",
-    "sub total": "sub",
-    "sous total": "sub",
     "e mail": "email",
     "round adj": "rounding",
     "unit price": "unit price",
@@ -161,12 +171,18 @@ _PHRASES: dict[str, str] = {
     "bill date": "invoice date",
 }
 
-_STOP = frozenset(
-    ["the", "a", "an", "of", "for", "and", "or", "on", "in", "at", "by", "is", "as", "le", "la", "les", "l", "d", "du", "des", "el", "los", "las", "il", "lo", "der", "die", "das", "den", "dem", "het", "een", "y", "e", "et", "und", "en", "this", "that", "it", "its", "all", "with", "if", "any", "be", "was", "were", "be", "printed", "stated", "given", "shown", "written", "which", "your", "our", "unser", "ihre", "uw"]
+_STOP = listed(
+    """
+    the a an of for and or on in at by is as le la les l d du des el los las il lo der die das den dem het een y e
+    et und en this that it its all with if any be was were be printed stated given shown written which your our
+    unser ihre uw rm eur usd gbp chf myr sales sale
+    """
 )
 
-GENERIC = frozenset({"number", "name", "code", "amount", "value", "text"})
-"""Tokens that say little on their own: half the weight of others."""
+WEIGHT: dict[str, float] = dict.fromkeys(("number", "name", "code", "amount", "text"), 0.5) | dict.fromkeys(
+    ("sub", "due", "birth", "delivery", "discount", "customer", "excl", "shipping", "service"), 2.0
+)
+"""Tokens that say little on their own weigh half; those that make another thing of what they stand with weigh double."""
 
 EXTRA: dict[str, float] = {
     "grand": 0.0,
@@ -182,7 +198,8 @@ EXTRA: dict[str, float] = {
     "currency": 0.05,
     "company": 0.25,
     "percent": 0.25,
-    "sub": 1.8,
+    "sub": 3.0,
+    "net": 0.5,
     "excl": 1.5,
     "tax": 1.5,
     "quantity": 2.0,
@@ -202,8 +219,14 @@ EXTRA: dict[str, float] = {
 }
 """What a token that a label has beyond the field's own takes from the match; 0.5 where it is not listed."""
 
-TITLES = frozenset(
-    ["invoice", "receipt", "taxinvoice", "tax", "bill", "statement", "quotation", "quote", "memo", "memorandum", "letter", "agreement", "contract", "copy", "original", "duplicate", "page", "simplified", "credit", "debit", "note", "cash", "sales", "sale", "official", "rechnung", "quittung", "facture", "factura", "fattura", "factuur", "beleg", "kassenbon", "ticket", "recu", "order", "delivery", "report", "welcome", "thank", "thanks", "you", "merci", "danke", "gracias", "to", "our", "customer", "guest", "check", "date", "time", "table", "no", "terminal", "reprint", "cashier", "rechnungskopie", "kopie", "kunde", "lieferschein", "seite"]
+TITLES = listed(
+    """
+    invoice receipt taxinvoice tax bill statement quotation quote memo memorandum letter agreement contract copy
+    original duplicate page simplified credit debit note cash sales sale official rechnung quittung facture factura
+    fattura factuur beleg kassenbon ticket recu order delivery report welcome thank thanks you merci danke gracias
+    to our customer guest check date time table no terminal reprint cashier rechnungskopie kopie kunde lieferschein
+    seite
+    """
 )
 """Words of which headings are made that name a document and not whose it is."""
 
@@ -242,6 +265,9 @@ _CANONICAL = {word: token for token, same in _SAME.items() for word in [token, *
     "%": "percent",
     "#": "number",
 }
+LABELS = frozenset(_SAME) - {"country", "city", "street"}
+"""All tokens that stand for words of labels."""
+
 _LONGEST = max(len(phrase.split()) for phrase in _PHRASES)
 _SUFFIXES = (
     "nummer",
