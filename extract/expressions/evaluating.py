@@ -123,11 +123,13 @@ class Evaluation:
             yield from Evaluation(self.row, self.decimals, {**self.bound, at: plain(item)}).items(steps)
 
 
-def _number(text: str) -> Decimal:
+def _number(text: str) -> Decimal | str:
+    """A number that is written as a text, or the text if it is none."""
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except DecimalException:
-        raise Wrong(f"{text!r} is not a number.") from None
+        return text
+    return number if number.is_finite() else text
 
 
 def _shallowest(here: Evaluation, every: list[tuple[str, ...]]) -> tuple[tuple[str, ...], Any] | None:

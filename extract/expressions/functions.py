@@ -200,7 +200,7 @@ def _whole(number: int | Decimal, rounding: str) -> int:
 
 def _round(number: int | Decimal, places: int | Decimal = 0) -> int | Decimal:
     """Half goes away from zero, as on a bill. Without places the result is a whole number."""
-    if places != int(places) or abs(places) > 100:
+    if places != int(places) or not -100 <= places <= 100:
         raise Wrong(f"A number cannot be rounded to {places} places.")
     if places <= 0:
         unit: int = 10 ** abs(int(places))

@@ -58,11 +58,13 @@ def kinds_of(node: nodes.Node, type: nodes.Type) -> Kinds:
     """The kinds of value that a node admits."""
     node = type.resolve(node)
     if isinstance(node, nodes.Text):
+        if _digits(node):
+            return frozenset({"number"})
         return frozenset({"date" if node.format in ("date", "date-time") else "text"})
     if isinstance(node, nodes.Choice):
         return frozenset(kind_of(Decimal(repr(v)) if isinstance(v, float) else v) for v in node.values)
     if isinstance(node, nodes.Union):
-        if is_decimal(node, type):
+        if is_decimal(node, type) and _sure(node, type):
             return frozenset({"number", *({"null"} if "null" in _branch_kinds(node, type) else ())})
         return _branch_kinds(node, type)
     return _KINDS.get(node.__class__, ANY)
@@ -83,14 +85,31 @@ _KINDS: dict[Any, Kinds] = {
 
 
 def is_decimal(node: nodes.Node, type: nodes.Type) -> bool:
-    """Whether texts at this node are numbers: a number that may also be written as a text of digits."""
+    """Whether a text at this node may be a number: a Decimal is declared as a number that may also be written as text.
+
+    Where nothing says that the text is made of digits, it may as well be words, and is a number if it looks like one.
+    """
     node = type.resolve(node)
     if not isinstance(node, nodes.Union):
         return isinstance(node, nodes.Text) and _digits(node)
     branches = [type.resolve(branch) for branch in node.branches]
+    numbers = [branch for branch in branches if isinstance(branch, nodes.Number) and not branch.integer]
     texts = [branch for branch in branches if isinstance(branch, nodes.Text)]
-    others = [branch for branch in branches if not isinstance(branch, (nodes.Text, nodes.Number, nodes.Null))]
-    return bool(texts) and not others and all(_digits(text) for text in texts)
+    nulls = [branch for branch in branches if isinstance(branch, nodes.Null)]
+    if len(numbers) + len(texts) + len(nulls) < len(branches) or not texts:
+        return False
+    return all(_digits(text) for text in texts) or (bool(numbers) and all(_open(text) for text in texts))
+
+
+def _open(text: nodes.Text) -> bool:
+    return text.format is None and text.pattern is None and text.max_length is None
+
+
+def _sure(node: nodes.Node, type: nodes.Type) -> bool:
+    """Whether texts at this decimal node are never words."""
+    branches = node.branches if isinstance(node, nodes.Union) else (node,)
+    texts = [one for one in map(type.resolve, branches) if isinstance(one, nodes.Text)]
+    return all(_digits(text) for text in texts)
 
 
 def _digits(text: nodes.Text) -> bool:
@@ -103,7 +122,7 @@ def _digits(text: nodes.Text) -> bool:
         pattern = re.compile(text.pattern)
     except re.error:
         return False
-    return bool(pattern.search("12.5")) and not any(pattern.search(word) for word in ("a", "x1", "1x", "-"))
+    return bool(pattern.search("12.5")) and not any(pattern.search(word) for word in ("a", "x1", "1x"))
 
 
 def find(steps: tuple[str, ...], type: nodes.Type) -> Place:

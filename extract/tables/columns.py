@@ -132,7 +132,7 @@ def column(node: nodes.Node | None, seen: Seen, type: nodes.Type, *, floats: boo
     if not kinds:
         return _declared(node, type, depth)
     if kinds == {"text"}:
-        return _text(node, seen, depth, type)
+        return _text(node, seen, depth)
     if kinds == {"boolean"}:
         return Column("BOOLEAN")
     if kinds <= {"whole", "decimal", "float"}:
@@ -157,9 +157,7 @@ def _number(seen: Seen, whole: bool, floats: bool) -> Column:
     return Column("DOUBLE") if floats else _JSON
 
 
-def _text(node: nodes.Node | None, seen: Seen, depth: int, type: nodes.Type) -> Column:
-    if node is not None and is_decimal(node, type):
-        return _declared(node, type, depth)
+def _text(node: nodes.Node | None, seen: Seen, depth: int) -> Column:
     found = _FORMATS.get(node.format or "", "VARCHAR") if isinstance(node, nodes.Text) else "VARCHAR"
     if found == "TIMESTAMP" and seen.offset:
         # what lies deeper is handed out by a part of the client that needs a time zone library
