@@ -16,8 +16,7 @@ from .call import Usage
 from .catalogue import ModelFacts
 from .errors import DocumentError
 from .jsontext import dump
-from .pipeline import Pipeline
-from .pipeline.values import Check
+from .pipeline import Check, Extract, Pipeline, Step
 from .runner import inputs, task_of
 from .tokens import estimate, estimate_call
 
@@ -76,10 +75,10 @@ def plan_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...], limit: int | None
     return Plan(pipeline.name, facts[0].name, steps, count, tuple(unreadable), usage, cost)
 
 
-def _step(step: Any) -> dict[str, Any]:
+def _step(step: Step) -> dict[str, Any]:
     joined = isinstance(step, Check) and step.joined
     told = {"step": step.name, "does": next(iter(step.plain().values()))}
-    if step.verb == "extract":
+    if isinstance(step, Extract):
         told["does"] = f"{step.ref}, {len(step.schema.full.get('properties', ()))} fields"
     if isinstance(step, Check):
         told["when it fails"] = f"asked for again, then {step.on_failure}" if joined else step.on_failure

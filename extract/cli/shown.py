@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError, SchemaError, ValidationFailed
+from ..errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError, SchemaError
 from ..jsontext import dump
 
 if TYPE_CHECKING:

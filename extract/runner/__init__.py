@@ -1,0 +1,168 @@
+"""Runs a pipeline: opens its documents, drives their tasks, sends rows through the steps, and writes what comes out.
+
+A run lives in a folder. Its first act is to write down what it decides by (the facts and prices of the models, the way
+of rendering prompts); its ledger keeps each paid reply and what became of each document. The same folder again resumes
+it: every document is done afresh, and what was paid for is answered from the ledger. Outputs are written from the
+ledger when the documents are done, whole and in the order of the inputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ..call import Usage
+from ..catalogue import ModelFacts
+from ..engines.local import Local
+from ..errors import ExtractError, ModelError, RunError
+from ..ledger import Entry, RunLedger
+from ..limits import Budget, Limits, Traffic
+from ..models.cascade import Cascade
+from ..pipeline import Pipeline
+from ..prompt import VERSION
+from ..report import write_rejected, write_run
+from .documents import STATES, Flow, Input, Work, inputs, task_of
+from .outputs import write_outputs
+
+__all__ = ["STATES", "Flow", "Input", "Progress", "Run", "execute", "inputs", "task_of"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: documents done of how many, their states, the money spent, and what was done just now."""
+
+    done: int
+    total: int
+    states: Mapping[str, int]
+    spent: Decimal
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Run:
+    """What happened. `stopped` says why some documents are pending; `cost` is in US dollars, None where a model has no
+    price; `sample` holds the first rows at the end, to be shown."""
+
+    folder: Path
+    states: Mapping[str, int]
+    flows: tuple[Flow, ...]
+    calls: int
+    usage: Usage
+    cost: Decimal | None
+    seconds: float
+    outputs: tuple[tuple[Path, int], ...]
+    over_budget: Decimal = Decimal(0)
+    warnings: tuple[str, ...] = ()
+    stopped: ExtractError | None = None
+    sample: tuple[Mapping[str, Any], ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """The run as one object, as ``extract run --json`` prints it."""
+        return {
+            "run": str(self.folder),
+            "in": sum(self.states.values()),
+            **{state: self.states.get(state, 0) for state in STATES},
+            "calls": self.calls,
+            "tokens": {"input": self.usage.input, "cached": self.usage.cached, "output": self.usage.output},
+            "cost_usd": self.cost,
+            "seconds": round(self.seconds, 3),
+            "outputs": [str(path) for path, _ in self.outputs],
+            "steps": [flow.plain() for flow in self.flows],
+            "stopped": None if self.stopped is None else self.stopped.message,
+        }
+
+
+async def execute(
+    pipeline: Pipeline,
+    cascade: Cascade,
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    limit: int | None = None,
+    watch: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents.
+
+    Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held. What goes wrong
+    with a document is in its entry, and what stops the run in `Run.stopped`.
+    """
+    began = time.monotonic()
+    limits = limits or Limits(**pipeline.limits)
+    _check_budget(limits, cascade)
+    ledger = await asyncio.to_thread(RunLedger, folder)
+    try:
+        cascade = await _as_started(ledger, pipeline, cascade)
+        budget = Budget(limits.budget_usd, await ledger.spent())
+        engine = Local(cascade.models, ledger, Traffic(limits, budget))
+        work = Work(pipeline, task_of(pipeline, cascade.facts), list(inputs(pipeline, limit)))
+        await ledger.forget_others(one.source for one in work.inputs)
+        async for outcome in engine.run(work.jobs()):
+            entry = work.entry(outcome)
+            await ledger.enter(entry)
+            watch(Progress(work.states.total(), len(work.inputs), work.states, budget.spent, entry))
+        outputs, sample = await asyncio.to_thread(write_outputs, work, ledger)
+        await asyncio.to_thread(write_rejected, folder, ledger.entries())
+        run = Run(
+            folder=folder,
+            states=dict(work.states),
+            flows=tuple(work.flows.values()),
+            calls=work.calls,
+            usage=work.usage,
+            cost=work.cost,
+            seconds=time.monotonic() - began,
+            outputs=outputs,
+            over_budget=budget.over,
+            warnings=cascade.warnings,
+            stopped=engine.stopped,
+            sample=sample,
+        )
+        _check_conserved(run)
+        write_run(folder, run.plain())
+        return run
+    finally:
+        for model in cascade.models.values():
+            await model.close()
+        await asyncio.to_thread(ledger.close)
+
+
+def _check_budget(limits: Limits, cascade: Cascade) -> None:
+    unpriced = [one.name for one in cascade.facts if one.price is None]
+    if limits.budget_usd is not None and unpriced:
+        raise ModelError(
+            f"A budget in dollars cannot be held: the price of {', '.join(unpriced)} is not known.",
+            fix="Leave budget_usd out, or declare the price of the model.",
+        )
+
+
+def _check_conserved(run: Run) -> None:
+    """The sums are checked at each end of a run: a row that vanished is an error of this package, and is said."""
+    lost = [flow.plain() for flow in run.flows if not flow.conserved]
+    if lost:
+        raise RunError(f"Rows are not conserved: {lost}.", str(run.folder), "Please report this; the ledger is whole.")
+
+
+async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -> Cascade:
+    """Writes the manifest at the first start; gives the cascade by the facts that the run was started with."""
+    await ledger.write_manifest(
+        {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "pipeline": pipeline.name,
+            "fingerprint": pipeline.fingerprint,
+            "prompt": VERSION,
+            **{f"model:{one.name}": one.plain() for one in cascade.facts},
+        }
+    )
+    manifest = await ledger.manifest()
+    if manifest["pipeline"] != pipeline.name:
+        raise RunError(
+            f"This folder holds a run of the pipeline {manifest['pipeline']}, not of {pipeline.name}.",
+            where=str(ledger.path.parent),
+            fix="Name another folder with --run.",
+        )
+    return replace(cascade, facts=tuple(ModelFacts.from_plain(manifest[f"model:{one.name}"]) for one in cascade.facts))

@@ -1,0 +1,277 @@
+"""The decorator: signatures, inputs, the four ways to call, and what a wrong use says."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel, ValidationInfo, field_validator
+
+from extract import Document, Extraction, ModelError, SchemaError, ValidationFailed, compile, extract
+from extract.errors import ExtractError
+from extract.models.scripted import Scripted
+
+if TYPE_CHECKING:
+    from extract.testing import FakeOpenAI
+
+ROOT = Path(__file__).parent.parent
+
+
+class Receipt(BaseModel):
+    company: str
+    total: Decimal
+
+
+GOOD = {"company": "ACME Ltd", "total": "4.95"}
+RECEIPT = Receipt(company="ACME Ltd", total=Decimal("4.95"))
+
+
+def reader(*replies: Any) -> Any:
+    @extract(model=Scripted(list(replies) or [GOOD]))
+    def read_receipt(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read the receipt."""
+
+    return read_receipt
+
+
+def test_a_plain_call_gives_the_record() -> None:
+    assert reader()("ACME Ltd TOTAL 4.95") == RECEIPT
+
+
+def test_the_function_keeps_its_name_and_its_docstring() -> None:
+    assert (reader().__name__, reader().__doc__) == ("read_receipt", "Read the receipt.")
+    assert reader().schema.name == "Receipt"
+
+
+def test_it_can_be_used_without_arguments() -> None:
+    @extract
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    assert read.task.instructions == "Read."
+
+
+def test_detail_says_everything() -> None:
+    result = reader().detail("ACME Ltd TOTAL 4.95")
+    assert isinstance(result, Extraction)
+    assert result.value == RECEIPT
+    assert result.evidence["/total"].text == "4.95"
+    assert [a.outcome for a in result.attempts] == ["stop"]
+
+
+def test_an_async_function_stays_one() -> None:
+    @extract(model=Scripted([GOOD, GOOD, GOOD]))
+    async def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    async def use() -> tuple[Any, Any, list[Any]]:
+        return await read("x"), await read.detail("x"), [item async for item in read.stream("x")]
+
+    record, detail, streamed = asyncio.run(use())
+    assert record == detail.value == streamed[-1].value == RECEIPT
+
+
+def test_a_stream_ends_with_the_extraction() -> None:
+    *partial, last = reader().stream("x")
+    assert last.value == RECEIPT
+    assert partial[-1] == GOOD
+
+
+def test_a_batch_comes_in_the_order_of_the_inputs_and_is_resumable(tmp_path: Path) -> None:
+    model = Scripted(lambda call: {"company": call.inputs[0].text, "total": 1})
+
+    @extract(model=model)
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    texts = [f"c{n}" for n in range(50)]
+    for _ in range(2):
+        results = list(read.batch(texts, run=tmp_path / "run"))
+        assert [one.value.company for one in results] == texts
+    assert len(model.calls) == 50
+
+
+def test_a_batch_may_be_left_early() -> None:
+    @extract(model=Scripted(lambda call: GOOD))
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    for one in read.batch(f"c{n}" for n in range(10_000)):
+        assert one.ok
+        break
+
+
+def test_a_str_is_text_always_and_a_path_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("from a file")
+    seen: list[str] = []
+
+    @extract(model=Scripted(lambda call: seen.append(call.inputs[-1].text) or GOOD))
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    for given in (str(path), path, b"from bytes", Document(text="a document")):
+        read(given)
+    assert seen == [str(path), "from a file", "from bytes", "a document"]
+
+
+def test_other_parameters_are_named_values_and_several_documents_are_one() -> None:
+    seen: list[Any] = []
+
+    @extract(model=Scripted(lambda call: seen.append([(p.kind, p.name, p.text) for p in call.inputs]) or GOOD))
+    def read(page: str, currency: dict[str, str], back: str | None = None, *, limit: int = 3) -> Receipt:
+        """Read."""
+        ...
+
+    read("front", {"a": "EUR"})
+    read("front", {"a": "EUR"}, "back", limit=4)
+    values = [("value", "currency", '{"a": "EUR"}')]
+    assert seen == [
+        [*values, ("value", "limit", "3"), ("text", "document", "front")],
+        [*values, ("value", "limit", "4"), ("text", "document", "page:\nfront\n\nback:\nback")],
+    ]
+
+
+def test_examples_are_checked_against_the_schema_where_the_function_stands() -> None:
+    with pytest.raises(SchemaError) as caught:
+
+        @extract(examples=[("TOTAL 1", {"company": "A"})])
+        def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+            """Read."""
+
+    assert str(caught.value) == (
+        "An example does not fit Receipt: /total: this field is required and is missing.\n"
+        "  Mend the example or the schema."
+    )
+
+
+def test_the_context_reaches_validators() -> None:
+    class Known(BaseModel):
+        company: str
+
+        @field_validator("company")
+        @classmethod
+        def known(cls, value: str, info: ValidationInfo) -> str:
+            assert info.context == {"x"}
+            return value
+
+    @extract(model=Scripted([{"company": "A"}]), context={"x"})
+    def read(document) -> Known:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    assert read("x").company == "A"
+
+
+def test_a_function_without_a_return_type_fails_where_it_stands() -> None:
+    with pytest.raises(SchemaError, match="read does not say what it returns"):
+
+        @extract
+        def read(document):  # type: ignore[no-untyped-def]
+            """Read."""
+
+
+def test_no_valid_record_raises_and_keeps_what_was_paid_for() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        reader({"company": "ACME Ltd"}, {"company": "ACME Ltd"})("x")
+    assert str(caught.value) == (
+        "No valid record came out: /total: this field is required and is missing.\n"
+        "  The error's .extraction holds the best value so far, the attempts and their cost."
+    )
+    assert caught.value.extraction.partial == {"company": "ACME Ltd"}
+    assert len(caught.value.extraction.attempts) == 2
+
+
+def test_no_document_is_said() -> None:
+    with pytest.raises(ExtractError, match="read_receipt was given no document"):
+        reader()(3)
+
+
+def test_no_key_is_one_clear_error() -> None:
+    @extract
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    with pytest.raises(ModelError) as caught:
+        read("x")
+    assert str(caught.value) == (
+        "No key for openai/gpt-4o-mini: OPENAI_API_KEY is not set.\n"
+        "  Set OPENAI_API_KEY, or use --model rules, which needs no key and no network."
+    )
+
+
+def test_it_runs_over_the_wire_in_the_wires_own_shape(fake_openai: FakeOpenAI) -> None:
+    class Trip(BaseModel):
+        city: str
+        stops: dict[str, int] = {}
+
+    gold = {"city": "Oslo", "stops": {"a": 1}}
+    fake_openai.gold({"to Oslo": gold}, schema=compile(Trip))
+
+    @extract
+    def read(document) -> Trip:  # type: ignore[no-untyped-def]
+        """Read the trip."""
+
+    assert read("a trip to Oslo").stops == {"a": 1}
+    *_, last = read.stream("a trip to Oslo, again")
+    assert last.value.stops == {"a": 1}
+    assert all(request.strict for request in fake_openai.requests)
+
+
+def test_it_works_inside_a_running_loop() -> None:
+    async def cell() -> Any:
+        return reader()("x")
+
+    assert asyncio.run(cell()) == RECEIPT
+
+
+TYPED = """
+    from decimal import Decimal
+    from pathlib import Path
+    from typing import assert_type
+    from collections.abc import Iterator
+    from pydantic import BaseModel
+    from extract import extract, Extraction
+
+    class Receipt(BaseModel):
+        total: Decimal
+
+    @extract(model="rules")
+    def read(document: str | Path, currency: str = "EUR") -> Receipt:
+        '''Read.'''
+        ...
+
+    @extract
+    async def read_later(document: Path) -> list[Receipt]:
+        '''Read.'''
+        ...
+
+    assert_type(read("x"), Receipt)
+    assert_type(read.detail(Path("x"), currency="USD"), Extraction[Receipt])
+    assert_type(read.batch(["a"]), Iterator[Extraction[Receipt]])
+
+    async def use() -> None:
+        assert_type(await read_later(Path("x")), list[Receipt])
+        assert_type(await read_later.detail(Path("x")), Extraction[list[Receipt]])
+        read(3)  # WRONG
+        read("x", currenzy="USD")  # WRONG
+"""
+
+
+def test_type_checkers_see_the_schema_as_the_return_type(tmp_path: Path) -> None:
+    path = tmp_path / "typed.py"
+    path.write_text(textwrap.dedent(TYPED))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--disable-error-code=empty-body", "--no-incremental", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    wrong = [n for n, line in enumerate(path.read_text().splitlines(), 1) if "# WRONG" in line]
+    found = [int(line.split(":")[1]) for line in done.stdout.splitlines() if str(path.name) in line and "error" in line]
+    assert (found, done.stderr) == (wrong, "")
