@@ -25,7 +25,7 @@ from typing import Any
 
 from .errors import ExtractError, PipelineError, SchemaError
 
-__all__ = ["find_file", "find_pipeline", "load_schema", "ready", "roots", "shown"]
+__all__ = ["find_file", "find_pipeline", "load_schema", "make_project", "ready", "roots", "shown"]
 
 _PRIVATE = "_extract_project"
 _LOADED: dict[tuple[str, int, int], ModuleType] = {}
@@ -225,3 +225,18 @@ def _broken(path: Path, error: BaseException) -> ExtractError:
     if isinstance(error, ModuleNotFoundError):
         fix = "Install it where extract is installed, or write `from .name import ...` for a file beside this one."
     return SchemaError(f"The schema's file cannot be loaded: {message}", where, fix)
+
+
+def make_project(folder: Path) -> Iterator[Path]:
+    """Makes a project of one's own: ready schemas and a pipeline to start from, and a folder for documents. What is
+    there already stays as it is; gives each path that was made."""
+    for name in ("schemas/receipt.py", "pipelines/receipts.yaml"):
+        target = folder / name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ready() / name).read_bytes())
+            yield target
+    documents = folder / "documents"
+    if not documents.exists():
+        documents.mkdir(parents=True)
+        yield documents

@@ -195,11 +195,19 @@ def _fill(
         with raw.open(encoding="utf-8", errors="surrogatepass") as lines, typed.open("w", encoding="utf-8") as out:
             for line in lines:
                 row = json.loads(line, parse_float=Decimal)
-                out.write(json.dumps({one: spooled(row.get(one), to) for one, to in columns.items()}) + "\n")
+                out.write(json.dumps({one: _cell(one, row.get(one), to) for one, to in columns.items()}) + "\n")
         _load(connection, name, typed, columns)
     raw.unlink()
     typed.unlink(missing_ok=True)
     return count
+
+
+def _cell(name: str, value: Any, to: Column) -> Any:
+    try:
+        return spooled(value, to)
+    except ValueError as error:
+        message = f"The field `{name}` is a {to.sql.lower()} by its schema, and a row does not have one there: {error}."
+        raise QueryError(message, "Filter such rows out with a `where` or a `check` step before.") from None
 
 
 def _plain(value: Any) -> Any:
@@ -327,5 +335,6 @@ def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int)
         return None
     if facts.get("exception_type") == "Permission":
         return QueryError("A query sees the table `rows` and nothing else.", "Take files and URLs out of it.", position)
-    message = str(facts.get("exception_message", said)).splitlines()[0].rstrip(".!")
-    return QueryError(f"The query cannot run: {message}.", None, position)
+    message, *more = [line.strip() for line in str(facts.get("exception_message", said)).splitlines() if line.strip()]
+    fix = " ".join(more).replace("Candidate bindings: :", "Candidate bindings:")
+    return QueryError(f"The query cannot run: {message.rstrip('.!')}.", fix if 0 < len(fix) < 200 else None, position)

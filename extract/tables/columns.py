@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -220,11 +220,21 @@ def _choice(node: nodes.Choice) -> Column:
     return column(None, seen, nodes.Type(root=node))
 
 
+_MOMENTS: dict[str, Callable[[str], date | time]] = {
+    "DATE": date.fromisoformat,
+    "TIMESTAMP": datetime.fromisoformat,
+    "TIMESTAMPTZ": datetime.fromisoformat,
+    "TIME": time.fromisoformat,
+}
+
+
 def spooled(value: Any, to: Column) -> Any:
     """A value as it is written to the spool for a column of this type: numbers as text, so that no digit is lost on the
-    way, and JSON as its text."""
+    way, and JSON as its text. Raises ValueError for a date or time that is none."""
     if value is None:
         return None
+    if to.sql in _MOMENTS:
+        return _MOMENTS[to.sql](_iso(value)).isoformat()
     if to.sql == "JSON":
         return dump(_iso(value))
     if to.items is not None:
