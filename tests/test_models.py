@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -500,24 +501,48 @@ def test_the_wait_that_a_server_asks_for(case: str) -> None:
     assert chat.retry_after(headers, now=1_795_341_600.0) == seconds
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(
-                st.sampled_from(["choices", "message", "content", "usage", "error", "logprobs", "code"]), inner
-            )
-        ),
-    )
+anything = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=4)
+
+
+def sometimes(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return strategy | anything
+
+
+tokens = st.fixed_dictionaries(
+    {"token": st.text(), "logprob": sometimes(st.floats(-9, 0))}, optional={"bytes": anything}
 )
-def test_whatever_a_server_sends_becomes_a_reply(envelope: Any) -> None:
-    known = chat.Wire(KNOWN.facts("openai/gpt-4o-mini"), "gpt-4o-mini")
+messages = st.fixed_dictionaries(
+    {"content": sometimes(st.lists(st.fixed_dictionaries({"type": sometimes(st.just("text"))})))},
+    optional={"refusal": anything, "tool_calls": anything},
+)
+choices = st.fixed_dictionaries(
+    {"message": sometimes(messages), "delta": sometimes(messages), "finish_reason": anything},
+    optional={"logprobs": sometimes(st.fixed_dictionaries({"content": sometimes(st.lists(tokens))}))},
+)
+counts = st.fixed_dictionaries({"prompt_tokens": anything, "completion_tokens_details": anything})
+errors = st.fixed_dictionaries({"code": anything, "message": anything, "param": anything})
+envelopes = st.fixed_dictionaries(
+    {"choices": sometimes(st.lists(choices, max_size=2))},
+    optional={"usage": sometimes(counts), "model": anything, "error": sometimes(errors)},
+)
+
+
+@given(sometimes(envelopes), st.sampled_from(["strict", "tools"]))
+def test_whatever_a_server_sends_becomes_a_reply(envelope: Any, mode: Any) -> None:
+    known = chat.Wire(KNOWN.facts("openai/gpt-4o-mini"), "gpt-4o-mini", mode=mode)
     data = json.dumps(envelope).encode()
-    reply = chat.read(data, known)
-    assert sum(one is not None for one in (reply.text, reply.refusal, reply.failure)) == 1
+    answer = chat.Assembly(known)
+    with contextlib.suppress(chat.NotAnEvent):
+        answer.feed(data)
+    for reply in (chat.read(data, known), answer.reply()):
+        assert [type(one) for one in (reply.text, reply.refusal, reply.failure) if one is not None] in (
+            [str],
+            [Failure],
+        )
+        if reply.paid:
+            assert Reply.from_plain(json.loads(json.dumps(reply.plain()))) == reply
     failure = chat.failure_of(500, {}, data, known, now=0.0)
-    assert failure.status == 500
+    assert (failure.status, failure.kind) == (500, "transport")
 
 
 # Loops, processes, cancelling

@@ -27,7 +27,7 @@ class Model(Protocol):
 
     name: str
 
-    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:  # noqa: ASYNC109
+    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """One attempt, within `timeout` seconds. Never raises for what a provider does; cancelling closes the
         connection."""
         ...

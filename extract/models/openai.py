@@ -184,7 +184,7 @@ class OpenAIModel:
         self._host = urlsplit(address).netloc.rpartition("@")[2] or address
         self._clients = _Clients(client, own)
 
-    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:  # noqa: ASYNC109
+    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         try:
             content = wire.body(call, self._wire)
         except wire.Refused as refused:
@@ -199,7 +199,7 @@ class OpenAIModel:
             return self._failed(error, seconds)
         return wire.read(response.content, self._wire)
 
-    async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:  # noqa: ASYNC109
+    async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:
         try:
             content = wire.body(call, self._wire, stream=True)
         except wire.Refused as refused:

@@ -31,11 +31,11 @@ class Scripted:
         self.calls: list[Call] = []
         self._say = replies if callable(replies) else _in_order(iter(replies))
 
-    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:  # noqa: ASYNC109
+    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         self.calls.append(call)
         return _reply(self._say(call), self.name)
 
-    async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncIterator[str | Reply]:  # noqa: ASYNC109
+    async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncIterator[str | Reply]:
         reply = await self.send(call, timeout=timeout)
         for start in range(0, len(reply.text or ""), 8):
             yield (reply.text or "")[start : start + 8]

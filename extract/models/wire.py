@@ -167,6 +167,10 @@ def _accepted(name: str, facts: ModelFacts) -> str:
 # Replies
 
 
+_MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""What reading a value of another form than was expected raises; JSON that cannot be read is a ValueError."""
+
+
 def read(data: bytes, wire: Wire) -> Reply:
     """The reply in the body of a response that was a success by its status."""
     try:
@@ -183,13 +187,13 @@ def read(data: bytes, wire: Wire) -> Reply:
             finish=choice.get("finish_reason"),
             usage=_usage(envelope.get("usage")),
             logprobs=_logprobs(choice),
-            model=envelope.get("model") or "",
+            model=str(envelope.get("model") or ""),
         )
-    except (KeyError, IndexError, TypeError, AttributeError):
+    except _MALFORMED:
         return _broken(wire, "what it sent has not the form of a chat completion")
 
 
-_FINISH: Mapping[Any, Literal["stop", "length", "filter"]] = {"length": "length", "content_filter": "filter"}
+_FINISH: Mapping[str, Literal["stop", "length", "filter"]] = {"length": "length", "content_filter": "filter"}
 
 
 def _reply(
@@ -201,22 +205,33 @@ def _reply(
     logprobs: tuple[TokenLogprob, ...] | None,
     model: str,
 ) -> Reply:
-    whole = Reply(mode=mode, finish=_FINISH.get(finish, "stop"), usage=usage, logprobs=logprobs, model=model)
+    whole = Reply(mode=mode, finish=_FINISH.get(str(finish), "stop"), usage=usage, logprobs=logprobs, model=model)
     if message.get("refusal"):
-        return replace(whole, refusal=message["refusal"])
+        return replace(whole, refusal=_text(message["refusal"]))
+    return replace(whole, text=_said(message, mode))
+
+
+def _said(message: Mapping[str, Any], mode: Mode) -> str:
+    """The text in a message or in a delta: the arguments of the tool that was asked for, or the content."""
     calls = message.get("tool_calls")
-    text = calls[0]["function"]["arguments"] if calls and mode == "tools" else message.get("content")
-    return replace(whole, text=text or "")
+    return _text(calls[0]["function"].get("arguments") if calls and mode == "tools" else message.get("content"))
+
+
+def _text(content: Any) -> str:
+    """Content as text; some servers send it in parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part["text"] for part in content if part.get("type") == "text")
 
 
 def _usage(usage: Mapping[str, Any] | None) -> Usage:
     if not usage:
         return Usage()
     return Usage(
-        input=usage.get("prompt_tokens") or 0,
-        cached=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
-        output=usage.get("completion_tokens") or 0,
-        reasoning=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0,
+        input=int(usage.get("prompt_tokens") or 0),
+        cached=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+        output=int(usage.get("completion_tokens") or 0),
+        reasoning=int((usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0),
     )
 
 
@@ -224,7 +239,7 @@ def _logprobs(choice: Mapping[str, Any]) -> tuple[TokenLogprob, ...] | None:
     found = (choice.get("logprobs") or {}).get("content")
     if found is None:
         return None
-    return tuple(TokenLogprob(_bytes(token), token["logprob"]) for token in found)
+    return tuple(TokenLogprob(_bytes(token), float(token["logprob"])) for token in found)
 
 
 def _bytes(token: Mapping[str, Any]) -> bytes:
@@ -254,25 +269,21 @@ class Assembly:
         """Raises `NotAnEvent`."""
         try:
             return self._take(orjson.loads(data))
-        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except _MALFORMED as error:
             raise NotAnEvent(data) from error
 
     def _take(self, event: Mapping[str, Any]) -> str:
         if event.get("error"):
             self._failure = _said_no(_status_in(event["error"]), event["error"], self._wire)
             return ""
-        self._model = event.get("model") or self._model
+        self._model = str(event.get("model") or self._model)
         if event.get("usage"):
             self._usage = _usage(event["usage"])
         text = ""
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}
-            calls = delta.get("tool_calls")
-            piece = (
-                calls[0]["function"].get("arguments") if calls and self._wire.mode == "tools" else delta.get("content")
-            )
-            text += piece or ""
-            self._refusals.append(delta.get("refusal") or "")
+            text += _said(delta, self._wire.mode)
+            self._refusals.append(_text(delta.get("refusal")))
             self._finish = choice.get("finish_reason") or self._finish
             found = _logprobs(choice)
             if found is not None:
