@@ -47,7 +47,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anything(Node):
-    """Every JSON value."""
+    """Every JSON value. `said` is False where the declaration is silent about what may stand here."""
+
+    said: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

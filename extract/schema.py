@@ -1,6 +1,225 @@
 """The face of a compiled type.
 
-`compile` turns a pydantic type or a JSON Schema into a `Schema`, once per type. A schema knows its full JSON Schema
-and its strict wire form, carries values exactly from one to the other and back, reads text as its values, and accounts
-for every rewrite. Values here are JSON values; instances of the user's type are made by `check`, after `decode`.
+`compile` turns a pydantic type or a JSON Schema into a `Schema`, once per type. A schema knows its full JSON Schema and its
+strict wire form, carries values exactly from one to the other and back, reads text as its values, and accounts for every
+rewrite. Values here are JSON values; instances of the user's type are made by `check`, after `decode`.
 """
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from . import nodes, parse
+from .call import Shape
+from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, violations, wire_of
+from .compiler.checking import Check, json_schema_check, pydantic_check
+from .compiler.codec import ABSENT
+from .compiler.declared import ALIASES, declared, name_of
+from .errors import ReadingFailed, SchemaError
+from .events import Event
+from .extraction import Problem
+from .jsontext import canonical
+from .pointer import get, join, split
+
+__all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
+
+T = TypeVar("T")
+Json = Any
+"""A JSON value: dict, list, str, int, float, Decimal (a number whose digits a float would lose), bool or None."""
+
+Strict = Literal["allow", "require"]
+
+
+@dataclass(frozen=True)
+class Checked(Generic[T]):
+    """What validation gave: the value of the user's type, or None and what is wrong."""
+
+    value: T | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Schema(Generic[T]):
+    """A compiled type. `type` are the nodes of the user's shape, `strict` is the wire schema."""
+
+    name: str
+    full: dict[str, Any] = field(repr=False)
+    type: nodes.Type = field(repr=False)
+    _wired: Wired = field(repr=False)
+    _check: Check = field(repr=False)
+    _dump: Callable[[Any], Json] = field(repr=False)
+
+    @property
+    def strict(self) -> dict[str, Any]:
+        """The schema that is sent: what OpenAI's strict mode takes."""
+        return self._wired.schema
+
+    @cached_property
+    def wire_type(self) -> nodes.Type:
+        """The nodes of the wire schema, for reading answers in its shape."""
+        return read_schema(self.strict)
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The schema as plain values, as a call carries it."""
+        return Shape(self.name, self.full, self.strict)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of name, full and wire schema: the same on every machine."""
+        return self.shape.fingerprint
+
+    # ---- the codec
+
+    def encode(self, value: Json) -> Json:
+        """The value as it stands on the wire. Raises `SchemaError` for what has no place there."""
+        return self._wired.codec.encode(value)
+
+    def decode(self, wire: Json) -> Json:
+        """The value that a wire value stands for."""
+        return self._wired.codec.decode(wire)
+
+    def decode_partial(self, wire: Json) -> Json:
+        """The value of a wire value that is unfinished or not whole: what isn't there is left out."""
+        made = self._wired.codec.partial(wire)
+        return None if made is ABSENT else made
+
+    def user_pointer(self, wire_pointer: str, wire_value: Json) -> str:
+        """The place in the user's value that a place in a wire value stands for, as near as there is one."""
+        return join(*self._wired.codec.locate(split(wire_pointer), wire_value))
+
+    # ---- validation
+
+    def check(self, value: Json, context: Any = None) -> Checked[T]:
+        """Validates a JSON value in the user's shape: with pydantic, or with the JSON Schema that was given. `context`
+        reaches pydantic's validators."""
+        made, problems = self._check(value, context)
+        return Checked(made, problems)
+
+    def dump(self, instance: T) -> Json:
+        """An instance as a JSON value in the user's shape."""
+        return self._dump(instance)
+
+    # ---- reading
+
+    def parse(
+        self,
+        text: str,
+        policy: parse.Policy = "safe",
+        shape: Literal["user", "wire"] = "user",
+        partial: bool = False,
+    ) -> parse.Reading:
+        """The value that a text holds. Raises `ReadingFailed` where it cannot be read without guessing."""
+        reading = self.read(text, policy, shape, partial)
+        if reading.problems:
+            first = reading.problems[0]
+            raise ReadingFailed(
+                first.message,
+                where=first.pointer or "the answer",
+                fix="Ask again, or read it with policy='lenient'.",
+                value=reading.value,
+                events=reading.events,
+                problems=reading.problems,
+            )
+        return reading
+
+    def read(
+        self,
+        text: str,
+        policy: parse.Policy = "safe",
+        shape: Literal["user", "wire"] = "user",
+        partial: bool = False,
+    ) -> parse.Reading:
+        """The same without raising: value, events and problems."""
+        if shape == "user":
+            return parse.read(text, self.type, policy, partial)
+        return self._unwired(parse.read(text, self.wire_type, policy, partial), partial)
+
+    def reader(self, shape: Literal["user", "wire"] = "user") -> parse.Reader:
+        """Reads an answer while it is being written, in the shape that was asked for."""
+        return parse.Reader(self.type if shape == "user" else self.wire_type)
+
+    def _unwired(self, reading: parse.Reading, partial: bool) -> parse.Reading:
+        """A reading of the wire shape in the user's."""
+        wire = reading.value
+        whole = not (reading.problems or partial) and reading.complete
+        value = self.decode(wire) if whole else self.decode_partial(wire)
+        return replace(
+            reading,
+            value=value,
+            events=tuple(self._event(event, wire) for event in reading.events),
+            problems=tuple(
+                replace(problem, pointer=self.user_pointer(problem.pointer, wire)) for problem in reading.problems
+            ),
+        )
+
+    def _event(self, event: Event, wire: Json) -> Event:
+        return replace(event, pointer=self.user_pointer(event.pointer, wire))
+
+    # ---- the account
+
+    def explain(self) -> tuple[Rewrite, ...]:
+        """Every rewrite, and every constraint that is checked once a value is there, by place in the full schema."""
+        return self._wired.rewrites
+
+    def lint(self) -> tuple[Finding, ...]:
+        """What OpenAI and Azure would refuse, and what is costly."""
+        return lint(self.full, self._wired)
+
+
+@overload
+def compile(source: type[T], *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[T]: ...
+@overload
+def compile(source: Mapping[str, Any] | bool, *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[Any]: ...
+@overload
+def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[Any]: ...
+def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[Any]:
+    """The compiled form of a pydantic type, or of a JSON Schema (drafts 4 to 2020-12) as a dict. Made once per type.
+
+    `extras` says what becomes of undeclared properties of open objects: left out, or carried. `strict="require"` refuses a
+    schema with constraints that the wire does not enforce. Raises `SchemaError`, with the place and the remedy, for what
+    cannot be held exactly.
+    """
+    if isinstance(source, (Mapping, bool)):
+        schema = _of_json(canonical(source), extras)
+    else:
+        try:
+            schema = _of_type(source, extras)
+        except TypeError:
+            schema = _of_type.__wrapped__(source, extras)
+    if strict == "require":
+        _require(schema)
+    return schema
+
+
+def _require(schema: Schema[Any]) -> None:
+    loose = [one for one in schema.explain() if one.checked_afterwards]
+    if loose:
+        raise SchemaError(
+            f"{len(loose)} constraints of {schema.name} are not enforced on the wire; the first: {loose[0].what}.",
+            where=loose[0].pointer or "the schema",
+            fix="Change the schema, or compile it with strict='allow': they are then checked once a value is there.",
+        )
+
+
+@lru_cache(maxsize=1024)
+def _of_type(source: Any, extras: Extras) -> Schema[Any]:
+    described = declared(source)
+    type_ = read_schema(described.annotated, tagged=True, aliases=ALIASES)
+    wired = wire_of(type_, extras)
+    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dump)
+
+
+@lru_cache(maxsize=1024)
+def _of_json(text: bytes, extras: Extras) -> Schema[Any]:
+    import json
+
+    full = json.loads(text)
+    title = full.get("title") if isinstance(full, dict) else None
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] if isinstance(title, str) else ""
+    type_ = read_schema(full)
+    return Schema(name or "answer", full, type_, wire_of(type_, extras), json_schema_check(full), lambda value: value)

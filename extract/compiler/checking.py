@@ -1,0 +1,170 @@
+"""Validates a JSON value and says what is wrong with it in plain words, by place.
+
+Pydantic's locations carry names that are no part of the value (tags of unions, functions, keys); they are brought back to
+pointers into the value. Alternatives that all failed at one place become one problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from .. import pointer
+from ..extraction import Problem
+from .declared import Declared
+
+__all__ = ["Check", "json_schema_check", "pydantic_check"]
+
+Check = Callable[[Any, Any], tuple[Any, tuple[Problem, ...]]]
+"""A function of a JSON value and a context that gives the validated value, or None, and the problems."""
+
+
+def pydantic_check(declared: Declared) -> Check:
+    """Validation with a pydantic type."""
+
+    def check(value: Any, context: Any) -> tuple[Any, tuple[Problem, ...]]:
+        from pydantic import ValidationError
+
+        try:
+            return declared.validate(value, context), ()
+        except ValidationError as wrong:
+            errors = wrong.errors(include_url=False, include_context=False, include_input=False)
+            return None, _joined(_problem(value, error["loc"], error["type"], error["msg"]) for error in errors)
+
+    return check
+
+
+def _problem(value: Any, location: Sequence[str | int], kind: str, said: str) -> Problem:
+    missing = kind in ("missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument")
+    place = pointer.join(*_way(value, list(location), missing)[1])
+    found = pointer.get(value, place)
+    message = "This is required." if missing else _sentence(said)
+    return Problem(place, message, "missing" if missing else "invalid", None if found is pointer.ABSENT else found)
+
+
+def _way(value: Any, location: list[str | int], missing: bool) -> tuple[int, list[str | int]]:
+    """The steps of a location that lead through the value, as many as can be: (how many, the steps)."""
+    if not location:
+        return 0, []
+    step, rest = location[0], location[1:]
+    best: tuple[int, list[str | int]] = (0, [])
+    inner: Any = pointer.ABSENT
+    if isinstance(value, dict) and str(step) in value:
+        inner = value[str(step)]
+    elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+        inner = value[step]
+    if inner is not pointer.ABSENT:
+        count, steps = _way(inner, rest, missing)
+        best = (count + 1, [step, *steps])
+    elif missing and not rest and isinstance(value, dict):
+        return 1, [step]
+    skipped = _way(value, rest, missing)
+    return max(best, skipped, key=lambda one: one[0])
+
+
+def _sentence(said: str) -> str:
+    for start in ("Value error, ", "Assertion failed, "):
+        said = said.removeprefix(start)
+    said = said.strip()
+    said = said[:1].upper() + said[1:]
+    return said if said.endswith((".", "!", "?")) else said + "."
+
+
+def _joined(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems of one place as one: the messages of the alternatives stand side by side."""
+    places: dict[str, list[Problem]] = {}
+    for problem in problems:
+        places.setdefault(problem.pointer, []).append(problem)
+    made = []
+    for place, found in places.items():
+        messages = list(dict.fromkeys(one.message for one in found))
+        said = messages[0] if len(messages) == 1 else " Or: ".join(messages)
+        made.append(Problem(place, said, found[0].kind, found[0].value))
+    return tuple(made)
+
+
+def json_schema_check(schema: Mapping[str, Any]) -> Check:
+    """Validation with a JSON Schema, by the draft that it names."""
+    made: list[Any] = []
+
+    def check(value: Any, context: Any) -> tuple[Any, tuple[Problem, ...]]:
+        if not made:
+            made.append(_validator(schema))
+        problems = _joined(one for error in made[0].iter_errors(value) for one in _of_error(error))
+        return (None if problems else value), problems
+
+    return check
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker, validators
+
+    kind = validators.validator_for(schema, default=Draft202012Validator)
+    return kind(schema, format_checker=FormatChecker())
+
+
+def _of_error(error: Any) -> Iterable[Problem]:
+    at = [str(step) for step in error.absolute_path]
+    if error.validator == "required" and isinstance(error.instance, dict):
+        names = [name for name in error.validator_value if name not in error.instance]
+        name = next((name for name in names if repr(name) in error.message), names[0])
+        yield Problem(pointer.join(*at, name), "This is required.", "missing")
+        return
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        inner = _closest(error)
+        if inner:
+            yield from inner
+            return
+    words = _WORDS.get(error.validator)
+    said = words(error.validator_value, error.instance) if words else _sentence(error.message)
+    yield Problem(pointer.join(*at), said, "invalid", error.instance)
+
+
+def _closest(error: Any) -> list[Problem]:
+    """The problems of the one alternative that the value got furthest into."""
+    branches: dict[int, list[Any]] = {}
+    for inner in error.context:
+        branches.setdefault(inner.schema_path[0], []).append(inner)
+    deep = {index: min(len(one.path) for one in found) for index, found in branches.items()}
+    best = max(deep.values())
+    chosen = [index for index, depth in deep.items() if depth == best]
+    if len(chosen) != 1 or best == 0:
+        plain = [index for index, found in branches.items() if all(one.validator != "type" for one in found)]
+        chosen = plain if len(plain) == 1 else []
+    return [problem for index in chosen for one in branches[index] for problem in _of_error(one)]
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(repr(value) for value in values)
+
+
+_NAMES = {"array": "a list", "object": "an object", "integer": "a whole number", "null": "null", "boolean": "true or false"}
+
+
+def _typed(named: Any, instance: Any) -> str:
+    listed = [named] if isinstance(named, str) else list(named)
+    return f"This must be {' or '.join(_NAMES.get(one, f'a {one}') for one in listed)}."
+
+
+_WORDS: dict[str, Callable[[Any, Any], str]] = {
+    "type": _typed,
+    "enum": lambda values, _: f"This must be one of {_listed(values)}.",
+    "const": lambda value, _: f"This must be {value!r}.",
+    "minimum": lambda bound, _: f"This must be at least {bound}.",
+    "maximum": lambda bound, _: f"This must be at most {bound}.",
+    "exclusiveMinimum": lambda bound, _: f"This must be greater than {bound}.",
+    "exclusiveMaximum": lambda bound, _: f"This must be less than {bound}.",
+    "multipleOf": lambda step, _: f"This must be a multiple of {step}.",
+    "minLength": lambda count, _: f"This must have at least {count} characters.",
+    "maxLength": lambda count, _: f"This must have at most {count} characters.",
+    "pattern": lambda pattern, _: f"This must match the pattern {pattern}",
+    "format": lambda name, _: f"This is not in the format {name!r}.",
+    "minItems": lambda count, _: f"There must be at least {count} items.",
+    "maxItems": lambda count, _: f"There must be at most {count} items.",
+    "uniqueItems": lambda _, __: "An item stands here twice.",
+    "minProperties": lambda count, _: f"There must be at least {count} properties.",
+    "maxProperties": lambda count, _: f"There must be at most {count} properties.",
+    "not": lambda _, __: "This is one of the values that are ruled out.",
+    "anyOf": lambda _, __: "This fits none of the alternatives.",
+    "oneOf": lambda _, __: "This must fit exactly one of the alternatives.",
+}

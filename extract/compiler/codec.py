@@ -1,0 +1,403 @@
+"""The codec between a value in the user's shape and the same value on the wire.
+
+One class for each wire form. `encode` and `decode` are exact inverses on the values of the type; `decode` takes whatever
+the wire schema admits, and what it gives encodes again to the same value. `partial` decodes a value that is not finished
+or not whole: what isn't there is left out (`ABSENT`) and never made up. `locate` brings a place in the wire value to the
+place of the same thing in the user's value.
+
+A codec whose forms are the same on both sides says so (`identity`), and then nothing is copied or walked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from ..errors import SchemaError
+from .membership import json_type
+
+__all__ = [
+    "ABSENT", "AnyCodec", "BoxCodec", "Codec", "Entries", "Late", "ListCodec", "MapCodec", "NamedValues", "NullMark",
+    "TextCodec", "Tokens", "TupleCodec",
+]  # fmt: skip
+
+
+class _Absent:
+    """What is not there."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+Tokens = tuple[str, ...]
+
+
+class Codec:
+    """The same on both sides; the other forms override what differs."""
+
+    identity: bool = True
+
+    def encode(self, value: Any) -> Any:
+        return value
+
+    def decode(self, wire: Any) -> Any:
+        return wire
+
+    def partial(self, wire: Any) -> Any:
+        return wire
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return tokens
+
+
+def misfit(what: str) -> SchemaError:
+    return SchemaError(what, fix="Give a value that the schema admits.")
+
+
+def inside(wire: Any, token: str) -> Any:
+    """The value under a token, or ABSENT."""
+    if isinstance(wire, list):
+        return wire[int(token)] if token.isdigit() and int(token) < len(wire) else ABSENT
+    return wire.get(token, ABSENT) if isinstance(wire, dict) else ABSENT
+
+
+@dataclass
+class Late(Codec):
+    """A reference: the codec of a definition that may still be in the making."""
+
+    target: Codec = field(default_factory=Codec)
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        return self.target.encode(value)
+
+    def decode(self, wire: Any) -> Any:
+        return self.target.decode(wire)
+
+    def partial(self, wire: Any) -> Any:
+        return self.target.partial(wire)
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return self.target.locate(tokens, wire)
+
+
+@dataclass
+class TextCodec(Codec):
+    """Any value as its JSON text. A text that is no JSON stands for itself."""
+
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        return to_text(value)
+
+    def decode(self, wire: Any) -> Any:
+        return from_text(wire)
+
+    def partial(self, wire: Any) -> Any:
+        return from_text(wire) if isinstance(wire, str) else ABSENT
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return ()
+
+
+def to_text(value: Any) -> str:
+    """Compact JSON text; Decimals keep all their digits."""
+    if _has_decimal(value):
+        return _spelled(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _has_decimal(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_decimal, value.values()))
+    return any(map(_has_decimal, value)) if isinstance(value, list) else isinstance(value, Decimal)
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_spelled(v)}" for k, v in value.items())
+        return "{" + inner + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_spelled, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+
+
+def _exact(text: str) -> Any:
+    number = float(text)
+    return number if Decimal(repr(number)) == Decimal(text) else Decimal(text)
+
+
+def _refused(text: str) -> Any:
+    raise ValueError(text)
+
+
+def from_text(text: str) -> Any:
+    """The JSON value of a text, or the text itself where it is none."""
+    try:
+        return json.loads(text, parse_float=_exact, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return text
+
+
+@dataclass
+class NamedValues(Codec):
+    """Values that the wire has under another name: structured ones as their JSON text."""
+
+    pairs: Sequence[tuple[Any, Any]] = ()
+    identity: bool = False
+
+    def __post_init__(self) -> None:
+        self._names = {frozen(value): name for value, name in self.pairs}
+        self._values = {frozen(name): value for value, name in self.pairs}
+
+    def encode(self, value: Any) -> Any:
+        return self._names.get(frozen(value), value)
+
+    def decode(self, wire: Any) -> Any:
+        return self._values.get(frozen(wire), wire)
+
+    def partial(self, wire: Any) -> Any:
+        return self.decode(wire)
+
+
+def frozen(value: Any) -> str:
+    if isinstance(value, float) and value == value // 1:
+        value = int(value)
+    return json_type(value) + (json.dumps(value, sort_keys=True, default=str))
+
+
+@dataclass
+class BoxCodec(Codec):
+    """A value under one name of an object."""
+
+    inner: Codec
+    name: str = "value"
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        return {self.name: self.inner.encode(value)}
+
+    def decode(self, wire: Any) -> Any:
+        return self.inner.decode(wire[self.name])
+
+    def partial(self, wire: Any) -> Any:
+        found = inside(wire, self.name)
+        return ABSENT if found is ABSENT else self.inner.partial(found)
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return self.inner.locate(tokens[1:], inside(wire, self.name)) if tokens else ()
+
+
+@dataclass
+class NullMark(Codec):
+    """Where null is a value and a property may be missing as well: null on the wire means missing, and null itself is
+    written ``{"value": null}``."""
+
+    inner: Codec
+    name: str = "value"
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        return {self.name: None} if value is None else self.inner.encode(value)
+
+    def decode(self, wire: Any) -> Any:
+        if type(wire) is dict and len(wire) == 1 and self.name in wire and wire[self.name] is None:
+            return None
+        return self.inner.decode(wire)
+
+    def partial(self, wire: Any) -> Any:
+        return None if wire == {self.name: None} else self.inner.partial(wire)
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return () if wire == {self.name: None} else self.inner.locate(tokens, wire)
+
+
+@dataclass
+class ListCodec(Codec):
+    """A list of items that differ on the wire."""
+
+    item: Codec
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        if type(value) is not list:
+            raise misfit(f"A list was expected, not {json_type(value)}.")
+        encode = self.item.encode
+        return [encode(one) for one in value]
+
+    def decode(self, wire: Any) -> Any:
+        decode = self.item.decode
+        return [decode(one) for one in wire]
+
+    def partial(self, wire: Any) -> Any:
+        if not isinstance(wire, list):
+            return ABSENT
+        return [one for one in map(self.item.partial, wire) if one is not ABSENT]
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return (tokens[0], *self.item.locate(tokens[1:], inside(wire, tokens[0]))) if tokens else ()
+
+
+@dataclass
+class TupleCodec(Codec):
+    """``item0``, ``item1``, ... and ``rest``; the items that may be missing are null, the ones behind them too."""
+
+    items: Sequence[Codec]
+    rest: Codec | None
+    least: int
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        if type(value) is not list or len(value) < self.least:
+            raise misfit(f"A list of at least {self.least} items was expected.")
+        if self.rest is None and len(value) > len(self.items):
+            raise misfit(f"A list of at most {len(self.items)} items was expected.")
+        wire: dict[str, Any] = {}
+        for index, codec in enumerate(self.items):
+            wire[f"item{index}"] = codec.encode(value[index]) if index < len(value) else None
+        if self.rest is not None:
+            wire["rest"] = [self.rest.encode(one) for one in value[len(self.items) :]]
+        return wire
+
+    def decode(self, wire: Any) -> Any:
+        value: list[Any] = []
+        for index, codec in enumerate(self.items):
+            held = wire[f"item{index}"]
+            if index >= self.least and held is None:
+                return value
+            value.append(codec.decode(held))
+        if self.rest is not None:
+            value.extend(self.rest.decode(one) for one in wire["rest"])
+        return value
+
+    def partial(self, wire: Any) -> Any:
+        value: list[Any] = []
+        for index, codec in enumerate(self.items):
+            held = inside(wire, f"item{index}")
+            if held is ABSENT or (index >= self.least and held is None):
+                return value
+            value.append(codec.partial(held))
+            if value[-1] is ABSENT:
+                return value[:-1]
+        rest = inside(wire, "rest")
+        if self.rest is not None and isinstance(rest, list):
+            value.extend(one for one in map(self.rest.partial, rest) if one is not ABSENT)
+        return value
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        if not tokens:
+            return ()
+        if tokens[0] == "rest" and self.rest is not None:
+            if len(tokens) == 1:
+                return ()
+            inner = inside(inside(wire, "rest"), tokens[1])
+            return (str(int(tokens[1]) + len(self.items)), *self.rest.locate(tokens[2:], inner))
+        index = int(tokens[0][4:])
+        return (str(index), *self.items[index].locate(tokens[1:], inside(wire, tokens[0])))
+
+
+@dataclass
+class AnyCodec(Codec):
+    """Every JSON value: objects are written as ``{"entries": [{"key", "value"}]}``."""
+
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {"entries": [{"key": name, "value": self.encode(inner)} for name, inner in value.items()]}
+        return [self.encode(one) for one in value] if isinstance(value, list) else value
+
+    def decode(self, wire: Any) -> Any:
+        if isinstance(wire, dict):
+            return {entry["key"]: self.decode(entry["value"]) for entry in wire["entries"]}
+        return [self.decode(one) for one in wire] if isinstance(wire, list) else wire
+
+    def partial(self, wire: Any) -> Any:
+        if isinstance(wire, list):
+            return [one for one in map(self.partial, wire) if one is not ABSENT]
+        if not isinstance(wire, dict):
+            return wire
+        entries = inside(wire, "entries")
+        if not isinstance(entries, list):
+            return ABSENT
+        made = ((inside(one, "key"), self.partial(inside(one, "value"))) for one in entries)
+        return {key: value for key, value in made if isinstance(key, str) and value is not ABSENT}
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        if not tokens:
+            return ()
+        if isinstance(wire, list):
+            return (tokens[0], *self.locate(tokens[1:], inside(wire, tokens[0])))
+        if len(tokens) < 2:
+            return ()
+        entry = inside(inside(wire, "entries"), tokens[1])
+        key = inside(entry, "key")
+        if not isinstance(key, str):
+            return ()
+        return (key, *(self.locate(tokens[3:], inside(entry, "value")) if tokens[2:3] == ("value",) else ()))
+
+
+@dataclass(frozen=True)
+class Entries:
+    """One kind of entry: under which name its key is written, how its value is, and what the wire admits as value."""
+
+    key: str
+    codec: Codec
+    fits: Callable[[Any], bool]
+
+
+@dataclass
+class MapCodec(Codec):
+    """Properties that are not declared one by one, as a list of entries. `route` says for a name which kind of entry
+    holds it (None: there may be no such property)."""
+
+    kinds: Sequence[Entries]
+    route: Callable[[str], int | None]
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise misfit(f"An object was expected, not {json_type(value)}.")
+        return [self._entry(name, inner) for name, inner in value.items()]
+
+    def _entry(self, name: str, inner: Any) -> dict[str, Any]:
+        index = self.route(name)
+        if index is None:
+            raise misfit(f"There may be no property {name!r}.")
+        kind = self.kinds[index]
+        return {kind.key: name, "value": kind.codec.encode(inner)}
+
+    def decode(self, wire: Any) -> Any:
+        return dict(pair for entry in wire for pair in self._pair(entry, False))
+
+    def partial(self, wire: Any) -> Any:
+        if not isinstance(wire, list):
+            return ABSENT
+        return dict(pair for entry in wire if isinstance(entry, dict) for pair in self._pair(entry, True))
+
+    def _pair(self, entry: Mapping[str, Any], partly: bool) -> Sequence[tuple[str, Any]]:
+        """The property that an entry holds. One that its name does not allow is no property of this type."""
+        index = next((index for index, kind in enumerate(self.kinds) if kind.key in entry), None)
+        if index is None or "value" not in entry or not isinstance(entry[self.kinds[index].key], str):
+            return ()
+        kind, name = self.kinds[index], entry[self.kinds[index].key]
+        value = kind.codec.partial(entry["value"]) if partly else kind.codec.decode(entry["value"])
+        meant = self.route(name)
+        if meant == index:
+            return () if value is ABSENT else ((name, value),)
+        if meant is None or value is ABSENT or not self.kinds[meant].fits(value):
+            return ()
+        return ((name, value),)
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        entry = inside(wire, tokens[0]) if tokens else ABSENT
+        for kind in self.kinds:
+            name = inside(entry, kind.key)
+            if isinstance(name, str):
+                inner = kind.codec.locate(tokens[2:], inside(entry, "value")) if tokens[1:2] == ("value",) else ()
+                return (name, *inner)
+        return ()

@@ -1,0 +1,282 @@
+"""From a space of lazily made nodes to a finished `nodes.Type`.
+
+What can be reached is made; impossible branches are dropped; unions lie flat; what is used once stands where it is used,
+and what is used often or refers to itself keeps a stable name. A schema whose every value would be endless is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from .. import nodes
+from ..errors import SchemaError
+from .meeting import joined
+from .membership import same
+from .space import Space
+from .words import noted
+
+__all__ = ["children", "finish", "rebuilt"]
+
+_INLINE = (nodes.Null, nodes.Boolean, nodes.Number, nodes.Text, nodes.Anything, nodes.Never, nodes.Ref)
+"""What stands in place however often it is used."""
+
+
+def children(node: nodes.Node) -> Iterator[nodes.Node]:
+    """The nodes directly under a node."""
+    if isinstance(node, nodes.Record):
+        yield from (field.node for field in node.fields)
+        yield from (entry.node for entry in node.entries)
+        if node.extras is not None:
+            yield node.extras
+    elif isinstance(node, nodes.Union):
+        yield from node.branches
+    elif isinstance(node, nodes.Array):
+        yield node.items
+    elif isinstance(node, nodes.Tuple):
+        yield from node.prefix
+        if node.rest is not None:
+            yield node.rest
+
+
+def rebuilt(node: nodes.Node, make: Callable[[nodes.Node], nodes.Node]) -> nodes.Node:
+    """The node with each child replaced by what `make` gives for it."""
+    if isinstance(node, nodes.Record):
+        return replace(
+            node,
+            fields=tuple(replace(field, node=make(field.node)) for field in node.fields),
+            entries=tuple(replace(entry, node=make(entry.node)) for entry in node.entries),
+            extras=None if node.extras is None else make(node.extras),
+        )
+    if isinstance(node, nodes.Union):
+        return replace(node, branches=tuple(make(branch) for branch in node.branches))
+    if isinstance(node, nodes.Array):
+        return replace(node, items=make(node.items))
+    if isinstance(node, nodes.Tuple):
+        return replace(
+            node, prefix=tuple(make(one) for one in node.prefix), rest=None if node.rest is None else make(node.rest)
+        )
+    return node
+
+
+def finish(space: Space, root: nodes.Node) -> nodes.Type:
+    """The finished type that a root in a space stands for."""
+    return _Finish(space).run(root)
+
+
+class _Finish:
+    def __init__(self, space: Space):
+        self.space = space
+        self.heads: dict[str, nodes.Node] = {}
+        self.labels: dict[str, str] = {}
+        self.named: dict[str, nodes.Node] = {}
+
+    def run(self, root: nodes.Node) -> nodes.Type:
+        entry = root if isinstance(root, nodes.Ref) else self.space.literal(root)
+        self._reach(entry.name)
+        productive = self._productive()
+        if entry.name not in productive and not self._plainly_never(entry.name, set()):
+            raise SchemaError(
+                "Every value of this schema would have to contain another one, without an end.",
+                where=self.space.places.get(entry.name) or "the schema",
+                fix="Make a property on the way of the recursion optional or nullable, or a list that may be empty.",
+            )
+        self.productive = productive
+        for name in self.heads:
+            if name in productive:
+                self.heads[name] = self._pruned(self.heads[name])
+        self.keep = self._kept(entry.name)
+        whole = self._placed(nodes.Ref(name=entry.name), inside=())
+        return nodes.Type(root=whole, named={self.labels[name]: node for name, node in self.named.items()})
+
+    # ---- what there is
+
+    def _reach(self, first: str) -> None:
+        waiting = [first]
+        while waiting:
+            name = waiting.pop()
+            if name in self.heads:
+                continue
+            head = self._flat(self.space.raw(name))
+            self.heads[name] = head
+            waiting.extend(ref.name for ref in _refs(head))
+
+    def _flat(self, node: nodes.Node) -> nodes.Node:
+        """Unions in unions become one; literal unions too. Alternatives that are references to unions are opened."""
+        if not isinstance(node, nodes.Union):
+            return rebuilt(node, self._flat) if not isinstance(node, nodes.Ref) else node
+        branches: list[nodes.Node] = []
+        for branch in node.branches:
+            branch = branch if isinstance(branch, nodes.Ref) else self._flat(branch)
+            inner = self.space.head(branch)
+            if node.exclusive or node.discriminator or not isinstance(inner, nodes.Union) or inner.after:
+                branches.append(branch)
+            elif inner.exclusive or inner.discriminator or inner.description:
+                branches.append(branch)
+            else:
+                branches.extend(self._flat(inner).branches if isinstance(self._flat(inner), nodes.Union) else (inner,))
+        return replace(node, branches=tuple(branches))
+
+    def _productive(self) -> set[str]:
+        """The names that have a finite value: the least set that is closed under the rules."""
+        found: set[str] = set()
+        changed = True
+        while changed:
+            changed = False
+            for name, head in self.heads.items():
+                if name not in found and _possible(head, found):
+                    found.add(name)
+                    changed = True
+        return found
+
+    def _plainly_never(self, name: str, seen: set[str]) -> bool:
+        """Whether a name is impossible for another reason than an endless recursion."""
+        every = set(self.heads)
+        return not _possible(self.heads[name], self._closure(every))
+
+    def _closure(self, names: set[str]) -> set[str]:
+        """The greatest set of names that are possible when recursion counts as possible."""
+        while True:
+            left = {name for name in names if _possible(self.heads[name], names)}
+            if left == names:
+                return left
+            names = left
+
+    # ---- what is impossible goes
+
+    def _pruned(self, node: nodes.Node) -> nodes.Node:
+        if isinstance(node, nodes.Ref):
+            return node if node.name in self.productive else nodes.Never(pointer=node.pointer)
+        node = rebuilt(node, self._pruned)
+        if not _possible(node, self.productive):
+            return nodes.Never(pointer=node.pointer)
+        if isinstance(node, nodes.Union):
+            return self._settled(node)
+        if isinstance(node, nodes.Record):
+            entries = tuple(entry for entry in node.entries)
+            return replace(node, entries=entries, extras=None if isinstance(node.extras, nodes.Never) else node.extras)
+        if isinstance(node, nodes.Array) and isinstance(node.items, nodes.Never):
+            return replace(node, max_items=0)
+        if isinstance(node, nodes.Tuple) and isinstance(node.rest, nodes.Never):
+            return replace(node, rest=None)
+        return node
+
+    def _settled(self, node: nodes.Union) -> nodes.Node:
+        branches = [branch for branch in node.branches if not isinstance(branch, nodes.Never)]
+        if any(isinstance(branch, nodes.Anything) and not branch.after for branch in branches) and not node.exclusive:
+            widest = next(b for b in branches if isinstance(b, nodes.Anything) and not b.after)
+            return noted(widest, replace(node, branches=()))
+        return joined(self.space, _choices_joined(branches, node.exclusive), node)
+
+    # ---- names
+
+    def _kept(self, root: str) -> set[str]:
+        """The names that stay names: used more than once, or on a way back to themselves."""
+        uses = Counter(ref.name for head in self.heads.values() for ref in _refs(head))
+        kept = {name for name, count in uses.items() if count > 1 and not isinstance(self.heads[name], _INLINE)}
+        on_way: list[str] = []
+        done: set[str] = set()
+        self._find_loops(root, on_way, done, kept)
+        return kept
+
+    def _find_loops(self, root: str, on_way: list[str], done: set[str], kept: set[str]) -> None:
+        stack: list[tuple[str, Iterator[nodes.Ref]]] = [(root, _refs(self.heads[root]))]
+        on_way.append(root)
+        while stack:
+            name, refs = stack[-1]
+            following = next(refs, None)
+            if following is None:
+                stack.pop()
+                on_way.pop()
+                done.add(name)
+            elif following.name in on_way:
+                kept.add(following.name)
+            elif following.name not in done:
+                on_way.append(following.name)
+                stack.append((following.name, _refs(self.heads[following.name])))
+
+    def _placed(self, node: nodes.Node, inside: tuple[str, ...]) -> nodes.Node:
+        """The node with its references resolved: in place, or to a stable name."""
+        if not isinstance(node, nodes.Ref):
+            return rebuilt(node, lambda child: self._placed(child, inside))
+        if node.name not in self.keep:
+            placed = self._placed(self.heads[node.name], inside)
+            return noted(placed, node)
+        if node.name not in self.labels:
+            self.labels[node.name] = self._label(node.name)
+            self.named[node.name] = nodes.Never()
+            self.named[node.name] = self._placed(self.heads[node.name], inside)
+        return replace(node, name=self.labels[node.name])
+
+    def _label(self, name: str) -> str:
+        """A short name that says where the node came from, and that no other has."""
+        places = [part for part in name.split("&") if not part.startswith(("=", "!"))] or [name]
+        words = [re.sub(r"[^A-Za-z0-9_-]+", "_", _last(place)).strip("_") for place in places]
+        label = "_".join(dict.fromkeys(filter(None, words)))[:48] or "part"
+        taken = set(self.labels.values())
+        numbered = label
+        count = 2
+        while numbered in taken:
+            numbered = f"{label}_{count}"
+            count += 1
+        return numbered
+
+
+_DULL = frozenset(("properties", "items", "anyOf", "oneOf", "allOf", "not", "then", "else", "if", "additionalProperties"))
+
+
+def _last(place: str) -> str:
+    tokens = [token for token in place.rpartition("#")[2].split("/") if token and not token.isdigit()]
+    telling = [token for token in tokens if token not in _DULL]
+    return telling[-1] if telling else "root" if not tokens else tokens[-1]
+
+
+def _refs(node: nodes.Node) -> Iterator[nodes.Ref]:
+    if isinstance(node, nodes.Ref):
+        yield node
+        return
+    for child in children(node):
+        yield from _refs(child)
+
+
+def _possible(node: nodes.Node, found: set[str]) -> bool:
+    """Whether a node has a value, given the names that have one."""
+    if isinstance(node, nodes.Ref):
+        return node.name in found
+    if isinstance(node, nodes.Never):
+        return False
+    if isinstance(node, nodes.Union):
+        return any(_possible(branch, found) for branch in node.branches)
+    if isinstance(node, nodes.Record):
+        return all(_possible(field.node, found) for field in node.fields if field.required)
+    if isinstance(node, nodes.Array):
+        return node.min_items == 0 or _possible(node.items, found)
+    if isinstance(node, nodes.Tuple):
+        return all(_possible(one, found) for one in node.prefix[: node.min_items])
+    return True
+
+
+def _choices_joined(branches: list[nodes.Node], exclusive: bool) -> list[nodes.Node]:
+    """Enumerations side by side become one enumeration; their words become one description."""
+    chosen = [branch for branch in branches if isinstance(branch, nodes.Choice) and not branch.after]
+    if len(chosen) < 2:
+        return branches
+    values: list[Any] = []
+    for value in (value for branch in chosen for value in branch.values):
+        if any(same(value, other) for other in values):
+            if exclusive:
+                return branches
+            continue
+        values.append(value)
+    lines = [
+        f"{', '.join(map(repr, branch.values))}: {branch.description or branch.title}"
+        for branch in chosen
+        if branch.description or branch.title
+    ]
+    whole = nodes.Choice(values=tuple(values), description="\n".join(lines), pointer=chosen[0].pointer)
+    first = next(index for index, branch in enumerate(branches) if branch is chosen[0])
+    rest = [branch for branch in branches if not any(branch is one for one in chosen)]
+    return [*rest[:first], whole, *rest[first:]]
