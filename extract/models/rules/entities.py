@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .page import Line, Page
+from .page import Cell, Line, Page, column
 from .patterns import EMAIL, TIME, URL, days
 from .words import LABELS, ORGANISATION, TITLES, tokens, words
 
@@ -19,13 +19,13 @@ __all__ = ["Span", "address_below", "address_like", "named_after", "organisation
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A text with its place, how sure it is, and the number of the line after it."""
+    """A text with its place, how sure it is, and what stands below it in its column."""
 
     text: str
     start: int
     end: int
     sure: float
-    after: int
+    below: Page
 
 
 _REGISTRATION = re.compile(r"\s*[\[(](?:[^()\[\]]*\d[^()\[\]]*)[\])]\s*\.?$|\s+(?:co|reg|gst|roc)\.?\s*(?:no|id|reg)\b.*$", re.IGNORECASE)
@@ -44,12 +44,17 @@ _POSTCODE = re.compile(
 _HOUSE = re.compile(r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+", re.IGNORECASE)
 _REACH = re.compile(r"\b(?:tel|fax|phone|telephone|mobile|email|e-mail|hotline|h/p|whatsapps?)\b|@|www\.|https?:", re.IGNORECASE)
 _NUMBERED = re.compile(
-    r"\b(?:gst|vat|tax|sst|ust|tva|btw|iva|reg|roc|co|company|registration|invoice|receipt|bill|siret|kvk|id)\b[\w\s./-]{0,22}?(?:no|id|nr|number|reg|idnr)?\b\s*[.:#(]{1,2}"
-    r"|\b(?:gst|vat|tax|reg|roc|ust|tva|btw)[\s-]*(?:reg|id|no|nr)\b",
+    r"\b(?:gst|vat|tax|sst|ust|tva|btw|iva|reg|roc|co|company|registration|invoice|receipt|bill|siret|kvk|id)\b[\w\s./-]{0,22}?\s*[:#]"
+    r"|\b(?:gst|vat|tax|reg|roc|ust|tva|btw|co|company)[\s.-]*(?:reg|id|no|nr|idnr)\b",
     re.IGNORECASE,
 )
 _HOURS = re.compile(r"\d\s?(?:hrs|uhr|h)\b|\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\s?-", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]")
+
+
+_FORM = r"(?:sdn\.?\s*bhd|bhd|s/b|ltd|limited|inc|gmbh|llc|plc|corp|co|kg|ag|b\.?v|s\.?a\.?r?\.?l?|pte|pty|pvt)\b\.?"
+_BARE_FORM = re.compile(rf"^(?:\W*(?:\(\w+\)\s*)?{_FORM})+\W*$", re.IGNORECASE)
+_ENDS_IN_FORM = re.compile(rf"\b{_FORM}\W*$", re.IGNORECASE)
 
 
 def _is_title(text: str) -> bool:
@@ -68,76 +73,77 @@ def _is_other(text: str) -> bool:
 
 def address_like(text: str) -> float:
     """How much a line looks like a part of an address, from 0 to 1."""
-    if _is_other(text) or not _LETTERS.search(text):
+    if _is_other(text) or not _LETTERS.search(text) or _ENDS_IN_FORM.search(text) or (text[0] == "(" and text[-1] == ")"):
         return 0.0
     score = 0.45 * bool(_POSTCODE.search(text)) + 0.4 * bool(_ROAD.search(text)) + 0.35 * bool(_HOUSE.search(text))
     score += 0.15 * text.rstrip().endswith(",") + 0.1 * (text.count(",") > 0)
     return min(1.0, score)
 
 
-_FORM = r"(?:sdn\.?\s*bhd|bhd|s/b|ltd|limited|inc|gmbh|llc|plc|corp|co|kg|ag|b\.?v|s\.?a\.?r?\.?l?|pte|pty|pvt)\b\.?"
-_BARE_FORM = re.compile(rf"^(?:\W*(?:\(\w+\)\s*)?{_FORM})+\W*$", re.IGNORECASE)
-_ENDS_IN_FORM = re.compile(rf"\b{_FORM}\W*$", re.IGNORECASE)
 
 
 def organisation(page: Page) -> Span | None:
-    """The name at the head of the page: the likeliest of its first lines, with the line that carries it on."""
+    """The name at the head of the page: the likeliest of its first lines, with the lines that carry it on."""
     best: Span | None = None
     rank = 0
     for index, line in enumerate(page.lines[:30]):
-        if not line.text:
-            continue
-        rank += 1
+        rank += bool(line.text)
         if rank > 12:
             break
-        sure = _name_like(line.text, rank)
-        if best is None or sure > best.sure + 0.08:
-            best = _whole_name(page, index, sure) if sure > 0.3 else best
+        for cell in line.cells:
+            sure = _name_like(cell.text, rank)
+            if sure > 0.3 and (best is None or sure > best.sure + 0.08):
+                best = _whole_name(page, index, cell, sure)
     return best
 
 
 def _name_like(text: str, rank: int) -> float:
-    name = _REGISTRATION.sub("", text).strip(" -*.:")
+    name = _bare(text)
     letters = len(_LETTERS.findall(name))
-    if letters < 3 or len(name) > 70 or text.endswith(",") or _is_title(name) or "number" in tokens(name):
+    if letters < 3 or len(name) > 70 or name.startswith(("&", "(")) or "number" in tokens(name):
         return 0.0
-    if _is_other(name) or (_is_other(text) and not ORGANISATION.search(name)):
+    form = ORGANISATION.search(name)
+    if _is_other(name) or (not form and (_is_other(text) or text.endswith(",") or address_like(name) >= 0.35)):
         return 0.0
     if re.search(r"\d{4,}|[:=%]|\d[.,]\d\d\b", name) or letters < 0.5 * len(name.replace(" ", "")):
         return 0.0
+    if not ORGANISATION.sub("", name).strip(" .&"):
+        return 0.0
     sure = 0.72 - 0.06 * (rank - 1)
-    form = ORGANISATION.search(name)
     if form:
         sure += 0.25 if form.end() >= len(name) - 2 or len(form.group()) > 3 else 0.1
-    elif address_like(name) >= 0.35:
-        return 0.0
-    if _BARE_FORM.match(name):
-        return 0.0
     return min(0.97, sure)
 
 
-def _whole_name(page: Page, index: int, sure: float) -> Span:
-    """The name in a line, without a registration number behind it, and with the next line if the name goes on there."""
-    line = page.lines[index]
-    cell = line.cells[0]
-    text, start, end = cell.text, cell.start, cell.end
-    after = index + 1
-    following = page.lines[after] if after < len(page.lines) else None
-    if following is not None and following.text and _goes_on(text, following):
-        end, after = following.end, after + 1
-        text = page.text[start:end]
-    kept = _REGISTRATION.sub("", text).rstrip(" -*:")
-    lead = len(kept) - len(kept.lstrip("* -"))
-    return Span(" ".join(kept[lead:].split()), start + lead, start + len(kept), sure, after)
+def _bare(text: str) -> str:
+    """A name without the registration number behind it and a running number before it."""
+    return re.sub(r"^#\d+\s+", "", _REGISTRATION.sub("", text.rstrip(" ,"))).strip(" -*.:,")
+
+
+def _whole_name(page: Page, index: int, cell: Cell, sure: float) -> Span:
+    """The name in a cell, without a registration number, and with what carries it on under it."""
+    below = column(page, index, cell)
+    text, end, after = cell.text, cell.end, 0
+    while after < min(2, len(below.lines)) and _goes_on(text, below.lines[after]):
+        end = below.lines[after].end
+        text += " " + below.lines[after].text
+        after += 1
+    kept = _REGISTRATION.sub("", re.sub(r"^#\d+\s+", "", text).rstrip(" ,")).strip(" -*:,")
+    return Span(" ".join(kept.split()), cell.start, end, sure, Page(page.text, below.lines[after:]))
 
 
 def _goes_on(text: str, following: Line) -> bool:
+    if not following.text or _is_other(following.text):
+        return False
+    if text.count("(") > text.count(")") and ")" in following.text:
+        return True
     rest = _REGISTRATION.sub("", following.text)
     if _BARE_FORM.match(rest) or not ORGANISATION.sub("", rest).strip(" .&"):
         return bool(rest.strip())
-    if _ENDS_IN_FORM.search(rest) and (rest.startswith(("&", "(")) or ORGANISATION.match(rest)) and not _ENDS_IN_FORM.search(text):
+    opens = rest.startswith(("&", "(")) or ORGANISATION.match(rest)
+    if opens and (_ENDS_IN_FORM.search(rest) or rest.count("(") > rest.count(")")) and not _ENDS_IN_FORM.search(text):
         return True
-    return text.rstrip().endswith(("&", ",", "-", " AND", " OF")) and not _is_other(following.text) and address_like(following.text) < 0.3
+    return text.rstrip().endswith(("&", ",", "-", " AND", " OF")) and address_like(following.text) < 0.3
 
 
 def named_after(text: str) -> str:
@@ -145,29 +151,29 @@ def named_after(text: str) -> str:
     return _REGISTRATION.sub("", text).strip(" ,;:-*")
 
 
-def address_below(page: Page, first: int, reach: int = 8) -> Span | None:
-    """The address in the lines from `first` on: from its first likely line to its last, through what stands between."""
+def address_below(page: Page, reach: int = 8) -> Span | None:
+    """The first address in the lines: from its first likely line to its last, through what stands between."""
     begin = last = -1
     best = 0.0
-    for index in range(first, min(len(page.lines), first + reach + (0 if begin < 0 else 4))):
-        line = page.lines[index]
+    for index, line in enumerate(page.lines[: reach + 4]):
         like = address_like(line.text)
-        if begin < 0:
-            if like >= 0.35:
-                begin = last = index
-                best = like
-            continue
-        if like >= 0.35 or _carries_on(page, index, like):
+        if begin < 0 and like >= 0.35 and index < reach:
+            begin = last = index
+            best = like
+        elif begin >= 0 and (like >= 0.35 or _carries_on(page, index, like)):
             last = index
             best = max(best, like)
-        else:
+        elif begin >= 0:
             break
     if begin < 0:
         return None
-    start, end = page.lines[begin].start, page.lines[last].end
-    text = " ".join(page.text[start:end].split())
+    text = " ".join(" ".join(line.text.split()) for line in page.lines[begin : last + 1])
+    head, colon, rest = text.partition(":")
+    if colon and "address" in tokens(head):
+        text = rest.strip()
     coded = bool(_POSTCODE.search(text))
-    return Span(text, start, end, min(0.9, 0.35 + 0.25 * coded + 0.15 * (last > begin) + 0.15 * best), last + 1)
+    sure = min(0.9, 0.35 + 0.25 * coded + 0.15 * (last > begin) + 0.15 * best)
+    return Span(text, page.lines[begin].start, page.lines[last].end, sure, Page(page.text, page.lines[last + 1 :]))
 
 
 def _carries_on(page: Page, index: int, like: float) -> bool:
@@ -187,5 +193,5 @@ def _carries_on(page: Page, index: int, like: float) -> bool:
 
 
 def _known(text: str) -> bool:
-    """Whether the line begins with a word of labels: then it is no name of a place."""
-    return bool(set(tokens(text)[:1]) & LABELS)
+    """Whether the line has words of labels: then it is no name of a place."""
+    return bool(set(tokens(text)) & LABELS)

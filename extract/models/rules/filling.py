@@ -17,7 +17,7 @@ from ...compiler import read_schema
 from ...nodes import Array, Boolean, Choice, Field, Node, Null, Number, Record, Ref, Text, Type, Union
 from .labels import Names, likeness
 from .looks import Wanted, date_order, look_of, names_of
-from .page import Cell, Line, Page, paged
+from .page import Cell, Line, Page, column, paged
 from .readers import ENOUGH, Found, Paper, read_leaf
 from .tables import table
 from .words import tokens
@@ -188,29 +188,18 @@ _KINDS: tuple[tuple[type[Node] | tuple[type[Node], ...], Callable[..., tuple[Any
 def _part_named(page: Page, names: Names) -> Page | None:
     """What stands under the heading that fits the names, in its columns, up to a blank line."""
     for index, line in enumerate(page.lines):
-        for place, cell in enumerate(line.cells):
+        for cell in line.cells:
             head, colon, rest = cell.text.partition(":")
             if likeness(names, tokens(head)) < 0.75 or len(head) > 40:
                 continue
-            right = line.cells[place + 1].left - 2 if place + 1 < len(line.cells) else 10_000
-            lines = _column_below(page, index + 1, cell.left - 3, right)
+            lines: list[Line] = []
             if colon and rest.strip():
-                start = cell.start + len(head) + 1
-                lines.insert(0, _as_line(index, Cell(page.text[start : cell.end], start, cell.end, cell.left, cell.right)))
+                start = cell.end - len(rest.lstrip())
+                lines.append(Line(line.number, rest.strip(), start, (Cell(rest.strip(), start, cell.end, cell.left, cell.right),)))
+            for below in column(page, index, cell).lines[:10]:
+                if not below.text:
+                    break
+                lines.append(below)
             if lines:
                 return Page(page.text, tuple(lines))
     return None
-
-
-def _column_below(page: Page, first: int, left: int, right: int) -> list[Line]:
-    lines = []
-    for line in page.lines[first : first + 10]:
-        cells = [cell for cell in line.cells if left <= cell.left < right]
-        if not cells and (lines or not line.text):
-            break
-        lines.extend(_as_line(line.number, cell) for cell in cells[:1])
-    return lines
-
-
-def _as_line(number: int, cell: Cell) -> Line:
-    return Line(number, cell.text, cell.start, (cell,))

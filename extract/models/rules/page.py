@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["Cell", "Line", "Page", "paged"]
+__all__ = ["Cell", "Line", "Page", "column", "paged"]
 
 _GAP = re.compile(r"\s{2,}|\t|\s*[|¦]\s*")
 
@@ -51,10 +51,6 @@ class Page:
     def starts(self) -> tuple[int, ...]:
         return tuple(line.start for line in self.lines)
 
-    def part(self, first: int, last: int) -> Page:
-        """Lines from `first` up to and without `last`, over the same text and with their own numbers."""
-        return Page(self.text, self.lines[first:last])
-
 
 def paged(text: str) -> Page:
     """The lines of a text."""
@@ -78,3 +74,23 @@ def _line(number: int, raw: str, offset: int) -> Line:
             cells.append(Cell(body[at:stop], offset + left, offset + lead + stop, left, lead + stop))
         at = gap.end() if gap else at
     return Line(number, body, offset + lead, tuple(cells))
+
+
+def column(page: Page, index: int, cell: Cell) -> Page:
+    """What stands below a cell of the line `index`, each line as one cell: the whole lines where the cell is the first of
+    its line and theirs are not parted at its edge, otherwise the cells between its left edge and its right neighbour.
+    Blank lines are kept as such."""
+    line = page.lines[index]
+    right = min((other.left for other in line.cells if other.left > cell.left), default=1_000_000)
+    lines = [_within(below, cell.left - 3 if cell is not line.cells[0] else 0, right) for below in page.lines[index + 1 : index + 41]]
+    return Page(page.text, tuple(lines))
+
+
+def _within(line: Line, left: int, right: int) -> Line:
+    """The line's first cell with its left edge in a range, as a line; an empty line where there is none."""
+    cells = [cell for cell in line.cells if left <= cell.left < right - 2]
+    if cells == list(line.cells):
+        return line
+    if not cells:
+        return Line(line.number, "", line.start, ())
+    return Line(line.number, cells[0].text, cells[0].start, (cells[0],))

@@ -17,7 +17,7 @@ from ...nodes import Choice, Number, Text
 from . import entities, patterns
 from .labels import Labelled, Names, contexts, labelled, likeness, line_at
 from .looks import Wanted, fits
-from .page import Line, Page
+from .page import Line, Page, column
 from .words import fold, listed, tokens
 
 __all__ = ["ENOUGH", "Found", "Paper", "read_leaf"]
@@ -372,17 +372,23 @@ def _address(paper: Paper, wanted: Wanted) -> Found | None:
     for pair in paper.pairs:
         claim = pair.near * likeness(wanted.names, pair.label)
         if claim >= 0.5 and entities.address_like(pair.text) >= 0.3:
-            span = entities.address_below(paper.page, line_at(paper.page, pair.start))
-            if span is not None:
-                text = paper.page.text[max(pair.start, span.start) : span.end] if span.start <= pair.start else span.text
-                scored.append((claim * 0.9, " ".join(text.split())))
+            scored.append((claim * 0.9, _whole_address(paper, pair)))
     if "customer" not in wanted.names.all:
         head = paper.organisation
-        first = line_at(paper.page, head.end) + 1 if head is not None else 0
-        span = entities.address_below(paper.page, first) or entities.address_below(paper.page, 0)
+        span = (entities.address_below(head.below) if head is not None else None) or entities.address_below(paper.page)
         if span is not None:
             scored.append((span.sure, span.text))
     return _settle((sure, text) for sure, text in scored if fits(wanted.node, text))
+
+
+def _whole_address(paper: Paper, pair: Labelled) -> str:
+    """The text behind the label, with the lines under it that go on with the address."""
+    index = line_at(paper.page, pair.start)
+    line = paper.page.lines[index]
+    cell = next((cell for cell in line.cells if cell.start <= pair.start < cell.end), line.cells[0])
+    first = Line(line.number, pair.text, pair.start, (cell,))
+    span = entities.address_below(Page(paper.page.text, (first, *column(paper.page, index, cell).lines)), reach=1)
+    return span.text if span is not None else pair.text
 
 
 def _text(paper: Paper, wanted: Wanted) -> Found | None:

@@ -67,7 +67,7 @@ _SAME: dict[str, str] = {
     "position": "position pos line lfd",
     "lines": "lines zeilen lignes lineas righe regels rows entries",
     # places and ways to reach somebody
-    "address": "address addresses adresse anschrift direccion indirizzo adres alamat location",
+    "address": "address add addresses adresse anschrift direccion indirizzo adres alamat location",
     "street": "street strasse straat rue calle via road jalan",
     "city": "city town ort stadt ville ciudad citta stad plaats bandar",
     "postcode": "postcode zip plz zipcode postal postleitzahl postcode poskod cap",
@@ -224,7 +224,7 @@ TITLES = listed(
     invoice receipt taxinvoice tax bill statement quotation quote memo memorandum letter agreement contract copy
     original duplicate page simplified credit debit note cash sales sale official rechnung quittung facture factura
     fattura factuur beleg kassenbon ticket recu order delivery report welcome thank thanks you merci danke gracias
-    to our customer guest check date time table no terminal reprint cashier rechnungskopie kopie kunde lieferschein
+    to our customer guest check date time table terminal reprint cashier rechnungskopie kopie kunde lieferschein
     seite
     """
 )
@@ -265,7 +265,7 @@ _CANONICAL = {word: token for token, same in _SAME.items() for word in [token, *
     "%": "percent",
     "#": "number",
 }
-LABELS = frozenset(_SAME) - {"country", "city", "street"}
+LABELS = frozenset(_SAME) - {"country", "city", "street", "company", "position", "unit"}
 """All tokens that stand for words of labels."""
 
 _LONGEST = max(len(phrase.split()) for phrase in _PHRASES)
