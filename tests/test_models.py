@@ -454,6 +454,18 @@ def test_a_parameter_that_the_server_refuses_is_named(server: FakeOpenAI) -> Non
     )
 
 
+def test_a_schema_that_the_server_refuses_leads_to_lint(server: FakeOpenAI) -> None:
+    call = replace(a_call(), shape=replace(SHAPE, wire={"type": "object"}))
+    assert ask(opened(server), call).failure == Failure(
+        "configuration",
+        "The server refused the request to openai/gpt-4o-mini: Invalid schema for response_format 'Receipt': In"
+        " context=(), 'additionalProperties' is required to be supplied and to be false.",
+        status=400,
+        code="invalid_request_error",
+        fix="The server does not take this schema: `extract schema REF --lint` says what it holds.",
+    )
+
+
 def test_a_server_that_is_not_there() -> None:
     with FakeOpenAI() as server:
         gone = server.base_url
@@ -584,7 +596,8 @@ def test_a_fork_has_connections_of_its_own(server: FakeOpenAI) -> None:
         from extract.call import Call, Part, Shape
         from extract.models import built_in_catalogue, open_model
         model = open_model("openai/gpt-4o-mini", built_in_catalogue(), os.environ)
-        call = Call(model.name, 1, "", (Part("text", "document", text="x"),), Shape("S", {}, {"type": "object"}))
+        wire = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+        call = Call(model.name, 1, "", (Part("text", "document", text="x"),), Shape("S", {}, wire))
         loop = asyncio.new_event_loop()
         assert loop.run_until_complete(model.send(call)).failure is None
         child = os.fork()

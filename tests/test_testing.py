@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import extract
 from extract.call import Usage
 from extract.testing import Answer, FakeOpenAI, Fault, Request
 from extract.testing_fixtures import fake_openai
@@ -120,21 +121,14 @@ def test_with_nothing_to_say_it_says_so() -> None:
     )
 
 
-class Doubled:
-    """Stands for a compiled schema: its wire form is told from the user's at a glance."""
-
-    def encode(self, value: Any) -> Any:
-        return {"value": value, "wire": True}
-
-
 def test_gold_records_are_found_by_a_text_in_their_document_and_sent_in_the_shape_that_is_asked() -> None:
-    gold = {"ACME": {"total": 1}, "ACME Ltd": {"total": 2}}
+    schema = extract.compile({"type": "object", "additionalProperties": {"type": "number"}})
     with FakeOpenAI() as server:
-        server.gold(gold, schema=Doubled())
+        server.gold({"ACME": {"total": 1}, "ACME Ltd": {"total": 2}}, schema=schema)
         assert said(server, asking("ACME Ltd, TOTAL 2")) == '{"total": 2}'
         assert said(server, asking("ACME, TOTAL 1")) == '{"total": 1}'
-        asked = asking("from ACME", response_format=strictly(STRICT))
-        assert said(server, asked) == '{"value": {"total": 1}, "wire": true}'
+        asked = asking("from ACME", response_format=strictly(schema.strict))
+        assert json.loads(said(server, asked)) == schema.encode({"total": 1}) != {"total": 1}
         assert post(server, asking("Nobody"))[0] == 400
 
 
@@ -282,6 +276,36 @@ REFUSED: Mapping[str, tuple[Any, str | None, str | None, str]] = {
         " '^[a-zA-Z0-9_-]+$'.",
     ),
 }
+
+
+OPEN = {"type": "object", "properties": {"total": {"type": "number", "default": 0}}}
+NOT_CLOSED = "In context=(), 'additionalProperties' is required to be supplied and to be false."
+
+
+def test_a_schema_that_is_not_strict_is_refused_as_by_the_real_one(server: FakeOpenAI) -> None:
+    status, _, text = post(server, asking(response_format=strictly(OPEN)))
+    assert (status, json.loads(text)["error"]) == (
+        400,
+        {
+            "message": f"Invalid schema for response_format 'Receipt': {NOT_CLOSED}",
+            "type": "invalid_request_error",
+            "param": "response_format",
+            "code": None,
+        },
+    )
+    tool = {"type": "function", "function": {"name": "read", "strict": True, "parameters": OPEN}}
+    status, _, text = post(server, asking(tools=[tool]))
+    assert (status, json.loads(text)["error"]) == (
+        400,
+        {
+            "message": f"Invalid schema for function 'read': {NOT_CLOSED}",
+            "type": "invalid_request_error",
+            "param": "tools[0].function.parameters",
+            "code": "invalid_function_parameters",
+        },
+    )
+    loosely = {"type": "json_schema", "json_schema": {"name": "Receipt", "schema": OPEN}}
+    assert said(server, asking(response_format=loosely)) == "{}"
 
 
 @pytest.mark.parametrize("case", REFUSED)

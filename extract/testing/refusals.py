@@ -16,15 +16,7 @@ from typing import Any
 import orjson
 
 from ..catalogue import OPENAI_PARAMETERS, ModelFacts
-
-try:
-    from ..compiler import violations
-except ImportError:
-
-    def violations(schema):
-        return []
-
-
+from ..compiler import violations
 from .script import text_of
 
 __all__ = ["Refusal", "refusal"]
@@ -245,10 +237,9 @@ def _schema(holder: Mapping[str, Any], key: str, what: str, place: str) -> Itera
             f"Missing required parameter: '{place}.{key}'.", param=f"{place}.{key}", code="missing_required_parameter"
         )
     elif holder.get("strict"):
+        place, code = (what, None) if what == "response_format" else (f"{place}.{key}", "invalid_function_parameters")
         for wrong in _illegal(orjson.dumps(schema)):
-            code = "invalid_json_schema" if what == "response_format" else "invalid_function_parameters"
-            param = "response_format" if what == "response_format" else f"{place}.parameters"
-            yield Refusal(f"Invalid schema for {what} '{name}': {wrong}", param=param, code=code)
+            yield Refusal(f"Invalid schema for {what} '{name}': {wrong}", param=place, code=code)
 
 
 @lru_cache(maxsize=256)
