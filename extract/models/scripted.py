@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..call import Call, Failure, Reply, Usage
+from ..call import Call, Failure, Mode, Reply, Usage
 from ..jsontext import dump
 
 __all__ = ["Scripted"]
@@ -25,6 +25,8 @@ class Scripted:
     A script that is at its end answers with a configuration failure, so that a test that asks too often stops and says
     so.
     """
+
+    mode: Mode = "json_schema"
 
     def __init__(self, replies: Iterable[Said] | Callable[[Call], Said], name: str = "scripted"):
         self.name = name
@@ -60,4 +62,4 @@ def _reply(said: Said, name: str) -> Reply:
     if isinstance(said, Failure):
         return Reply(failure=said, model=name)
     text = said if isinstance(said, str) else dump(said)
-    return Reply(text=text, mode="json_schema", usage=Usage(output=len(text.encode()) // 4 + 1), model=name)
+    return Reply(text=text, mode=Scripted.mode, usage=Usage(output=len(text.encode()) // 4 + 1), model=name)
