@@ -2,13 +2,25 @@
 
 `read` takes a whole text, `Reader` takes it as it comes. Neither raises: what was changed is an event, what cannot be read
 is a problem and is left out of the value. Nothing is invented, no item is dropped, no number rounded, and the time is
-linear in the length of the text.
+linear in the length of the text. `replay` makes the value's JSON text from the text and the events.
 """
 
 from __future__ import annotations
 
-from .answer import read
+from .. import nodes
+from .answer import read_whole
 from .partial import Live, Reader
 from .reading import Policy, Reading
+from .replay import replay
 
-__all__ = ["Live", "Policy", "Reader", "Reading", "read"]
+__all__ = ["Live", "Policy", "Reader", "Reading", "read", "replay"]
+
+
+def read(text: str, type: nodes.Type, policy: Policy = "safe", partial: bool = False) -> Reading:
+    """What the text says, as a value of the type. Under `partial` the text is the beginning of an answer, and what is
+    there of its value is given."""
+    if not partial:
+        return read_whole(text, type, policy)
+    reader = Reader(type)
+    reader.feed(text)
+    return reader.so_far()

@@ -1,53 +1,278 @@
-"""Reading a whole answer: the exact way first, the tolerant way where that fails."""
+"""Reads a whole answer: the exact way first, the tolerant way where that fails.
+
+The tolerant way finds the values in the text, reads each against the type, and takes the one that fits. The policy decides
+which mends are allowed; one that is not is a problem, with the value as it would be read for whoever wants to salvage it.
+"""
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import nodes
 from ..events import Event
 from ..extraction import Problem
-from .conform import checks
+from . import scalars
+from .align import ABSENT, Aligner
+from .conform import Checks, checks, same
 from .exact import NotJson, exact
+from .find import Candidate, Finding, find, whole
 from .reading import Policy, Reading
+from .replay import PUNCTUATION
+from .tree import Edit, Leaf, List, Tree
 
-__all__ = ["read"]
+__all__ = ["SIZE", "read_whole"]
 
-_FENCE = re.compile(r"```[^\n`]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+SIZE = 8_000_000
+"""The longest text, in characters, that is mended. Well-formed JSON may be longer."""
 
 
-def read(text: str, type: nodes.Type, policy: Policy = "safe", partial: bool = False) -> Reading:
-    """What the text says, as a value of the type. Never raises for anything in the text."""
-    check = checks(type).root
+def read_whole(text: str, type: nodes.Type, policy: Policy = "safe") -> Reading:
+    """What a whole text says, as a value of the type. Raises for nothing that a text can hold."""
+    if policy not in ("safe", "lenient", "strict"):
+        raise ValueError(f"policy is one of 'safe', 'lenient' and 'strict', not {policy!r}")
+    checked = checks(type)
     try:
         value = exact(text)
-    except (NotJson, RecursionError) as error:
-        if policy == "strict":
-            return _refused(f"The text is not JSON: {error}.")
-    else:
-        if check(value):
+        if checked.root(value):
             return Reading(value)
-        return Reading(value, problems=(Problem("", "The value does not fit the schema.", "invalid", value),))
-    for found in _FENCE.finditer(text):
-        value = _try(found[1])
-        if check(value):
-            return Reading(value, (Event("read.fence", "", text, found[1], found.span(1)),))
-    start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-    end = max(text.rfind("}"), text.rfind("]")) + 1
-    if 0 <= start < end:
-        value = _try(text[start:end])
-        if value is not None and check(value):
-            return Reading(value, (Event("read.prose", "", text, text[start:end], (start, end)),))
-    return _refused("The text holds no JSON value of the schema.")
-
-
-def _try(text: str) -> Any:
+    except NotJson as error:
+        if policy == "strict":
+            return _refused(f"The text is not JSON: {error.reason}{_around(text, error.position)}")
+    except RecursionError:
+        return _refused("The text nests too deep to be read")
+    if len(text) > SIZE:
+        return _refused(f"The text is not as it should be, and longer than the {SIZE:,} characters that are mended")
     try:
-        return exact(text)
-    except (NotJson, RecursionError):
-        return None
+        return _Mender(text, type, checked, policy).read()
+    except RecursionError:
+        return _refused("The text nests too deep to be read")
 
 
-def _refused(message: str) -> Reading:
-    return Reading(None, problems=(Problem("", message, "reading"),), complete=False)
+def _refused(message: str, complete: bool = True) -> Reading:
+    return Reading(None, problems=(Problem("", message, "reading"),), complete=complete)
+
+
+def _around(text: str, at: int) -> str:
+    """The text around a place, for a message."""
+    start, end = max(0, at - 30), min(len(text), at + 30)
+    shown = ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")
+    return f", at character {at}: {shown!r}"
+
+
+@dataclass
+class _Read:
+    """A candidate read against the type."""
+
+    candidate: Candidate
+    value: Any
+    events: tuple[Event, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        return (self.value is ABSENT, len(self.problems))
+
+
+class _Mender:
+    """Reads one text that is not a value of the type as it stands."""
+
+    def __init__(self, text: str, type: nodes.Type, checked: Checks, policy: Policy):
+        self.text, self.type, self.checks, self.policy = text, type, checked, policy
+        self.lenient = policy == "lenient"
+        self.untyped = isinstance(type.resolve(type.root), nodes.Anything)
+
+    def read(self) -> Reading:
+        alone = whole(self.text, self.checks.names)
+        if alone is not None:
+            return self._given(self._unambiguous(self._align(alone, self.type.root)))
+        finding = find(self.text, self.checks.names)
+        tried = [self._align(candidate, self.type.root) for candidate in finding.candidates]
+        fitting = [one for one in tried if not one.problems]
+        chosen = self._together(finding) or (self._among(fitting) if fitting else None)
+        if chosen is None:
+            chosen = self._scalar()
+        if chosen is None:
+            return self._nothing(finding, tried)
+        if finding.torn is not None:
+            at, message = finding.torn
+            chosen.problems += (Problem("", f"{message}{_around(self.text, at)}", "reading"),)
+        return self._given(chosen)
+
+    def _unambiguous(self, read: _Read) -> _Read:
+        """A lone Python literal is a problem where the type also takes texts: it may be one."""
+        literal = any(edit.rule == "read.literal" for edit in read.candidate.edits)
+        if isinstance(read.candidate.tree, Leaf) and literal and self.checks.root(self.text.strip()):
+            read.problems += (Problem("", f"{self.text.strip()} could be a text or a value", "reading"),)
+        return read
+
+    def _align(self, candidate: Candidate, node: nodes.Node) -> _Read:
+        aligner = Aligner(self.type, self.checks, self.text, self.lenient, self._nested)
+        value = aligner.read(candidate.tree, node)
+        places = _Places(aligner.places)
+        edits = [edit for edit in candidate.edits if not _swallowed(edit, aligner.events)]
+        events = [_event(edit, self.text, places) for edit in edits]
+        events = sorted(
+            [*events, *aligner.events, *self._prose(candidate)], key=lambda one: one.span[0] if one.span else 0
+        )
+        faults = [
+            Problem(places.of(start), f"{message}{_around(self.text, start)}", "reading")
+            for start, _, message in candidate.faults
+        ]
+        problems = (*faults, *self._risks(candidate, edits, places), *aligner.problems)
+        return _Read(candidate, value, tuple(events), problems)
+
+    def _risks(self, candidate: Candidate, edits: list[Edit], places: _Places) -> Iterable[Problem]:
+        """What the policy does not allow."""
+        if candidate.forked and (self.untyped or not self.lenient):
+            yield Problem("", "A bracket is missing, and it could stand in more than one place", "reading")
+        if self.lenient:
+            return
+        for edit in edits:
+            if edit.risks or self.policy == "strict":
+                why = f": {edit.risks}" if edit.risks else ""
+                yield Problem(
+                    places.of(edit.start), f"The text can only be read by mending it ({edit.rule}){why}", "reading"
+                )
+
+    def _prose(self, candidate: Candidate) -> Iterable[Event]:
+        """The events that leave out what stands around a candidate."""
+        for start, end in ((0, candidate.start), (candidate.end, len(self.text))):
+            if self.text[start:end].strip():
+                yield Event("read.prose", "", self.text[start:end], "", (start, end))
+
+    def _nested(self, text: str) -> Tree | None:
+        found = whole(text, self.checks.names)
+        if found is None or any(edit.risks for edit in found.edits) or isinstance(found.tree, Leaf):
+            return None
+        return found.tree
+
+    def _among(self, fitting: list[_Read]) -> _Read:
+        """One of the values that fit: the one in a fence, or the first, with a word on the others."""
+        fenced = [one for one in fitting if one.candidate.fenced]
+        narrowed = fenced or fitting
+        chosen = narrowed[0]
+        others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
+        if others:
+            note = f"{len(others) + 1} different values in the text fit; the first was taken."
+            if self.untyped or not self.lenient:
+                chosen.problems = (Problem("", note.replace("; the first was taken", ""), "reading"),)
+            else:
+                span = (others[0].candidate.start, others[0].candidate.end)
+                chosen.events += (Event("read.ambiguous", "", others[0].value, chosen.value, None, f"{note} {span}"),)
+        return chosen
+
+    def _together(self, finding: Finding) -> _Read | None:
+        """Several values as the items of the list that was asked for."""
+        root = self.type.resolve(self.type.root)
+        if not self.lenient or not isinstance(root, nodes.Array) or len(finding.candidates) < 2:
+            return None
+        if any(one.faults or isinstance(one.tree, List) for one in finding.candidates):
+            return None
+        items = [self._align(candidate, root.items) for candidate in finding.candidates]
+        if any(one.problems for one in items):
+            return None
+        first, last = items[0].candidate.start, items[-1].candidate.end
+        events = [Event("read.several", "", "", "[", (first, first)), Event("read.several", "", "", "]", (last, last))]
+        for left, right in zip(items, items[1:], strict=False):
+            span = (left.candidate.end, right.candidate.start)
+            events.append(Event("read.several", "", self.text[slice(*span)], ",", span))
+        for i, one in enumerate(items):
+            inner = (event for event in one.events if event.rule != "read.prose")
+            events.extend(replace(event, pointer=f"/{i}{event.pointer}") for event in inner)
+        joined = replace(finding.candidates[0], start=first, end=last)
+        value = [one.value for one in items]
+        made = tuple(sorted([*events, *self._prose(joined)], key=lambda one: one.span or (0, 0)))
+        problems = (
+            () if self.checks.of(root)(value) else (Problem("", "The list does not have as many items as it must"),)
+        )
+        return _Read(joined, value, made, problems)
+
+    def _scalar(self) -> _Read | None:
+        """The text as a scalar that was asked for: without quotes, or as the answer in plain words."""
+        stripped = self.text.strip()
+        root = self.type.resolve(self.type.root)
+        if not stripped or self.untyped or stripped[0] in "{[\"'`<" or (not self.lenient and len(stripped.split()) > 1):
+            return None
+        if stripped.casefold() in ("none", "null", "undefined", "nan", "true", "false"):
+            return None
+        start = self.text.index(stripped)
+        end = start + len(stripped)
+        if isinstance(root, nodes.Text) and self.lenient:
+            start, end, stripped = 0, len(self.text), self.text
+        leaf = Leaf(start, end, stripped, "bare")
+        aligner = Aligner(self.type, self.checks, self.text, self.lenient, self._nested)
+        value = aligner.read(leaf, self.type.root)
+        if aligner.problems or isinstance(value, dict | list) or value is ABSENT:
+            return None
+        events = aligner.events or [Event("read.bare-text", "", stripped, value, (start, end))]
+        return _Read(Candidate(leaf, start, end, [], [], False, False), value, tuple(events), ())
+
+    def _given(self, read: _Read) -> Reading:
+        """The reading of what was chosen."""
+        candidate, problems = read.candidate, read.problems
+        if self.policy == "strict" and read.events and not problems:
+            rules = ", ".join(sorted({event.rule for event in read.events}))
+            problems = (Problem("", f"The text is not a value of the schema as it stands ({rules})", "invalid"),)
+        complete = not candidate.cut and all(edit.rule != "read.unclosed" for edit in candidate.edits)
+        value = None if read.value is ABSENT else read.value
+        return Reading(value, read.events, problems, complete)
+
+    def _nothing(self, finding: Finding, tried: list[_Read]) -> Reading:
+        """Nothing fits: the problems of what comes nearest."""
+        if finding.thinking:
+            return _refused("The text ends before its thinking does", complete=False)
+        if not tried:
+            return _refused("The text is empty" if not self.text.strip() else "The text holds no value of the schema")
+        return self._given(min(tried, key=lambda one: one.rank))
+
+
+def _swallowed(edit: Edit, events: list[Event]) -> bool:
+    """Whether an insertion at the edge of a value belongs to a change of the whole value."""
+    if edit.start != edit.end:
+        return False
+    for event in events:
+        if event.span is None or event.rule in PUNCTUATION:
+            continue
+        start, end = event.span
+        if edit.owner >= 0 and start <= edit.owner and edit.start == end and event.rule != "read.undeclared":
+            return True
+        if event.rule == "read.undeclared" and start == edit.start:
+            return True
+    return False
+
+
+def _event(edit: Edit, text: str, places: _Places) -> Event:
+    after: Any = edit.after if edit.rule in PUNCTUATION else exact(edit.after)
+    return Event(
+        edit.rule, places.of(edit.start), text[edit.start : edit.end], after, (edit.start, edit.end), edit.risks
+    )
+
+
+class _Places:
+    """Which pointer a character of the text belongs to: that of the smallest range around it."""
+
+    def __init__(self, places: list[tuple[int, int, str]]):
+        self._edges: list[int] = []
+        self._pointers: list[str] = []
+        open_: list[tuple[int, str]] = []
+        for start, end, pointer in sorted(places, key=lambda one: (one[0], -one[1], len(one[2]))):
+            self._close(open_, start)
+            self._mark(start, pointer)
+            open_.append((end, pointer))
+        self._close(open_, None)
+
+    def _close(self, open_: list[tuple[int, str]], before: int | None) -> None:
+        while open_ and (before is None or open_[-1][0] <= before):
+            end, _ = open_.pop()
+            self._mark(end, open_[-1][1] if open_ else "")
+
+    def _mark(self, at: int, pointer: str) -> None:
+        self._edges.append(at)
+        self._pointers.append(pointer)
+
+    def of(self, at: int) -> str:
+        i = bisect_right(self._edges, at) - 1
+        return self._pointers[i] if i >= 0 else ""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, cast
 
 from .. import nodes
+from .exact import whole
 
-__all__ = ["Check", "checks", "pattern", "same", "within"]
+__all__ = ["Check", "Checks", "checks", "distinct", "pattern", "same", "within"]
 
 Check = Callable[[Any], bool]
 
@@ -54,7 +55,15 @@ def within(node: nodes.Number, value: Any) -> bool:
         return False
     if node.exclusive_maximum is not None and value >= node.exclusive_maximum:
         return False
-    return node.multiple_of is None or Decimal(str(value)) % Decimal(str(node.multiple_of)) == 0
+    return node.multiple_of is None or _steps(value, node.multiple_of)
+
+
+def _steps(value: Any, step: float) -> bool:
+    """Whether a number is a multiple, by its decimal digits: 0.3 is a multiple of 0.1."""
+    try:
+        return Decimal(str(value)) % Decimal(str(step)) == 0
+    except InvalidOperation:  # more digits between the two than a Decimal divides by
+        return False
 
 
 _compiled: dict[int, tuple[weakref.ref[nodes.Type], Checks]] = {}
@@ -78,6 +87,7 @@ class Checks:
         self._named = dict(type.named)
         self._made: dict[int, tuple[nodes.Node, Check]] = {}
         self.root = self.of(type.root)
+        self.names = _names(type)
 
     def resolve(self, node: nodes.Node) -> nodes.Node:
         while isinstance(node, nodes.Ref):
@@ -123,6 +133,30 @@ class Checks:
         return {nodes.Anything: _EVERY, nodes.Null: (type(None),), nodes.Boolean: (bool,)}.get(type(node))
 
 
+def _names(type: nodes.Type) -> frozenset[str]:
+    """Every name and alias of a property anywhere in a type."""
+    found: set[str] = set()
+    waiting, seen = [type.root, *type.named.values()], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, nodes.Record):
+            for field in node.fields:
+                found.update((field.name, *field.aliases))
+                waiting.append(field.node)
+            waiting.extend(entry.node for entry in node.entries)
+            waiting.extend([node.extras] if node.extras is not None else [])
+        elif isinstance(node, nodes.Array):
+            waiting.append(node.items)
+        elif isinstance(node, nodes.Tuple):
+            waiting.extend((*node.prefix, *([node.rest] if node.rest is not None else [])))
+        elif isinstance(node, nodes.Union):
+            waiting.extend(node.branches)
+    return frozenset(found)
+
+
 _DATES = {
     "date": re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII),
 }
@@ -158,7 +192,7 @@ def _number(of: Checks, node: nodes.Node) -> Check:
     number = cast(nodes.Number, node)
 
     def check(value: Any) -> bool:
-        if type(value) not in _NUMBERS or (number.integer and value != value // 1):
+        if type(value) not in _NUMBERS or (number.integer and not whole(value)):
             return False
         return within(number, value)
 
@@ -190,7 +224,8 @@ def _choice(of: Checks, node: nodes.Node) -> Check:
     return lambda value: any(same(value, member) for member in choice.values)
 
 
-def _distinct(values: list[Any]) -> bool:
+def distinct(values: list[Any]) -> bool:
+    """Whether no value stands twice in a list."""
     try:
         return len({(isinstance(value, bool), value) for value in values}) == len(values)
     except TypeError:
@@ -213,7 +248,7 @@ def _array(of: Checks, node: nodes.Node) -> Check:
                 return False
         elif not all(map(item, value)):
             return False
-        return not array.unique or _distinct(value)
+        return not array.unique or distinct(value)
 
     return check
 

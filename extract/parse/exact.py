@@ -9,12 +9,12 @@ kept as a Decimal. NaN and Infinity are not JSON.
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import jiter
 
-__all__ = ["NotJson", "exact", "faithful"]
+__all__ = ["NotJson", "exact", "faithful", "integer", "whole"]
 
 _SHORT = 16  # a decimal text of up to 16 characters with a point has at most 15 digits, which a float always keeps
 _DIGITS = 4300  # the longest integer that Python reads as an int by default
@@ -41,7 +41,10 @@ def faithful(text: str) -> float | Decimal:
     number = float(text)
     if len(text) <= _SHORT and "e" not in text and "E" not in text:
         return number
-    written = Decimal(text)
+    try:
+        written = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"the exponent of {text[:40]} is beyond any range") from None
     if number - number == 0.0 and Decimal(repr(number)) == written:
         return number
     return written
@@ -50,6 +53,11 @@ def faithful(text: str) -> float | Decimal:
 def integer(text: str) -> int | Decimal:
     """An integer of any length: an int as far as Python reads one, otherwise a Decimal."""
     return int(text) if len(text) <= _DIGITS else Decimal(text)
+
+
+def whole(value: int | float | Decimal) -> bool:
+    """Whether a number has no fraction: 1.0 has none."""
+    return value == value.to_integral_value() if isinstance(value, Decimal) else value == value // 1
 
 
 class _Refused(ValueError):
@@ -87,5 +95,5 @@ def exact(text: str) -> Any:
         return _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise NotJson(error.msg, error.pos) from None
-    except _Refused as error:
+    except ValueError as error:
         raise NotJson(str(error), 0) from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import nodes
-from .answer import read
+from .answer import read_whole
 from .reading import Reading
 
 __all__ = ["Live", "Reader"]
@@ -37,5 +37,8 @@ class Reader:
     def value(self) -> Any:
         return self._live.value
 
+    def so_far(self) -> Reading:
+        return read_whole("".join(self._deltas), self._type, "lenient")
+
     def finish(self) -> Reading:
-        return read("".join(self._deltas), self._type)
+        return read_whole("".join(self._deltas), self._type)

@@ -1,0 +1,165 @@
+"""A place in a text and what can be seen from there.
+
+The tolerant reader decides by looking ahead: a quote ends a string if what follows could follow a string *here*, inside
+these brackets. Every look is bounded, or remembered, so that all looks together stay linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from .tree import Edit
+
+__all__ = ["CLOSER", "QUOTES", "Cursor"]
+
+CLOSER = {"{": "}", "[": "]", "(": ")"}
+QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "`": "`", "«": "»"}
+
+_BLANK = re.compile(r"[\s\ufeff]*")
+_COMMAS = re.compile(r"[\s,]*")
+_QUOTED_KEY = re.compile(
+    r"""(?:"(?:[^"\\\n]|\\.){0,200}"|'(?:[^'\\\n]|\\.){0,200}'|“[^”\n]{0,200}”|""(?:[^"\n]){1,200}"")\s*:"""
+)
+_BARE_KEY = re.compile(r"([\w$@][\w$@./-]{0,100}(?: [\w$@./-]{1,40}){0,4})\s*:(?!//)")
+_STRAY_WORD = re.compile(r"[A-Za-z_]{1,40}\s+(?=\")")
+_SCALAR = re.compile(r"(?:-?[.\d][\w.+-]{0,60}|true|false|null|True|False|None)(?=[\s,\]})]|$)")
+_BARE_ITEM = re.compile(r"[^\s\"'\[\]{}(),:][^\"\[\]{}(),\n]{0,200}\s*[,\])]")
+_TAIL = re.compile(r"[}\])\":,]")
+
+
+class Cursor:
+    """The text, how far it is read, the brackets that are open, and what was mended or could not be read so far."""
+
+    def __init__(self, text: str, names: Collection[str] = (), start: int = 0):
+        self.text, self.size, self.names = text, len(text), names
+        self.at = start
+        self.open: list[str] = []
+        self.bare_names: list[bool] = []
+        self.edits: list[Edit] = []
+        self.faults: list[tuple[int, int, str]] = []
+        self.innermost = start
+        self.cut = False
+        self.forked = False
+        self._next: dict[str, int] = {}
+
+    def fault(self, start: int, end: int, message: str, halt: bool = True) -> None:
+        """Notes what cannot be read; a fault that halts leaves the rest of the text unread."""
+        self.faults.append((start, end, message))
+        if halt:
+            self.at = self.size
+            self.cut = True
+
+    def edit(self, rule: str, start: int, end: int, after: str, risks: str = "", owner: int = -1) -> None:
+        self.edits.append(Edit(rule, start, end, after, risks, owner))
+
+    def find(self, mark: str, at: int) -> int:
+        """The next place of a mark from `at` on, or the size of the text. Looks that overlap are answered from memory."""
+        known = self._next.get(mark, -1)
+        if known < at or self._next.get(mark + " from", self.size) > at:
+            found = self.text.find(mark, at)
+            known = self.size if found < 0 else found
+            self._next[mark], self._next[mark + " from"] = known, at
+        return known
+
+    def blank(self, at: int) -> int:
+        """The next place from `at` on that is neither white space nor comment."""
+        while True:
+            at = _BLANK.match(self.text, at).end()  # type: ignore[union-attr]
+            end = self.comment(at)
+            if end == at:
+                return at
+            at = end
+
+    def comment(self, at: int) -> int:
+        """Where the comment that begins at `at` ends, or `at` where none does."""
+        two = self.text[at : at + 2]
+        if two == "//" or two[:1] == "#":
+            return self.find("\n", at)
+        if two == "/*":
+            return min(self.find("*/", at + 2) + 2, self.size)
+        return at
+
+    def ends(self, at: int, plain: bool = True) -> bool:
+        """Whether a value may end at `at`, by what follows. `plain` says that nothing in the value spoke against it: then
+        anything may follow the outermost bracket."""
+        depth = len(self.open)
+        while True:
+            at = self.blank(at)
+            if at >= self.size:
+                return True
+            if depth == 0:
+                return plain or self._outside(at)
+            mark, inside = self.text[at], self.open[depth - 1]
+            if mark == ",":
+                return self._goes_on(at, inside, plain)
+            if mark in "}])":
+                depth = self._closed(mark, depth, plain)
+                if depth < 0:
+                    return False
+                at += 1
+                continue
+            if inside == "{":
+                return self.keyed(at, plain)
+            if mark == ":":
+                return plain and "{" in self.open
+            return mark in '"“{[' or (plain and _SCALAR.match(self.text, at) is not None and self.text[at - 1] == " ")
+
+    def _closed(self, mark: str, depth: int, plain: bool) -> int:
+        """How many brackets are open after this closer, counting those that it closes along the way. Where none is its
+        own, it stands for another one, or (-1) it does not close anything."""
+        for outer in range(depth - 1, -1, -1):
+            if CLOSER[self.open[outer]] == mark:
+                return outer
+        return depth - 1 if plain else -1
+
+    def _goes_on(self, comma: int, inside: str, plain: bool) -> bool:
+        """Whether the next member or item follows a comma."""
+        at = self.blank(_COMMAS.match(self.text, comma).end())  # type: ignore[union-attr]
+        if at >= self.size or self.text[at] in "}])":
+            return True
+        if inside == "{":
+            word = _STRAY_WORD.match(self.text, at)
+            return self.keyed(at, plain or "\n" in self.text[comma:at]) or (word is not None and self.keyed(word.end()))
+        return self._item(at) or ("{" in self.open and self.keyed(at))
+
+    def _item(self, at: int) -> bool:
+        """Whether an item of a list can begin here."""
+        mark = self.text[at]
+        if mark in "{[(\"'“":
+            return True
+        return bool(_SCALAR.match(self.text, at) or _BARE_ITEM.match(self.text, at) or self.text.startswith("...", at))
+
+    def keyed(self, at: int, plain: bool = False) -> bool:
+        """Whether a name and a colon stand here. Bare words count where this object's names are bare or known, and one
+        word alone where nothing speaks against it."""
+        if _QUOTED_KEY.match(self.text, at):
+            return True
+        bare = _BARE_KEY.match(self.text, at)
+        if bare is None:
+            return False
+        return (
+            bare[1] in self.names or (bool(self.bare_names) and self.bare_names[-1]) or (plain and " " not in bare[1])
+        )
+
+    def _outside(self, at: int) -> bool:
+        """Whether what follows the outermost bracket is no part of it any more."""
+        if self.text[at] in "}])\":,'":
+            return False
+        stop = min(self.find("{", at), self.find("```", at))
+        return self.find('"', at) >= stop
+
+    def tail(self) -> int:
+        """Where the brackets that are open now close again at the end of the text, or -1 where they do not."""
+        end = self.size
+        trimmed = self.text.rstrip()
+        if trimmed.endswith("```"):
+            trimmed = trimmed[:-3].rstrip()
+        end = len(trimmed)
+        for i, bracket in enumerate(self.open):
+            if end <= 0 or self.text[end - 1] != CLOSER[bracket]:
+                return -1
+            end -= 1
+            if i + 1 < len(self.open):
+                end = len(self.text[:end].rstrip())
+        return end

@@ -1,0 +1,167 @@
+"""Finds the values in an answer: between prose, in fences of any kind, after the thinking of a reasoning model.
+
+A value begins at a bracket that looks like the beginning of one, and an outermost value is taken, never a part of one that
+is not closed. A bracket in prose (`{name}`) is prose. Where text outside of the values looks like a torn piece of JSON, the
+finding says so, and nothing is taken out of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from .cursor import Cursor
+from .syntax import gap, value
+from .tree import Edit, Leaf, Tree
+
+__all__ = ["Candidate", "Finding", "find", "whole"]
+
+_ATTEMPTS = 64
+_LETTERS = frozenset("tfnTFN")
+_MARK = re.compile(
+    r"```|</?\s*(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)\s*>|[{\[}\]]|\"(?=\s*:)", re.I
+)
+_HEAD = re.compile(
+    r"""\{(?:\s|//[^\n]*|/\*.{0,400}?\*/|\#[^\n]*)*
+        (?:\}|"|'|“|[\w$@][\w$@./-]{0,100}(?:\ [\w$@./-]{1,40}){0,3}["']?\s*:(?!//)|$)""",
+    re.VERBOSE | re.DOTALL,
+)
+_LIST_HEAD = re.compile(
+    r"""\[(?:\s|//[^\n]*)*(?:[\]\["'{“]|-?[\d.]|true\b|false\b|null\b|None\b|True\b|False\b|\w[^\[\]{}\n]{0,400}?,|$)""",
+    re.VERBOSE,
+)
+_FENCED = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\n?")
+_TORN = re.compile(r"[}\]:\"]|,\s*[\"'}\]]|,\s*\w+\s*:")
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One value in the text: its tree, the edits that made it JSON, what could not be read, and its range."""
+
+    tree: Tree
+    start: int
+    end: int
+    edits: list[Edit]
+    faults: list[tuple[int, int, str]]
+    cut: bool
+    forked: bool
+    fenced: bool = False
+
+
+@dataclass(slots=True)
+class Finding:
+    """What was found: candidates in order; `torn` says where text outside of them looks like a piece of JSON; `thinking`
+    that the text ends before its thinking does."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    torn: tuple[int, str] | None = None
+    thinking: bool = False
+
+
+def whole(text: str, names: Collection[str]) -> Candidate | None:
+    """The text as one value with nothing around it, or None."""
+    if text.lstrip()[:1] not in set("{[\"'“-0123456789tfnTFN") or (
+        text.lstrip()[:1] in _LETTERS and not text.strip().isalpha()
+    ):
+        return None
+    cursor = Cursor(text, names)
+    candidate = _candidate(cursor)
+    if isinstance(candidate.tree, Leaf) and candidate.tree.form == "bare":
+        return None
+    return candidate if cursor.at >= cursor.size and not candidate.faults else None
+
+
+def _candidate(cursor: Cursor) -> Candidate:
+    start = cursor.at
+    tree = value(cursor)
+    end = cursor.at
+    return Candidate(tree, start, end, cursor.edits, cursor.faults, cursor.cut, cursor.forked)
+
+
+def find(text: str, names: Collection[str]) -> Finding:
+    """The values of a text."""
+    finding = Finding()
+    at, fenced, prose, attempts = 0, False, 0, 0
+    while found := _MARK.search(text, at):
+        start, mark = found.start(), found[0]
+        at = found.end()
+        if mark == "```":
+            fenced = not fenced
+            at = _fence(text, start, names, finding) if fenced else at
+        elif mark[0] == "<":
+            if not _think(text, found, finding):
+                break
+            closing = re.compile(rf"</\s*{re.sub(r'[^a-z]', '', mark.lower())}\s*>", re.I).search(text, at)
+            at = closing.end() if closing is not None and mark[1] != "/" else at
+        elif mark == '"':
+            finding.torn = finding.torn or (start, "A name stands outside of any object")
+        elif mark in "}]":
+            if prose:
+                prose -= 1
+            else:
+                finding.torn = finding.torn or (start, f"A {mark} stands here that closes nothing")
+        elif attempts < _ATTEMPTS and _begins(text, start):
+            attempts += 1
+            at = _take(text, start, names, finding, fenced)
+            if at < 0:
+                break
+        else:
+            prose += 1
+    return finding
+
+
+def _begins(text: str, at: int) -> bool:
+    head = _HEAD if text[at] == "{" else _LIST_HEAD
+    return head.match(text, at) is not None
+
+
+def _take(text: str, start: int, names: Collection[str], finding: Finding, fenced: bool) -> int:
+    """Reads the value that begins here; gives where to look on, or -1 where nothing more can be told."""
+    cursor = Cursor(text, names, start)
+    candidate = _candidate(cursor)
+    candidate.fenced = fenced
+    finding.candidates.append(candidate)
+    if candidate.faults and candidate.cut:
+        fence = text.find("```", start)
+        return fence if not fenced and fence > 0 and _LINE_FENCE.search(text, start) else -1
+    after = cursor.at
+    gap(cursor)
+    torn = _TORN.match(text, cursor.at)
+    if torn is not None and cursor.at < len(text):
+        finding.torn = finding.torn or (cursor.at, "The text goes on after its value")
+    return after
+
+
+_LINE_FENCE = re.compile(r"\n[ \t]*```[ \t]*\w*[ \t]*\n\s*[\[{]")
+
+
+def _fence(text: str, start: int, names: Collection[str], finding: Finding) -> int:
+    """What to do with an opening fence: read on inside it, or, where no bracket opens there, take its content as one
+    value if it is one."""
+    opening = _FENCED.match(text, start)
+    at = opening.end() if opening is not None else start + 3
+    end = text.find("```", at)
+    inside = text[at:end] if end >= 0 else text[at:]
+    head = inside.lstrip()[:1]
+    if head in "{[" or not inside.strip() or end < 0:
+        return at
+    if head in "(\"'" or inside.strip().replace(".", "").lstrip("-").isalnum():
+        cursor = Cursor(text[:end].rstrip(), names, at)
+        candidate = _candidate(cursor)
+        if cursor.at >= cursor.size and not candidate.faults:
+            candidate.fenced = True
+            finding.candidates.append(candidate)
+            return end
+    return at
+
+
+def _think(text: str, found: re.Match[str], finding: Finding) -> bool:
+    """A tag of a reasoning model: what stands before its end is no answer. False where it has no end."""
+    finding.candidates.clear()
+    finding.torn = None
+    if found[0][1] == "/":
+        return True
+    tag = re.sub(r"[^a-z]", "", found[0].lower())
+    finding.thinking = re.compile(rf"</\s*{tag}\s*>", re.I).search(text, found.end()) is None
+    return not finding.thinking

@@ -1,0 +1,502 @@
+"""Reads one value that is nearly JSON.
+
+Every deviation from JSON that is mended is an edit, every one that is not is a fault, and after a fault that leaves no
+way to go on the rest is not read. One pass, no going back over what was decided.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .cursor import CLOSER, QUOTES, Cursor
+from .exact import faithful, integer
+from .strings import string, unescape
+from .tree import Leaf, List, Member, Object, Tree
+
+__all__ = ["DEPTH", "value"]
+
+DEPTH = 100
+"""How many brackets may be open at once in a text that needs mending."""
+
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_NEARLY = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
+_WORD = re.compile(r"[A-Za-z]+")
+_LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
+_PYTHON: dict[str, str] = {
+    "True": "true",
+    "False": "false",
+    "None": "null",
+    "TRUE": "true",
+    "FALSE": "false",
+    "NULL": "null",
+}
+_STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
+_NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
+_BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
+_COLON = re.compile(r"[\s]*:")
+_VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
+_STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
+
+
+def value(cursor: Cursor) -> Tree:
+    """The value that begins at the cursor."""
+    gap(cursor)
+    if cursor.at >= cursor.size:
+        cursor.fault(cursor.at, cursor.size, "The text ends where a value should stand")
+        return Leaf(cursor.size, cursor.size, None, "bare")
+    mark = cursor.text[cursor.at]
+    if mark in "{[(":
+        return _container(cursor, mark)
+    if mark in QUOTES and (mark != "`" or cursor.open):
+        return string(cursor)
+    return _scalar(cursor)
+
+
+def _container(cursor: Cursor, mark: str) -> Tree:
+    if len(cursor.open) >= DEPTH:
+        cursor.fault(cursor.at, cursor.at + 1, f"The text nests deeper than {DEPTH} levels")
+        return Leaf(cursor.at, cursor.size, None, "bare")
+    cursor.open.append(mark)
+    outer, cursor.innermost = cursor.innermost, cursor.at
+    made = _object(cursor) if mark == "{" else _list(cursor, mark)
+    cursor.open.pop()
+    cursor.innermost = outer
+    return made
+
+
+def gap(cursor: Cursor) -> None:
+    """Skips white space and comments; a comment is an edit."""
+    end = cursor.blank(cursor.at)
+    at = cursor.at
+    while at < end:
+        after = cursor.comment(at)
+        if after > at:
+            cursor.edit("read.comment", at, after, "")
+            at = after
+        else:
+            at += 1
+    cursor.at = end
+
+
+def _commas(cursor: Cursor, first: bool) -> tuple[int, int]:
+    """Skips commas up to the next member or item; gives how many there were and where the first stood. All but the one
+    that belongs there are edits."""
+    count, where = 0, -1
+    gap(cursor)
+    while cursor.at < cursor.size and cursor.text[cursor.at] == ",":
+        if count or first:
+            cursor.edit("read.extra-comma", cursor.at, cursor.at + 1, "")
+        else:
+            where = cursor.at
+        count += 1
+        cursor.at += 1
+        gap(cursor)
+    return count, where
+
+
+def _closing(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> bool:
+    """Whether the open bracket closes here, by its closer, by that of an outer one, or by the end of the text."""
+    at = cursor.at
+    if at >= cursor.size:
+        if not cursor.cut:
+            _unclosed(cursor, bracket, made, comma)
+        made.end = cursor.size
+        return True
+    mark = cursor.text[at]
+    if mark not in "}])":
+        return False
+    if comma < 0 and mark == "}" and _too_early(cursor, bracket):
+        cursor.edit("read.early-bracket", at, at + 1, "", "the object may have ended here")
+        cursor.at = at + 1
+        return False
+    if comma >= 0:
+        cursor.edit("read.trailing-comma", comma, comma + 1, "")
+    if mark == CLOSER[bracket]:
+        made.end = cursor.at = at + 1
+        if bracket == "(":
+            cursor.edit("read.parenthesis", at, at + 1, "]")
+        return True
+    if any(CLOSER[outer] == mark for outer in cursor.open[:-1]):
+        _implied(cursor, bracket, made, at)
+    else:
+        cursor.edit(
+            "read.wrong-bracket", at, at + 1, _json_closer(bracket), f"{mark} stands where {CLOSER[bracket]} should"
+        )
+        made.end = cursor.at = at + 1
+    return True
+
+
+def _too_early(cursor: Cursor, bracket: str) -> bool:
+    """Whether the outermost object closes here and yet goes on with more names, and closes again at the end."""
+    if bracket != "{" or len(cursor.open) != 1:
+        return False
+    at = cursor.blank(cursor.at + 1)
+    if not cursor.text.startswith(",", at) or not cursor.text.rstrip().endswith("}"):
+        return False
+    return cursor.keyed(cursor.blank(at + 1))
+
+
+def _json_closer(bracket: str) -> str:
+    return "}" if bracket == "{" else "]"
+
+
+def _implied(cursor: Cursor, bracket: str, made: List | Object, at: int) -> None:
+    """The bracket closes without its closer."""
+    cursor.forked = cursor.forked or _forks(made)
+    cursor.edit(
+        "read.missing-bracket", at, at, _json_closer(bracket), f"a {CLOSER[bracket]} is missing before this", made.start
+    )
+    made.end = at
+
+
+def _unclosed(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> None:
+    """The text ends and the bracket is open: the last closers may be missing, or the rest of the answer."""
+    if comma >= 0:
+        cursor.fault(comma, cursor.size, "The text ends after a comma")
+        return
+    cursor.forked = cursor.forked or _forks(made)
+    cursor.edit(
+        "read.unclosed", cursor.size, cursor.size, _json_closer(bracket), "the text may have been cut off", made.start
+    )
+
+
+def _forks(made: List | Object) -> bool:
+    """Whether the missing closer could also stand earlier: what closed last is of the same kind and has several parts."""
+    last: Tree = made
+    while True:
+        if isinstance(last, List) and last.items:
+            last = last.items[-1]
+        elif isinstance(last, Object) and last.members:
+            last = last.members[-1].value
+        else:
+            return False
+        size = len(last.items) if isinstance(last, List) else len(last.members) if isinstance(last, Object) else 0
+        if type(last) is type(made) and size > 1:
+            return True
+
+
+def _list(cursor: Cursor, bracket: str) -> Tree:
+    start = cursor.at
+    made = List(start, cursor.size)
+    cursor.at += 1
+    first, commas = True, 0
+    while True:
+        count, comma = _commas(cursor, first)
+        commas += count
+        if _closing(cursor, bracket, made, comma):
+            break
+        if not first and not count and not _item_without_comma(cursor, made):
+            break
+        if cursor.text.startswith("...", cursor.at):
+            _elision(cursor, made)
+            first = not made.items
+            continue
+        item = value(cursor)
+        if _COLON.match(cursor.text, cursor.at) and not cursor.cut:
+            if not (comma >= 0 and "{" in cursor.open):
+                cursor.fault(item.start, cursor.at + 1, "A name and a colon stand in a list")
+                break
+            cursor.at = item.start
+            while cursor.edits and cursor.edits[-1].start >= item.start:
+                cursor.edits.pop()
+            _implied(cursor, bracket, made, comma)
+            cursor.at = comma
+            break
+        made.items.append(item)
+        first = False
+    if bracket == "(":
+        return _parenthesis(cursor, made, commas)
+    return made
+
+
+def _item_without_comma(cursor: Cursor, made: List) -> bool:
+    """Notes the comma that is missing before the next item; False where what follows is no item."""
+    if cursor.text[cursor.at] == ":":
+        cursor.fault(cursor.at, cursor.at + 1, "A colon stands in a list")
+        return False
+    cursor.edit("read.missing-comma", made.items[-1].end, made.items[-1].end, ",")
+    return True
+
+
+def _elision(cursor: Cursor, made: List) -> None:
+    """`...` in a list: the model left something out, or says that it did."""
+    at = cursor.at
+    cursor.at = cursor.blank(at + 3)
+    end = cursor.at
+    if cursor.text.startswith(",", end):
+        cursor.at = end = end + 1
+        cursor.edit("read.elision", at, end, "", "items may have been left out here")
+    else:
+        begin = cursor.text.rfind(",", made.items[-1].end, at) if made.items else at
+        cursor.edit(
+            "read.elision", max(begin, 0) if made.items else at, at + 3, "", "items may have been left out here"
+        )
+    if made.items and not cursor.text.startswith(("]", "}", ")"), cursor.blank(end)):
+        cursor.at = cursor.text.rfind(",", made.items[-1].end, end) if cursor.at == end else cursor.at
+
+
+def _parenthesis(cursor: Cursor, made: List, commas: int) -> Tree:
+    """A list in parentheses; one value without a comma is that value."""
+    cursor.edit("read.parenthesis", made.start, made.start + 1, "[")
+    if len(made.items) == 1 and not commas:
+        cursor.edits = [
+            e for e in cursor.edits if e.rule != "read.parenthesis" or e.start not in (made.start, made.end - 1)
+        ]
+        cursor.edit("read.parenthesis", made.start, made.start + 1, "")
+        cursor.edit("read.parenthesis", made.end - 1, made.end, "")
+        return made.items[0]
+    return made
+
+
+def _object(cursor: Cursor) -> Tree:
+    made = Object(cursor.at, cursor.size)
+    seen: set[str] = set()
+    cursor.at += 1
+    cursor.bare_names.append(_bare_at(cursor, cursor.at))
+    while True:
+        count, comma = _commas(cursor, not made.members)
+        if _closing(cursor, "{", made, comma):
+            break
+        early = (
+            bool(cursor.edits) and cursor.edits[-1].rule == "read.early-bracket" and cursor.edits[-1].end == cursor.at
+        )
+        if early:
+            count, _ = _commas(cursor, False)
+        if made.members and not count:
+            cursor.edit("read.missing-comma", made.members[-1].value.end, made.members[-1].value.end, ",")
+        member = _member(cursor)
+        if member is None:
+            break
+        if member.name in seen:
+            message = f"The name {json.dumps(member.name, ensure_ascii=False)} stands twice in one object"
+            cursor.fault(member.start, member.value.end, message, halt=False)
+        else:
+            seen.add(member.name)
+            made.members.append(member)
+    cursor.bare_names.pop()
+    return made
+
+
+def _bare_at(cursor: Cursor, at: int) -> bool:
+    at = cursor.blank(at)
+    return at < cursor.size and cursor.text[at] not in QUOTES
+
+
+def _member(cursor: Cursor) -> Member | None:
+    stray = _STRAY_WORD.match(cursor.text, cursor.at)
+    if stray is not None and cursor.keyed(stray.end()):
+        cursor.edit(
+            "read.stray-word", stray.start(), stray.end(), "", "the word before the name may belong to something"
+        )
+        cursor.at = stray.end()
+    start = cursor.at
+    name = _quoted_name(cursor) if cursor.text[start] in QUOTES else _bare_name(cursor)
+    if name is None:
+        return None
+    end = cursor.at
+    colon = _COLON.match(cursor.text, cursor.at)
+    if colon is not None:
+        cursor.at = colon.end()
+    gap(cursor)
+    if cursor.text[cursor.at : cursor.at + 1] in (",", "}", "]"):
+        cursor.fault(
+            start, cursor.at, f"No value stands after the name {json.dumps(name, ensure_ascii=False)}", halt=False
+        )
+        return Member(name, start, end, Leaf(cursor.at, cursor.at, None, "bare"))
+    return Member(name, start, end, value(cursor))
+
+
+def _bare_name(cursor: Cursor) -> str | None:
+    found = _NAME.match(cursor.text, cursor.at)
+    if found is None:
+        cursor.fault(cursor.at, min(cursor.at + 20, cursor.size), "No name stands where one should")
+        return None
+    name = found[1].rstrip()
+    rule = "read.missing-quote" if found[0].rstrip()[-1] in "\"'" else "read.bare-name"
+    cursor.edit(rule, found.start(), found.end(), json.dumps(name, ensure_ascii=False))
+    cursor.at = found.end()
+    return name
+
+
+def _quoted_name(cursor: Cursor) -> str | None:
+    """The name in quotes at the cursor, with a quote or the colon behind it possibly missing."""
+    text, start = cursor.text, cursor.at
+    width = 2 if text.startswith('""', start) and text[start + 2 : start + 3] not in ("", ":", " ", '"') else 1
+    closing = QUOTES[text[start]] * width
+    begin = at = start + width
+    marks = re.compile(rf"\\[\s\S]|{re.escape(closing)}")
+    first = -1
+    while found := marks.search(text, at, begin + 400):
+        at = found.end()
+        if found[0][0] == "\\":
+            continue
+        if _COLON.match(text, at):
+            return _name(cursor, start, begin, found.start(), at, first >= 0)
+        if first < 0:
+            first = found.start()
+            odd = _odd_name(cursor, start, begin, first)
+            if odd is not None:
+                return odd
+    if first < 0 and (split := _colon_inside(cursor, start, begin, min(begin + 400, cursor.size))) is not None:
+        return split
+    cursor.fault(start, min(start + 40, cursor.size), "A name has no end, or no colon stands after it")
+    return None
+
+
+def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: bool) -> str:
+    inside = cursor.text[begin:end]
+    layout = _BREAK.search(inside)
+    name = unescape(inside[: layout.start()] if layout is not None else inside)
+    cursor.at = after
+    risks = "the quotes inside could also end the name" if inner else "the name holds a line break" if layout else ""
+    if inner and (":" in inside or "," in inside or "\n" in inside):
+        cursor.fault(start, after, "A quote is missing in or around this name")
+    if inner or begin - start > 1 or cursor.text[start] != '"' or any(char < " " for char in inside) or "\\" in inside:
+        written = json.dumps(name, ensure_ascii=False)
+        if not _well_formed(cursor.text[start:after]):
+            cursor.edit("read.quoted-name", start, after, written, risks)
+    return name
+
+
+def _well_formed(token: str) -> bool:
+    try:
+        json.loads(token)
+    except ValueError:
+        return False
+    return True
+
+
+def _odd_name(cursor: Cursor, start: int, begin: int, quote: int) -> str | None:
+    """A name whose closing quote is missing (the colon stands inside), or whose colon is missing."""
+    inside = cursor.text[begin:quote]
+    if ":" in inside:
+        return _colon_inside(cursor, start, begin, quote)
+    after = _VALUE_AHEAD.match(cursor.text, quote + 1)
+    if after is not None and inside.strip() and "\n" not in inside:
+        cursor.at = quote + 1
+        cursor.edit("read.missing-colon", quote + 1, quote + 1, ":")
+        return unescape(inside)
+    return None
+
+
+def _colon_inside(cursor: Cursor, start: int, begin: int, stop: int) -> str | None:
+    """The name before the only colon that could end it."""
+    inside = cursor.text[begin:stop]
+    name, colon, rest = inside.partition(":")
+    if not colon or not name.strip() or any(char in name for char in "{}[],\n") or ":" in rest.split(",")[0]:
+        return None
+    end = begin + len(name)
+    written = unescape(name.rstrip())
+    cursor.edit("read.missing-quote", start, end, json.dumps(written, ensure_ascii=False))
+    cursor.at = end
+    return written
+
+
+def _scalar(cursor: Cursor) -> Leaf:
+    """A number, a literal, or bare text."""
+    text, start = cursor.text, cursor.at
+    number = _NUMBER.match(text, start)
+    if number is not None and cursor.ends(number.end()) and not _runs_on(text, number.end()):
+        cursor.at = number.end()
+        fraction = number[1] is not None or number[2] is not None
+        return Leaf(start, cursor.at, faithful(number[0]) if fraction else integer(number[0]), "number")
+    word = _WORD.match(text, start)
+    if word is not None and (word[0] in _LITERALS or word[0] in _PYTHON) and cursor.ends(word.end()):
+        if not _runs_on(text, word.end()):
+            return _literal(cursor, word[0])
+    return _bare(cursor)
+
+
+def _runs_on(text: str, at: int) -> bool:
+    """Whether a word goes on here, so that what stands before is only its beginning."""
+    return at < len(text) and (text[at].isalnum() or text[at] in "_.-+%/\"'")
+
+
+def _literal(cursor: Cursor, word: str) -> Leaf:
+    start = cursor.at
+    cursor.at += len(word)
+    if word in _PYTHON:
+        cursor.edit("read.literal", start, cursor.at, _PYTHON[word])
+        word = _PYTHON[word]
+    return Leaf(start, cursor.at, _LITERALS[word], "literal")
+
+
+def _bare(cursor: Cursor) -> Leaf:
+    """Text without quotes, up to where a value may end."""
+    text, start = cursor.text, cursor.at
+    end = _bare_end(cursor, start)
+    inside = text[start:end].rstrip()
+    stop = start + len(inside)
+    cursor.at = stop
+    if not inside:
+        cursor.fault(start, start + 1, "No value stands where one should")
+        return Leaf(start, start, None, "bare")
+    if stop >= len(text.rstrip()) and cursor.open and _nearly(inside) is None:
+        cursor.fault(start, cursor.size, "The text ends inside a value")
+        return Leaf(start, cursor.size, None, "bare")
+    number = _nearly(inside)
+    if number is not None:
+        cursor.edit("read.number", start, stop, number)
+        return Leaf(start, stop, json.loads(number, parse_float=faithful, parse_int=integer), "number")
+    return _bare_text(cursor, start, stop, inside)
+
+
+def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
+    stray = inside[-1] in "\"'" and inside.count(inside[-1]) == 1
+    written = inside[:-1] if stray else inside
+    if '":' in inside or '" :' in inside or "':" in inside:
+        cursor.fault(start, stop, "A name may stand inside this text")
+    in_list = bool(cursor.open) and cursor.open[-1] != "{"
+    if (
+        stray
+        and in_list
+        and cursor.text.rfind(",", max(0, start - 50), start) >= 0
+        and not _quoted_before(cursor.text, start)
+    ):
+        cursor.fault(start, stop, "A quote is missing before this, but not necessarily here")
+    risks = "the text could end earlier" if any(char in written for char in ',"\n{}[]:') else ""
+    cursor.edit(
+        "read.missing-quote" if stray else "read.bare-text", start, stop, json.dumps(written, ensure_ascii=False), risks
+    )
+    return Leaf(start, stop, written, "string" if stray else "bare")
+
+
+def _quoted_before(text: str, start: int) -> bool:
+    """Whether the item before the comma that stands before `start` ends in a quote or bracket."""
+    before = text[max(0, start - 200) : start].rstrip().rstrip(",").rstrip()
+    return before[-1:] in "\"'”]})"
+
+
+def _bare_end(cursor: Cursor, start: int) -> int:
+    text, at, nested = cursor.text, start, 0
+    in_list = bool(cursor.open) and cursor.open[-1] != "{"
+    while found := _STOP.search(text, at):
+        at, mark = found.start(), found[0]
+        if mark in "{[(":
+            nested += 1
+        elif mark in "}])":
+            if nested:
+                nested -= 1
+            elif cursor.open and cursor.ends(at):
+                return at
+        elif mark == "," and not nested and cursor.open:
+            if in_list or cursor.ends(at):
+                return at
+        elif mark in "\"'" and not nested and cursor.ends(at + 1, plain=False) and cursor.open:
+            return at + 1
+        elif mark not in ",\"'" and not nested and cursor.open and not in_list and cursor.ends(at):
+            return at
+        at += 1
+    return cursor.size
+
+
+def _nearly(text: str) -> str | None:
+    """The JSON number for one with a plus sign, or without a digit before or after its point."""
+    found = _NEARLY.fullmatch(text)
+    if found is None or not (found[2] or found[3]) or (len(found[2]) > 1 and found[2][0] == "0"):
+        return None
+    fraction = f".{found[3]}" if found[3] else ""
+    sign = "-" if found[1] == "-" else ""
+    return f"{sign}{found[2] or '0'}{fraction}{found[4] or ''}"
