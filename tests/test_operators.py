@@ -233,10 +233,11 @@ WRONG = [
     ),
     (
         "\n  select company\nfrom rows where zzz > 1",
-        29,
+        34,
         "There is no column `zzz`.",
         "The columns: company, date, seen, total, tax, lines, _id, _source.",
     ),
+    ("select 'Öl', totl from rows", 13, "There is no column `totl`.", "Did you mean `total`?"),
     ("select * from row", 14, "There is no table `row`.", "The rows are the table `rows`."),
     ("selec 1", 0, 'The query cannot run: syntax error at or near "selec".', None),
     ("select sum(total from rows", 17, 'The query cannot run: syntax error at or near "from".', None),

@@ -58,8 +58,6 @@ def kinds_of(node: nodes.Node, type: nodes.Type) -> Kinds:
     """The kinds of value that a node admits."""
     node = type.resolve(node)
     if isinstance(node, nodes.Text):
-        if _digits(node):
-            return frozenset({"number"})
         return frozenset({"date" if node.format in ("date", "date-time") else "text"})
     if isinstance(node, nodes.Choice):
         return frozenset(kind_of(Decimal(repr(v)) if isinstance(v, float) else v) for v in node.values)
@@ -91,14 +89,14 @@ def is_decimal(node: nodes.Node, type: nodes.Type) -> bool:
     """
     node = type.resolve(node)
     if not isinstance(node, nodes.Union):
-        return isinstance(node, nodes.Text) and _digits(node)
+        return False
     branches = [type.resolve(branch) for branch in node.branches]
     numbers = [branch for branch in branches if isinstance(branch, nodes.Number) and not branch.integer]
     texts = [branch for branch in branches if isinstance(branch, nodes.Text)]
     nulls = [branch for branch in branches if isinstance(branch, nodes.Null)]
-    if len(numbers) + len(texts) + len(nulls) < len(branches) or not texts:
+    if len(numbers) + len(texts) + len(nulls) < len(branches) or not texts or not numbers:
         return False
-    return all(_digits(text) for text in texts) or (bool(numbers) and all(_open(text) for text in texts))
+    return all(_digits(text) or _open(text) for text in texts)
 
 
 def _open(text: nodes.Text) -> bool:
@@ -107,7 +105,7 @@ def _open(text: nodes.Text) -> bool:
 
 def _sure(node: nodes.Node, type: nodes.Type) -> bool:
     """Whether texts at this decimal node are never words."""
-    branches = node.branches if isinstance(node, nodes.Union) else (node,)
+    branches = node.branches if isinstance(node, nodes.Union) else ()
     texts = [one for one in map(type.resolve, branches) if isinstance(one, nodes.Text)]
     return all(_digits(text) for text in texts)
 
@@ -122,7 +120,8 @@ def _digits(text: nodes.Text) -> bool:
         pattern = re.compile(text.pattern)
     except re.error:
         return False
-    return bool(pattern.search("12.5")) and not any(pattern.search(word) for word in ("a", "x1", "1x"))
+    numbers, words = ("1.5", "1", "10"), ("a", "x1", "1x")
+    return any(map(pattern.search, numbers)) and not any(map(pattern.search, words))
 
 
 def find(steps: tuple[str, ...], type: nodes.Type) -> Place:
@@ -179,7 +178,8 @@ def _step(node: nodes.Node, step: str, type: nodes.Type) -> list[nodes.Node]:
             return [one.node] if one.required or one.default else [one.node, nodes.Null()]
     if node.entries:
         return [*(entry.node for entry in node.entries), nodes.Null()]
-    return [node.extras, nodes.Null()] if node.extras is not None else []
+    silent = isinstance(node.extras, nodes.Anything) and not node.extras.said and node.fields
+    return [] if node.extras is None or silent else [node.extras, nodes.Null()]
 
 
 def _missing(here: list[nodes.Node], steps: tuple[str, ...], i: int, type: nodes.Type) -> tuple[str, str | None]:
@@ -383,10 +383,11 @@ class _Typing:
                 first.column, f"`{term.name}` reads a list, and `{spelled(first.steps)}` does not lead through one."
             )
             return False
-        longest = max(found, key=len, default=())
+        longest = max(sorted(found), key=len, default=())
         apart = sorted(spelled(steps) for steps in found if longest[: len(steps)] != steps)
         if apart:
-            message = f"`{apart[0]}` and `{spelled(longest)}` are two lists; one aggregate reads one list."
+            first, second = sorted((apart[0], spelled(longest)))
+            message = f"`{first}` and `{second}` are two lists; one aggregate reads one list."
             self.fault(term.column, message)
         return not apart
 

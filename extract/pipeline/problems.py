@@ -111,7 +111,8 @@ class Problems:
         if written.value not in choices:
             given = f"`{written.text}`" if isinstance(written.value, str) else kind(written)
             one_of = f"{', '.join(choices[:-1])} or {choices[-1]}"
-            near = get_close_matches(written.text.lower(), choices, 1)
+            lower = {one.lower(): one for one in choices}
+            near = [lower[word] for word in get_close_matches(written.text.lower(), lower, 1)]
             self.add(
                 written.place,
                 f"`{what}` is {one_of}, and this is {given}.",

@@ -65,6 +65,7 @@ def read(written: Written, path: Path | None, root: Path, overrides: Overrides) 
     )
 
 
+_RELATIVE = "Paths are relative to the folder that the command runs in."
 _MISSING = {
     "documents": "Write which documents to read: `documents: examples/receipts/*.txt`.",
     "steps": "Write what to do with them: `steps:` and under it `- extract: schemas/receipt.py:Receipt`.",
@@ -124,24 +125,20 @@ def _documents(problems: Problems, written: Written, path: Path | None, root: Pa
     patterns = problems.texts(written, "documents")
     if not patterns:
         return None
-    found = [_files(tuple(str(item.value) for item in patterns), one) for one in where]
+    found = [Files(tuple(str(item.value) for item in patterns), one) for one in where]
     best = next((files for files in found if not list(files.missing())), found[0])
     for i in best.missing():
-        problems.add(
-            patterns[i].place, f"No document matches {patterns[i].value}.", _nearest_files(best.patterns[i], root)
-        )
+        pattern = best.patterns[i]
+        if "${" not in pattern:  # that has been said already
+            problems.add(patterns[i].place, f"No document matches {pattern}.", _nearest_files(pattern, root))
     return best
-
-
-def _files(patterns: tuple[str, ...], root: Path) -> Files:
-    return Files(patterns, root)
 
 
 def _nearest_files(pattern: str, root: Path) -> str:
     """What is there instead: the folder's other endings, or the part of the path that exists."""
     folder = Path(os.path.join(root, os.path.expanduser(pattern))).parent
     if any(sign in str(folder) for sign in "*?["):
-        return "Patterns are relative to the folder that the command runs in."
+        return _RELATIVE
     if not folder.is_dir():
         return f"There is no folder {shown(folder)}; paths are relative to the folder that the command runs in."
     endings = sorted({one.suffix for one in folder.iterdir() if one.is_file() and one.suffix})
@@ -162,9 +159,7 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
         return None
     path = next((root / name for root in where if (root / name).is_file()), None)
     if path is None:
-        problems.add(
-            entries["rows"].place, f"There is no file {name}.", "Paths are relative to the folder of the command."
-        )
+        problems.add(entries["rows"].place, f"There is no file {name}.", _RELATIVE)
         return None
     if path.suffix.lower() not in ROW_SUFFIXES:
         message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'neither'}."

@@ -8,7 +8,7 @@ reader of pipelines for both. Nothing is constructed: no tags, no classes, no du
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,8 @@ class _Composed:
                 message = f"The key `{key.value}` stands here twice; it was first on line {first.line}."
                 raise PipelineError(message, str(at), "Keep one of them.")
             keys[key.value] = at
-            values[key.value] = self.written(value)
+            made = self.written(value)
+            values[key.value] = made if made.text or made.value is not None else replace(made, place=at)
         return Written(values, place, keys=keys)
 
     def place(self, node: Any) -> Place:
@@ -212,7 +213,7 @@ def _integer(text: str) -> Any:
 
 def _decimal(text: str) -> Any:
     try:
-        return Decimal(text.replace("_", ""))
+        return Decimal(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
     except InvalidOperation:
         return text
 

@@ -311,6 +311,13 @@ _NODES: dict[str, nodes.Node] = {
 }
 
 
+def _position(said: Any, query: str, shift: int) -> int | None:
+    """DuckDB counts bytes of UTF-8, and what was put before the query counts too."""
+    if not str(said).isdigit() or not 0 <= int(said) - shift <= len(query.encode()):
+        return None
+    return len(query.encode()[: int(said) - shift].decode(errors="ignore"))
+
+
 def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int) -> QueryError | None:
     """DuckDB's error in our words. None: it may come from a column of which nothing is known, and so be no error."""
     said = str(error)
@@ -318,9 +325,7 @@ def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int)
         facts = json.loads(said[said.index("{") :])
     except ValueError:
         facts = {"exception_message": said.splitlines()[0]}
-    position = int(facts["position"]) - shift if str(facts.get("position", "")).isdigit() else None
-    if position is not None and not 0 <= position <= len(query):
-        position = None
+    position = _position(facts.get("position"), query, shift)
     subtype, name = facts.get("error_subtype"), facts.get("name", "")
     known = [one.name for type in tables.values() for one in _fields(type)]
     if subtype == "COLUMN_NOT_FOUND":

@@ -136,7 +136,8 @@ def column(node: nodes.Node | None, seen: Seen, type: nodes.Type, *, floats: boo
     if kinds == {"boolean"}:
         return Column("BOOLEAN")
     if kinds <= {"whole", "decimal", "float"}:
-        if floats and "float" in kinds and "decimal" not in kinds:
+        decimal = node is not None and is_decimal(node, type)
+        if floats and "float" in kinds and "decimal" not in kinds and not decimal:
             return Column("DOUBLE")
         whole = kinds == {"whole"} and not (isinstance(node, nodes.Number) and not node.integer)
         return _number(seen, whole, "float" in kinds)
