@@ -47,7 +47,7 @@ class Problem:
     value: Any = None
 
     def __str__(self) -> str:
-        return f"{self.pointer or 'the record'}: {self.message}"
+        return f"{self.pointer or 'the record'}: {self.message.rstrip('.')}"
 
 
 @dataclass(frozen=True, slots=True)

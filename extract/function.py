@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from dataclasses import replace
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
 from . import door
@@ -51,13 +51,13 @@ Models = str | Model | Sequence[str | Model]
 
 class _Decorator(Protocol):
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> AsyncFunction[P, T]: ...
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> AsyncFunction[P, T]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, function: Callable[P, T], /) -> Function[P, T]: ...
 
 
 @overload
-def extract(function: Callable[P, Coroutine[Any, Any, T]], /) -> AsyncFunction[P, T]: ...
+def extract(function: Callable[P, Coroutine[Any, Any, T]], /) -> AsyncFunction[P, T]: ...  # type: ignore[overload-overlap]
 @overload
 def extract(function: Callable[P, T], /) -> Function[P, T]: ...
 @overload
@@ -98,7 +98,7 @@ class _Extractor(Generic[P, T]):
     __name__: str
 
     def __init__(self, function: Callable[..., Any], task: Task[T], model: Models, limits: Limits | None):
-        update_wrapper(self, function)
+        update_wrapper(cast(Any, self), function)
         self.task, self.limits = task, limits or Limits()
         self._model = model
         self._signature = inspect.signature(function)
@@ -238,7 +238,7 @@ def outcome_of(extraction: Extraction[T]) -> T:
     if first.kind in ("transport", "refusal", "filter", "length", "configuration"):
         again = first.kind == "transport"
         raise ModelError(first.message, where, retryable=again, kind=first.kind, extraction=extraction)
-    listed = "; ".join(str(problem) for problem in extraction.problems)
+    listed = "; ".join(map(str, extraction.problems))
     raise ValidationFailed(
         f"No valid record came out: {listed}.",
         extraction,
@@ -292,7 +292,7 @@ def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Examp
     value = record if isinstance(record, (dict, list)) else schema.dump(record)
     problems = schema.check(value, context).problems
     if problems:
-        listed = "; ".join(str(problem) for problem in problems)
+        listed = "; ".join(map(str, problems))
         raise SchemaError(f"An example does not fit {schema.name}: {listed}.", fix="Mend the example or the schema.")
     return Example(text, value, schema.encode(value))
 

@@ -58,9 +58,10 @@ def _put(value: Any, steps: tuple[str, ...], new: Any) -> Any:
     if not steps:
         return new
     step, rest = steps[0], steps[1:]
-    if value is ABSENT or isinstance(value, dict):
-        old = {} if value is ABSENT else value
-        return {**old, step: _put(old.get(step, ABSENT), rest, new)}
+    if value is ABSENT:
+        return {step: _put(ABSENT, rest, new)}
+    if isinstance(value, dict):
+        return {**value, step: _put(value.get(step, ABSENT), rest, new)}
     if isinstance(value, list) and (i := _index(step)) is not None and i <= len(value):
         return [*value[:i], _put(value[i] if i < len(value) else ABSENT, rest, new), *value[i + 1 :]]
     raise KeyError(join(*steps))

@@ -15,7 +15,7 @@ from typing import Literal
 from .call import Call, Mode, Part
 from .jsontext import dump
 
-__all__ = ["VERSION", "Message", "render", "wire_shaped"]
+__all__ = ["VERSION", "Message", "render", "shape_of"]
 
 VERSION = "1"
 
@@ -33,9 +33,9 @@ class Message:
     parts: tuple[Part, ...]
 
 
-def wire_shaped(mode: Mode) -> bool:
-    """Whether an answer in this mode has the strict wire shape; otherwise it has the user's own."""
-    return mode in ("strict", "tools")
+def shape_of(mode: Mode) -> Literal["wire", "user"]:
+    """The shape that an answer in this mode has: the strict wire schema's, or the user's own."""
+    return "wire" if mode in ("strict", "tools") else "user"
 
 
 def render(call: Call, mode: Mode) -> tuple[Message, ...]:
@@ -43,7 +43,7 @@ def render(call: Call, mode: Mode) -> tuple[Message, ...]:
     messages = [_text("system", "\n\n".join(_instructions(call, mode)))]
     for example in call.examples:
         messages.append(_text("user", _fenced("document", example.text)))
-        messages.append(_text("assistant", dump(example.wire if wire_shaped(mode) else example.value)))
+        messages.append(_text("assistant", dump(example.wire if shape_of(mode) == "wire" else example.value)))
     messages.append(Message("user", tuple(_inputs(call.inputs))))
     if call.failed and call.answer is not None:
         messages.append(_text("assistant", call.answer))

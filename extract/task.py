@@ -31,7 +31,7 @@ from .evidence import locate
 from .extraction import Attempt, Extraction, Problem
 from .nodes import Record
 from .pointer import ABSENT, get, inside, join
-from .prompt import wire_shaped
+from .prompt import shape_of
 from .repair import mend
 from .schema import Schema
 
@@ -127,14 +127,14 @@ class Task(Generic[T]):
         )
 
     def _read(self, state: _State[T], reply: Reply) -> _State[T]:
-        reading = self.schema.read(reply.text or "", shape="wire" if wire_shaped(reply.mode) else "user")
+        reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
         state = replace(state, events=state.events + reading.events)
         if any(problem.kind == "reading" and not problem.pointer for problem in reading.problems):
             return replace(state, problems=state.problems or reading.problems)
-        if state.value is ABSENT:
-            value, taken, changes = reading.value, ("",), ()
-        else:
-            taken = tuple(state.wanted)
+        changes: tuple[Event, ...] = ()
+        taken = ("",) if state.value is ABSENT else tuple(state.wanted)
+        value = reading.value
+        if state.value is not ABSENT:
             value, changes = mend(state.value, reading.value, taken)
         found = tuple(p for p in reading.problems if any(inside(p.pointer, place) for place in taken))
         instance, problems = self._judged(value, found)
@@ -179,8 +179,8 @@ class Task(Generic[T]):
         """Keeps what a truncated answer shows, to be looked at and never to be used as a record."""
         if state.value is not ABSENT or state.salvage is not None:
             return state
-        shape = "wire" if wire_shaped(reply.mode) else "user"
-        return replace(state, salvage=self.schema.read(reply.text or "", shape=shape, partial=True).value)
+        reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode), partial=True)
+        return replace(state, salvage=reading.value)
 
     def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
         problems = state.problems + (() if state.halted is None else (state.halted,))

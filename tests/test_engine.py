@@ -171,7 +171,7 @@ def test_a_document_that_cannot_be_opened_is_an_outcome_and_the_run_goes_on() ->
 
     some = [Job("a.pdf", broken, task()), *jobs(["b"])]
     done = {o.job.name: o.extraction for o in asyncio.run(outcomes(engine(Scripted(echo)), iter(some)))}
-    assert [str(p) for p in done["a.pdf"].problems] == ["the record: This PDF cannot be read. Open it in a viewer."]
+    assert [str(p) for p in done["a.pdf"].problems] == ["the record: This PDF cannot be read. Open it in a viewer"]
     assert done["b"].ok
 
 

@@ -146,8 +146,7 @@ def test_examples_are_checked_against_the_schema_where_the_function_stands() -> 
             """Read."""
 
     assert str(caught.value) == (
-        "An example does not fit Receipt: /total: this field is required and is missing.\n"
-        "  Mend the example or the schema."
+        "An example does not fit Receipt: /total: This is required.\n  Mend the example or the schema."
     )
 
 
@@ -180,7 +179,7 @@ def test_no_valid_record_raises_and_keeps_what_was_paid_for() -> None:
     with pytest.raises(ValidationFailed) as caught:
         reader({"company": "ACME Ltd"}, {"company": "ACME Ltd"})("x")
     assert str(caught.value) == (
-        "No valid record came out: /total: this field is required and is missing.\n"
+        'No valid record came out: /total: "total" is required and not there.\n'
         "  The error's .extraction holds the best value so far, the attempts and their cost."
     )
     assert caught.value.extraction.partial == {"company": "ACME Ltd"}

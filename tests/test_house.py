@@ -18,7 +18,7 @@ FLOORS = (
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
         *("repair", "schema", "task"),
     },
-    {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "tokens"},
+    {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables", "tokens"},
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
     {"cli", "evals", "function", "testing", "testing_fixtures"},
 )

@@ -210,7 +210,7 @@ def test_a_refusal_ends_the_models_turn_and_the_next_model_is_asked() -> None:
     assert result.ok
     assert calls == ["mini", "large"]
     alone = drive(Task(BILL, (MINI,)), answer)
-    assert [str(p) for p in alone.problems] == ["the record: mini refused: I can't help with that."]
+    assert [str(p) for p in alone.problems] == ["the record: mini refused: I can't help with that"]
     assert alone.problems[0].kind == "refusal"
     assert alone.usage == Usage(5, 0, 5)
 

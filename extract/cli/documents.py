@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import instructions_option, json_option, model_option, schema_option, setting_option, settings
 from .shown import emit, say
 
-__all__ = ["from_", "parse"]
+if TYPE_CHECKING:
+    from ..call import Call
+    from ..catalogue import ModelFacts
+
+__all__ = ["from_", "parse", "print_prompt"]
 
 
 @click.command("from")
@@ -38,7 +42,6 @@ def from_(
     and cost.
     """
     from .. import door
-    from ..call import Call
     from ..document import Document
     from ..engines.local import Local
     from ..ledger import Memory
@@ -56,8 +59,7 @@ def from_(
     names = model or ("openai/gpt-4o-mini",)
     task = Task(compiled, tuple(catalogue.facts(name) for name in names), instructions, settings=settings(setting))
     if prompt:
-        call: Call = task.first_call(document)
-        _print_prompt(call, as_json)
+        print_prompt(task.first_call(document), task.models[0], as_json)
         return 0
     cascade = open_cascade(names, catalogue, os.environ)
     for warning in cascade.warnings:
@@ -76,20 +78,23 @@ def from_(
     return 0 if extraction.ok else 1
 
 
-def _print_prompt(call: Any, as_json: bool) -> None:
-    from ..models import request_of
+def print_prompt(call: Call, facts: ModelFacts, as_json: bool) -> None:
+    """Prints what would be sent for a call: the messages and the response format, or the request's body as JSON."""
+    from ..models.wire import Wire, body
     from ..prompt import render
 
+    if facts.provider == "rules":
+        raise click.UsageError("The model rules reads the document itself: nothing is sent. Name another with --model.")
     if as_json:
-        emit(request_of(call))
+        click.echo(body(call, Wire(facts, facts.name.partition("/")[2])))
         return
     for message in render(call, "strict"):
         click.echo(f"[{message.role}]")
         for part in message.parts:
             click.echo(part.text if part.kind == "text" else f"<{part.kind} {part.name} {part.media_type}>")
         click.echo()
-    click.echo("[response format]")
-    emit({"name": call.shape.name, "strict": True, "schema": call.shape.wire})
+    click.echo("[response format: strict JSON schema]")
+    emit(call.shape.wire)
 
 
 def _whole(extraction: Any, schema: Any) -> dict[str, Any]:

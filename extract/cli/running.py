@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -41,7 +42,6 @@ def run(
     quiet: bool,
 ) -> int:
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
-    from dataclasses import replace
 
     from .. import door
     from ..limits import Limits
@@ -89,14 +89,14 @@ def plan(
     from ..models import built_in_catalogue
     from ..plan import plan_of
     from ..runner import inputs, task_of
-    from .documents import _print_prompt
+    from .documents import print_prompt
 
     loaded = _pipeline(pipeline, model, documents)
     catalogue = built_in_catalogue()
     facts = tuple(catalogue.facts(name) for name in loaded.model)
     if prompt:
         first = next(inputs(loaded, 1))
-        _print_prompt(task_of(loaded, facts).first_call(first.open()), as_json)
+        print_prompt(task_of(loaded, facts).first_call(first.open()), facts[0], as_json)
         return 0
     planned = plan_of(loaded, facts, limit)
     if as_json:

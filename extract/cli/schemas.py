@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from .options import json_option
@@ -19,7 +21,6 @@ __all__ = ["schema"]
 @json_option
 def schema(ref: str, view: str, as_json: bool) -> int:
     """Shows what the schema REF becomes: schemas/receipt.py:Receipt, or a JSON Schema's file. Sends nothing."""
-    from dataclasses import asdict
 
     from ..project import load_schema
     from ..schema import compile

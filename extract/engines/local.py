@@ -25,7 +25,7 @@ from ..extraction import Extraction, Problem
 from ..ledger import Ledger
 from ..limits import Traffic
 from ..models import Model
-from ..prompt import wire_shaped
+from ..prompt import shape_of
 from ..task import Rounds, Task
 from ..tokens import estimate_call
 
@@ -213,7 +213,7 @@ class Local:
             yield recorded
             return
         model = self.models[facts.name]
-        reader = task.schema.reader(shape="wire" if wire_shaped(getattr(model, "mode", "json")) else "user")
+        reader = task.schema.reader(shape=shape_of(getattr(model, "mode", "json_schema")))
         reply = None
         tokens = estimate_call(call)
         await self.traffic.pace.take(tokens)
@@ -226,8 +226,8 @@ class Local:
                     if isinstance(item, Reply):
                         reply = item
                         cost = facts.price.of(item.usage) if facts.price and item.paid else Decimal(0)
-                    else:
-                        yield reader.feed(item)
+                    elif (live := reader.feed(item)).value is not None:
+                        yield live.value
             finally:
                 self.traffic.budget.settle(reserved, cost)
         if reply is None or (reply.failure is not None and reply.failure.kind == "transport"):
