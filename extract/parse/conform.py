@@ -88,6 +88,7 @@ class Checks:
         self._made: dict[int, tuple[nodes.Node, Check]] = {}
         self.root = self.of(type.root)
         self.names = _names(type)
+        self.plans: dict[int, Any] = {}
 
     def resolve(self, node: nodes.Node) -> nodes.Node:
         while isinstance(node, nodes.Ref):
@@ -220,7 +221,7 @@ def _choice(of: Checks, node: nodes.Node) -> Check:
     choice = cast(nodes.Choice, node)
     if all(type(value) is str for value in choice.values):
         members = frozenset(choice.values)
-        return lambda value: type(value) is str and value in members
+        return lambda value: isinstance(value, str) and value in members
     return lambda value: any(same(value, member) for member in choice.values)
 
 

@@ -68,7 +68,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()
-        doubled = next(name for name, _ in pairs if name in seen or seen.add(name))
+        for doubled, _ in pairs:
+            if doubled in seen:
+                break
+            seen.add(doubled)
         raise _Refused(f"the name {json.dumps(doubled, ensure_ascii=False)} stands twice in one object")
     return made
 
