@@ -19,13 +19,15 @@ __all__ = ["Span", "address_below", "address_like", "named_after", "organisation
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A text with its place, how sure it is, and what stands below it in its column."""
+    """A text with its place, how sure it is, what stands below it in its column, and
+    of a name the address that stands beside it."""
 
     text: str
     start: int
     end: int
     sure: float
     below: Page
+    address: str = ""
 
 
 _REGISTRATION = re.compile(r"\s*[\[(](?:[^()\[\]]*\d[^()\[\]]*)[\])]\s*\.?$|\s+(?:co|reg|gst|roc)\.?\s*(?:no|id|reg)\b.*$", re.IGNORECASE)
@@ -60,7 +62,7 @@ _ENDS_IN_FORM = re.compile(rf"\b{_FORM}\W*$", re.IGNORECASE)
 def _is_title(text: str) -> bool:
     """Whether all its words are words of headings."""
     said = [word for word in words(text) if not word.isdigit()]
-    return bool(said) and all(word in TITLES for word in said)
+    return bool(said) and all(word in TITLES or word.removesuffix("s") in TITLES for word in said)
 
 
 def _is_other(text: str) -> bool:
@@ -91,10 +93,21 @@ def organisation(page: Page) -> Span | None:
         if rank > 12:
             break
         for cell in line.cells:
+            sender = _sender_line(page, index, cell)
+            if sender is not None:
+                return sender
             sure = _name_like(cell.text, rank)
             if sure > 0.3 and (best is None or sure > best.sure + 0.08):
                 best = _whole_name(page, index, cell, sure)
     return best
+
+
+def _sender_line(page: Page, index: int, cell: Cell) -> Span | None:
+    """A name with its address on one line, as above the window of an envelope."""
+    name, *rest = re.split(r"\s+[-–—·•∙|*]\s+", cell.text)
+    if len(rest) < 2 or not _POSTCODE.search(rest[-1]) or address_like(name) >= 0.35 or not _LETTERS.search(name):
+        return None
+    return Span(name.strip(), cell.start, cell.end, 0.9, column(page, index, cell), ", ".join(part.strip() for part in rest))
 
 
 def _name_like(text: str, rank: int) -> float:
@@ -117,7 +130,10 @@ def _name_like(text: str, rank: int) -> float:
 
 def _bare(text: str) -> str:
     """A name without the registration number behind it and a running number before it."""
-    return re.sub(r"^#\d+\s+", "", _REGISTRATION.sub("", text.rstrip(" ,"))).strip(" -*.:,")
+    return _HEADING.sub("", re.sub(r"^#\d+\s+", "", _REGISTRATION.sub("", text.rstrip(" ,")))).strip(" -*.:,")
+
+
+_HEADING = re.compile(r"\s+(?:tax\s+)?(?:invoice|receipt|rechnung|quittung|facture|factuur|fattura|factura)s?$", re.IGNORECASE)
 
 
 def _whole_name(page: Page, index: int, cell: Cell, sure: float) -> Span:
@@ -128,7 +144,7 @@ def _whole_name(page: Page, index: int, cell: Cell, sure: float) -> Span:
         end = below.lines[after].end
         text += " " + below.lines[after].text
         after += 1
-    kept = _REGISTRATION.sub("", re.sub(r"^#\d+\s+", "", text).rstrip(" ,")).strip(" -*:,")
+    kept = _HEADING.sub("", _REGISTRATION.sub("", re.sub(r"^#\d+\s+", "", text).rstrip(" ,"))).strip(" -*:,")
     return Span(" ".join(kept.split()), cell.start, end, sure, Page(page.text, below.lines[after:]))
 
 
@@ -143,6 +159,8 @@ def _goes_on(text: str, following: Line) -> bool:
     opens = rest.startswith(("&", "(")) or ORGANISATION.match(rest)
     if opens and (_ENDS_IN_FORM.search(rest) or rest.count("(") > rest.count(")")) and not _ENDS_IN_FORM.search(text):
         return True
+    if _ENDS_IN_FORM.search(text.rstrip(" ,")):
+        return False
     return text.rstrip().endswith(("&", ",", "-", " AND", " OF")) and address_like(following.text) < 0.3
 
 

@@ -74,7 +74,7 @@ class _Walk:
         node = self.settled(field.node)
         if isinstance(node, Choice) and len(node.values) == 1:
             return None
-        apart = bool(_OTHERS & set(around)) and paper is self.paper
+        apart = bool(_OTHERS & set(around)) and not paper.part
         names = names_of(field, _described(node, field.node), around, apart)
         row = next((reader for kind, reader in _KINDS if isinstance(node, kind)), None)
         return row(self, node, names, paper, depth) if row is not None and names.own else None
@@ -117,10 +117,10 @@ def _leaf(walk: _Walk, node: Node, names: Names, paper: Paper, depth: int) -> tu
 def _inner(walk: _Walk, node: Node, names: Names, paper: Paper, depth: int) -> tuple[Any, Confidence] | None:
     if not isinstance(node, Record) or not node.fields or depth >= _DEEPEST:
         return None
-    own = names.own[-1]
+    own = names.own[0]
     part = _part_named(paper.page, Names((own,)))
     if part is not None:
-        return walk.record(node, replace(paper, page=part), own, depth + 1)
+        return walk.record(node, replace(paper, page=part, part=True), own, depth + 1)
     return walk.record(node, paper, own, depth + 1) if depth < 2 else None
 
 
@@ -145,7 +145,13 @@ def _column(walk: _Walk, field: Field) -> tuple[str, Wanted] | None:
     if not isinstance(node, (Text, Number, Choice, Boolean)):
         return None
     names = names_of(field, _described(node, field.node), (), False)
+    more = tuple(other for token, other in _IN_ROWS if any(token in name for name in names.own))
+    names = replace(names, own=names.own + more)
     return (field.name, Wanted(names, node, look_of(node, names), date_order(node.description))) if names.own else None
+
+
+_IN_ROWS = (("description", ("article",)), ("name", ("article",)), ("article", ("description",)), ("amount", ("total",)), ("total", ("amount",)))
+"""What else the columns of a table call such a field."""
 
 
 def _values(paper: Paper, items: Node, names: Names) -> list[Found]:
@@ -185,12 +191,17 @@ _KINDS: tuple[tuple[type[Node] | tuple[type[Node], ...], Callable[..., tuple[Any
 # Parts of a page that bear a name
 
 
+_DETAILS = frozenset({"number", "date", "code", "order", "account", "service", "amount", "total", "email", "phone", "tax"})
+"""Words that make a heading the label of one value."""
+
+
 def _part_named(page: Page, names: Names) -> Page | None:
     """What stands under the heading that fits the names, in its columns, up to a blank line."""
     for index, line in enumerate(page.lines):
         for cell in line.cells:
             head, colon, rest = cell.text.partition(":")
-            if likeness(names, tokens(head)) < 0.75 or len(head) > 40:
+            label = tokens(head)
+            if likeness(names, label) < 0.75 or len(head) > 40 or _DETAILS & (set(label) - names.all):
                 continue
             lines: list[Line] = []
             if colon and rest.strip():

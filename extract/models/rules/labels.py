@@ -45,8 +45,10 @@ def likeness(names: Names, label: Sequence[str]) -> float:
         shared = sum(_weight(token) for token in wanted & said)
         if not shared:
             continue
-        missing = sum(_weight(token) * (0.4 if token in names.hints else 1.0) for token in wanted - said)
+        missing = sum(_weight(token) * (0.4 if token in names.hints and _weight(token) < 2 else 1.0) for token in wanted - said)
         extra = sum(EXTRA.get(token, 0.5) * (0.3 if token in names.hints else 1.0) for token in said - wanted)
+        if any(_weight(token) >= 2 for token in wanted - said):
+            shared *= 0.6
         best = max(best, (shared / (shared + missing)) * (shared / (shared + extra)) ** 0.6)
     return best
 
@@ -143,7 +145,12 @@ def _in_line(page: Page, line: Line, below: Line | None) -> Iterator[Labelled]:
                 yield _pair(tokens(cell.text), page, after.start + shift, after.end, 0.95 if lead else 0.7)
             under = _under(cell, below)
             if under is not None:
-                yield _pair(tokens(cell.text), page, under.start, under.end, 0.65 if len(line.cells) > 1 else 0.6)
+                yield _pair(tokens(cell.text), page, under.start, under.end, _nearness(line))
+
+
+def _nearness(line: Line) -> float:
+    """How near a label is to what stands under it: nearer in a row of labels."""
+    return 0.85 if len(line.cells) > 2 and not any(ch.isdigit() for ch in line.text) else 0.6
 
 
 def _behind_colons(
@@ -184,7 +191,7 @@ def _pair(label: tuple[str, ...], page: Page, start: int, end: int, near: float)
 
 
 def _under(cell: Cell, below: Line | None) -> Cell | None:
-    """The cell of the next line that begins under this one."""
+    """The cell of the next line that stands under this one."""
     if below is None:
         return None
-    return next((other for other in below.cells if other.left < cell.right + 1 and cell.left - 2 <= other.left), None)
+    return next((other for other in below.cells if other.left < cell.right and cell.left < other.right), None)

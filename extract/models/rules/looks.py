@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...nodes import Boolean, Choice, Field, Node, Number, Text
+from ...nodes import Boolean, Choice, Field, Node, Number, Record, Text
 from .labels import Names
 from .words import listed, tokens
 
@@ -35,9 +35,12 @@ _QUOTED = re.compile(r"[\"“'‘]([^\"”'’]{2,40})[\"”'’]")
 def names_of(field: Field, node: Node, around: tuple[str, ...], apart: bool) -> Names:
     """The names of a field. `around` are the tokens of the record that it is in; a field of another party (`apart`) is
     only known by its full name, otherwise by its own as well."""
-    spelled = [field.name, *field.aliases, node.title, field.node.title, *_QUOTED.findall(node.description)]
+    titles = () if isinstance(node, Record) else (node.title, field.node.title)
+    spelled = [field.name, *field.aliases, *titles, *_QUOTED.findall(node.description)]
     plain = [name for name in dict.fromkeys(tokens(text) for text in spelled if text) if name]
+    plain += [name[:-1] for name in plain if len(name) > 1 and name[-1] == "name"]
     full = [around + name for name in plain] if around else []
+    full += [around for name in full if name[-1] == "name"]
     hints = {*tokens(node.description), *tokens(field.node.description), *around}
     return Names(tuple(full if apart and full else full + plain), frozenset(hints))
 

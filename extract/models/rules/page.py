@@ -82,15 +82,16 @@ def column(page: Page, index: int, cell: Cell) -> Page:
     Blank lines are kept as such."""
     line = page.lines[index]
     right = min((other.left for other in line.cells if other.left > cell.left), default=1_000_000)
-    lines = [_within(below, cell.left - 3 if cell is not line.cells[0] else 0, right) for below in page.lines[index + 1 : index + 41]]
-    return Page(page.text, tuple(lines))
+    left = cell.left - 3 if cell is not line.cells[0] else 0
+    lines = (_within(below, left, right) for below in page.lines[index + 1 : index + 41])
+    return Page(page.text, tuple(below for below in lines if below is not None))
 
 
-def _within(line: Line, left: int, right: int) -> Line:
-    """The line's first cell with its left edge in a range, as a line; an empty line where there is none."""
+def _within(line: Line, left: int, right: int) -> Line | None:
+    """The line's first cell with its left edge in a range, as a line; None where it has cells elsewhere only."""
     cells = [cell for cell in line.cells if left <= cell.left < right - 2]
     if cells == list(line.cells):
         return line
     if not cells:
-        return Line(line.number, "", line.start, ())
+        return None
     return Line(line.number, cells[0].text, cells[0].start, (cells[0],))

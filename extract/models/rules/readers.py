@@ -27,10 +27,12 @@ ENOUGH = 0.45
 
 @dataclass(frozen=True)
 class Paper:
-    """What is read: a page, and what is found on it once for all fields. `order` is the set order of dates, or None."""
+    """What is read: a page, and what is found on it once for all fields. `order` is the set order of dates, or None;
+    `part` says that it is the part of a page that bears the name of the record."""
 
     page: Page
     order: str | None = None
+    part: bool = False
 
     @cached_property
     def mark(self) -> str | None:
@@ -121,10 +123,15 @@ def _amount_as_written(paper: Paper, wanted: Wanted) -> Found | None:
 
 def _amount(paper: Paper, wanted: Wanted, told: Callable[[patterns.Amount], Any]) -> Found | None:
     claims = [(amount, claim) for amount, claim in _claims(paper, wanted, paper.money) if amount.value is not None]
-    loose = [(amount, 0.7 * claim) for amount, claim in _claims(paper, wanted, paper.amounts) if not amount.money and not amount.percent]
+    loose = [(amount, 0.7 * claim) for amount, claim in _claims(paper, wanted, paper.amounts) if _plausible(amount)]
     if any("total" in name and "sub" not in name for name in wanted.names.own):
         claims = _borne_out(paper, claims)
     return _settle((0.97 * claim, value) for amount, claim in [*claims, *loose] if claim >= 0.3 and (value := told(amount)) is not None)
+
+
+def _plausible(amount: patterns.Amount) -> bool:
+    """Whether a number without decimals may be an amount all the same: long ones are numbers of things."""
+    return not amount.money and not amount.percent and amount.value is not None and abs(amount.value) < 1_000_000
 
 
 def _borne_out(paper: Paper, claims: list[tuple[patterns.Amount, float]]) -> list[tuple[patterns.Amount, float]]:
@@ -332,7 +339,7 @@ def _code(text: str) -> str:
     return "" if patterns.days(code) or re.fullmatch(r"\d+[.,]\d{2}", code) else code
 
 
-_INLINE = re.compile(r"(?:(?<=\s)|^)(?:#|n[°ºo]\.?)?\s?([A-Z]{0,6}[-/]?\d[\w/-]*)(?!\S)", re.IGNORECASE)
+_INLINE = re.compile(r"(?<!\S)(?:#|n[°ºo]\.?)?\s?((?:[A-Z]{2}\s)?[A-Z]{0,6}[-/]?\d[\w/.-]*)(?!\S)", re.IGNORECASE)
 
 
 def _inline_identifiers(paper: Paper, wanted: Wanted) -> Iterator[tuple[float, str]]:
@@ -343,7 +350,7 @@ def _inline_identifiers(paper: Paper, wanted: Wanted) -> Iterator[tuple[float, s
             if match is None or ":" in cell.text[: match.start()]:
                 continue
             claim = likeness(wanted.names, tokens(cell.text[: match.start(1)]))
-            code = _code(match.group(1))
+            code = _code(cell.text[match.start(1) :])
             if claim >= 0.55 and len(code) >= 3 and fits(wanted.node, code):
                 yield claim * 0.9, code
 
@@ -355,7 +362,7 @@ def _organisation(paper: Paper, wanted: Wanted) -> Found | None:
         name = entities.named_after(pair.text)
         if claim >= 0.5 and _is_name(name) and fits(wanted.node, name):
             scored.append((claim * (0.95 if entities.ORGANISATION.search(name) else 0.8), name))
-    if "customer" not in wanted.names.all:
+    if paper.part or "customer" not in wanted.names.all:
         head = paper.organisation
         if head is not None and fits(wanted.node, head.text):
             scored.append((head.sure, head.text))
@@ -373,10 +380,12 @@ def _address(paper: Paper, wanted: Wanted) -> Found | None:
         claim = pair.near * likeness(wanted.names, pair.label)
         if claim >= 0.5 and entities.address_like(pair.text) >= 0.3:
             scored.append((claim * 0.9, _whole_address(paper, pair)))
-    if "customer" not in wanted.names.all:
+    if paper.part or "customer" not in wanted.names.all:
         head = paper.organisation
         span = (entities.address_below(head.below) if head is not None else None) or entities.address_below(paper.page)
-        if span is not None:
+        if head is not None and head.address:
+            scored.append((head.sure, head.address))
+        elif span is not None:
             scored.append((span.sure, span.text))
     return _settle((sure, text) for sure, text in scored if fits(wanted.node, text))
 

@@ -25,7 +25,7 @@ __all__ = ["table"]
 
 Row = tuple[dict[str, Any], dict[str, float]]
 
-_SUMS = listed("total sub grand payable balance paid change rounding tax discount")
+_SUMS = listed("total sub grand payable balance paid change rounding tax discount excl net")
 """Words that begin a row of sums, which is no record."""
 
 
@@ -43,7 +43,7 @@ def table(paper: Paper, fields: Sequence[tuple[str, Wanted]]) -> list[Row]:
     for index, line in enumerate(paper.page.lines):
         columns = _header(line, fields)
         if columns:
-            rows = list(_rows(paper, paper.page.lines[index + 1 :], columns))
+            rows = list(_rows(paper, paper.page.lines[index + 1 :], columns, fields))
             if rows:
                 return rows
     return list(_loose_rows(paper, fields))
@@ -55,34 +55,43 @@ def table(paper: Paper, fields: Sequence[tuple[str, Wanted]]) -> list[Row]:
 def _header(line: Line, fields: Sequence[tuple[str, Wanted]]) -> list[_Column] | None:
     if any(cell.text.rstrip().endswith(":") for cell in line.cells) or sum(ch.isdigit() for ch in line.text) > 2:
         return None
+    if len(line.cells) == 1 and len(line.text.split()) > 10:
+        return None
     cells = list(line.cells) if len(line.cells) > 1 else _word_cells(line)
-    columns: list[_Column] = []
-    for cell in cells:
-        columns.extend(_columns_of(cell, fields, {column.name for column in columns if column.wanted}))
+    columns = _assigned([part for cell in cells for part in _parts(cell, fields)], fields)
     asked = [column for column in columns if column.wanted is not None]
     return columns if len(asked) >= 2 and any(_numeric(column) for column in asked) else None
 
 
-def _columns_of(cell: Cell, fields: Sequence[tuple[str, Wanted]], taken: set[str]) -> Iterator[_Column]:
-    """The column of a header's cell, or of its words where they name several fields."""
-    best = _best(cell.text, fields, taken)
-    if best is None and " " in cell.text:
-        parts = [_best(part.text, fields, taken) for part in _split(cell)]
-        if sum(part is not None for part in parts) >= 2:
-            for part in _split(cell):
-                inner = _best(part.text, fields, taken)
-                taken = taken | ({inner[0]} if inner else set())
-                yield _Column(inner[0] if inner else "", inner[1] if inner else None, part.left, part.right, inner[2] if inner else 0)
-            return
-    name, wanted, like = best or ("", None, 0.0)
-    yield _Column(name, wanted, cell.left, cell.right, like)
+def _parts(cell: Cell, fields: Sequence[tuple[str, Wanted]]) -> list[Cell]:
+    """The cell, or its words where they name several fields and the whole names none."""
+    parts = _split(cell)
+    named = sum(_best(part.text, fields) is not None for part in parts)
+    return parts if named >= 2 and _best(cell.text, fields) is None else [cell]
 
 
-def _best(text: str, fields: Sequence[tuple[str, Wanted]], taken: set[str]) -> tuple[str, Wanted, float] | None:
-    label = tuple(token for token in tokens(text) if token not in ("currency", "rm", "eur", "usd", "myr"))
-    scored = [(likeness(wanted.names, label), name, wanted) for name, wanted in fields if name not in taken]
-    like, name, wanted = max(scored, key=lambda one: one[0], default=(0.0, "", None))
-    return (name, wanted, like) if wanted is not None and like >= 0.55 else None
+def _assigned(cells: list[Cell], fields: Sequence[tuple[str, Wanted]]) -> list[_Column]:
+    """Each field to the cell that names it best, the best match first."""
+    claims = sorted(
+        ((-_claim(cell.text, wanted), place, name, wanted) for place, cell in enumerate(cells) for name, wanted in fields),
+        key=lambda one: one[:2],
+    )
+    given: dict[int, tuple[str, Wanted, float]] = {}
+    for claim, place, name, wanted in claims:
+        if -claim >= 0.55 and place not in given and all(name != other for other, _, _ in given.values()):
+            given[place] = (name, wanted, -claim)
+    blank: tuple[str, None, float] = ("", None, 0.0)
+    return [_Column(name, wanted, cell.left, cell.right, like) for cell, (name, wanted, like) in ((cell, given.get(place, blank)) for place, cell in enumerate(cells))]
+
+
+def _claim(text: str, wanted: Wanted) -> float:
+    label = tokens(text)
+    return likeness(wanted.names, label) * (0.8 if label == ("article",) or label == ("total",) else 1.0)
+
+
+def _best(text: str, fields: Sequence[tuple[str, Wanted]]) -> str | None:
+    like, name = max(((_claim(text, wanted), name) for name, wanted in fields), default=(0.0, ""))
+    return name if like >= 0.55 else None
 
 
 def _split(cell: Cell) -> list[Cell]:
@@ -100,7 +109,7 @@ def _numeric(column: _Column) -> bool:
     return column.wanted is not None and (isinstance(column.wanted.node, Number) or column.wanted.look in ("amount", "percent"))
 
 
-def _rows(paper: Paper, lines: Sequence[Line], columns: list[_Column]) -> Iterator[Row]:
+def _rows(paper: Paper, lines: Sequence[Line], columns: list[_Column], fields: Sequence[tuple[str, Wanted]]) -> Iterator[Row]:
     empty = 0
     for line in lines:
         if not line.text:
@@ -110,7 +119,7 @@ def _rows(paper: Paper, lines: Sequence[Line], columns: list[_Column]) -> Iterat
             continue
         if _is_sum(line):
             return
-        row = _row(paper, line, columns)
+        row = _row(paper, line, columns, fields)
         if row is not None:
             empty = 0
             yield row
@@ -118,12 +127,16 @@ def _rows(paper: Paper, lines: Sequence[Line], columns: list[_Column]) -> Iterat
 
 def _is_sum(line: Line) -> bool:
     """A row of sums begins with one of their words and has no description besides."""
+    if not any(ch.isdigit() for ch in line.text):
+        return False
     first = next((cell for cell in line.cells if re.search(r"[^\W\d_]", cell.text)), None)
     label = tokens(re.split(r"\d", first.text)[0]) if first else ()
-    return bool(label) and bool(_SUMS & set(label[:2])) and len(label) <= 4
+    if label and label[0] in _SUMS and len(label) <= 4:
+        return True
+    return any("total" in said and len(said) <= 3 for said in (tokens(cell.text) for cell in line.cells))
 
 
-def _row(paper: Paper, line: Line, columns: list[_Column]) -> Row | None:
+def _row(paper: Paper, line: Line, columns: list[_Column], fields: Sequence[tuple[str, Wanted]]) -> Row | None:
     """The record in a line; None if it has no number where the table's numbers are."""
     value: dict[str, Any] = {}
     sure: dict[str, float] = {}
@@ -137,7 +150,28 @@ def _row(paper: Paper, line: Line, columns: list[_Column]) -> Row | None:
             sure["/" + column.name] = min(0.9, 0.95 * column.likeness)
     if not any(_numeric(column) and column.name in value for column, _ in placed) or len(value) < 2:
         return None
+    _take_last(paper, line, placed, fields, value, sure)
     return value, sure
+
+
+def _take_last(
+    paper: Paper,
+    line: Line,
+    placed: list[tuple[_Column, Cell]],
+    fields: Sequence[tuple[str, Wanted]],
+    value: dict[str, Any],
+    sure: dict[str, float],
+) -> None:
+    """The last amount of a line is its amount, under whatever header, unless a field has it."""
+    wanted = dict(fields)
+    name = _role(fields, "amount")
+    used = {cell.start for column, cell in placed if column.wanted is not None}
+    last = line.cells[-1]
+    if not name or name in value or last.start in used or not any(amount.money for amount in amounts(last.text, paper.mark)):
+        return
+    read = _cell_value(paper, last.text, wanted[name])
+    if read is not None:
+        value[name], sure["/" + name] = read, 0.6
 
 
 def _placed(line: Line, columns: list[_Column]) -> list[tuple[_Column, Cell]]:
@@ -163,11 +197,13 @@ def _cell_value(paper: Paper, text: str, wanted: Wanted) -> Any:
     if isinstance(wanted.node, Number):
         shown = [amount for amount in amounts(text, paper.mark) if amount.value is not None]
         letters = sum(ch.isalpha() for ch in text)
-        return _number(shown[0], wanted) if len(shown) == 1 and letters <= 5 else None
+        alone = len(shown) == 1 and letters <= 5 and shown[0].percent == (wanted.look == "percent")
+        return _number(shown[0], wanted) if alone else None
     if wanted.look == "isodate":
         found = days(text)
         return dated(found[0], wanted.order or paper.order, paper.days)[0] if len(found) == 1 else None
-    return text if wanted.look != "flag" and fits(wanted.node, text) else None
+    said = wanted.look != "text" or re.search(r"[^\W\d_]", text)
+    return text if said and wanted.look != "flag" and fits(wanted.node, text) else None
 
 
 def _number(amount: Amount, wanted: Wanted) -> Any:

@@ -35,7 +35,7 @@ _SAME: dict[str, str] = {
     "discount": "discount disc rabatt remise sconto descuento korting skonto diskaun saving savings saved",
     "price": "price preis prix prezzo precio prijs stuckpreis einzelpreis uprice vk rate cost fee charge charges rsp",
     "unit": "unit each per piece pcs stuck stueck einzel unitaire unitario stuk uom",
-    "quantity": "quantity qty qtys menge anzahl quantite quantita cantidad aantal hoeveelheid kuantiti count items item pieces",
+    "quantity": "quantity qty qtys menge anzahl quantite quantita cantidad aantal hoeveelheid kuantiti count items pieces",
     "change": "change wechselgeld rendu resto cambio wisselgeld baki ruckgeld",
     "paid": "paid tendered tender received cash bar payment zahlung bezahlt paiement pago pagamento betaald tunai card visa "
     "mastercard debit credit ec amex deposit kreditkarte karte contant especes efectivo contanti",
@@ -62,8 +62,9 @@ _SAME: dict[str, str] = {
     "to": "to an recipient empfanger empfaenger destinataire destinatario ontvanger",
     "account": "account konto compte cuenta conto rekening acct acc",
     "registration": "registration reg register roc regn handelsregister hrb siren siret kvk coc cin incorporation",
-    "description": "description desc beschreibung bezeichnung designation descripcion descrizione omschrijving product produkt "
-    "produit producto article artikel articulo articolo goods particulars leistung keterangan details",
+    "description": "description desc beschreibung bezeichnung designation descripcion descrizione omschrijving leistung keterangan "
+    "details",
+    "article": "article item product produkt produit producto artikel articulo articolo goods particulars",
     "position": "position pos line lfd",
     "lines": "lines zeilen lignes lineas righe regels rows entries",
     # places and ways to reach somebody
@@ -123,6 +124,14 @@ _PHRASES: dict[str, str] = {
     "s price": "unit price",
     "sold by": "company",
     "bill to": "customer",
+    "billing address": "customer address",
+    "shipping address": "delivery address",
+    "delivery address": "delivery address",
+    "rechnungsanschrift": "customer address",
+    "rechnungsadresse": "customer address",
+    "factuuradres": "customer address",
+    "rechnung an": "customer",
+    "adresse de facturation": "customer address",
     "billed to": "customer",
     "sold to": "customer",
     "invoice to": "customer",
@@ -179,8 +188,8 @@ _STOP = listed(
     """
 )
 
-WEIGHT: dict[str, float] = dict.fromkeys(("number", "name", "code", "amount", "text"), 0.5) | dict.fromkeys(
-    ("sub", "due", "birth", "delivery", "discount", "customer", "excl", "shipping", "service"), 2.0
+WEIGHT: dict[str, float] = dict.fromkeys(("number", "name", "code", "amount", "text", "unit"), 0.5) | dict.fromkeys(
+    ("sub", "net", "tax", "due", "birth", "delivery", "discount", "customer", "excl", "shipping", "service"), 2.0
 )
 """Tokens that say little on their own weigh half; those that make another thing of what they stand with weigh double."""
 
@@ -203,6 +212,7 @@ EXTRA: dict[str, float] = {
     "excl": 1.5,
     "tax": 1.5,
     "quantity": 2.0,
+    "article": 1.0,
     "discount": 2.0,
     "change": 2.0,
     "rounding": 2.0,
@@ -222,7 +232,7 @@ EXTRA: dict[str, float] = {
 TITLES = listed(
     """
     invoice receipt taxinvoice tax bill statement quotation quote memo memorandum letter agreement contract copy
-    original duplicate page simplified credit debit note cash sales sale official rechnung quittung facture factura
+    original duplicate page retail simplified credit debit note cash sales sale official rechnung quittung facture factura
     fattura factuur beleg kassenbon ticket recu order delivery report welcome thank thanks you merci danke gracias
     to our customer guest check date time table terminal reprint cashier rechnungskopie kopie kunde lieferschein
     seite
