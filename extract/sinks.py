@@ -21,7 +21,7 @@ from typing import IO, Any
 from .errors import ExtractError, PipelineError
 from .jsontext import dump
 from .nodes import Type
-from .tables import QueryError, Row, write_parquet
+from .tables import QueryError, Row, fields_of, write_parquet
 
 __all__ = ["SUFFIXES", "write_rows"]
 
@@ -118,7 +118,7 @@ def _plain(value: Any) -> Any:
 
 def _csv(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | None) -> int:
     """The header must name every field, so rows wait on disk until all are known."""
-    names = dict.fromkeys(columns)
+    names = dict.fromkeys(_names(columns, type))
     count = 0
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as spool:
         for row in rows:
@@ -135,6 +135,12 @@ def _csv(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | N
     return count
 
 
+def _names(columns: Sequence[str], type: Type | None) -> tuple[str, ...]:
+    """The columns that are there even if no row has them."""
+    declared = () if type is None else tuple(one.name for one in fields_of(type))
+    return tuple(dict.fromkeys((*columns, *declared)))
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -146,7 +152,7 @@ def _cell(value: Any) -> Any:
 
 def _parquet(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | None) -> int:
     try:
-        return write_parquet(path, rows, columns or ("_id", "_source"), type)
+        return write_parquet(path, rows, _names(columns, type) or ("_id", "_source"), type)
     except TypeError as error:
         raise ExtractError(str(error), str(path)) from None
 

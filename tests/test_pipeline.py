@@ -158,7 +158,7 @@ def test_the_types_of_rows_follow_the_steps() -> None:
     receipt = ["company", "date", "total", "tax", "kind", "lines"]
     assert names[0] == [*receipt, "_id", "_source"]
     assert names[4] == [*receipt, "net", "rate", "_id", "_source"]
-    assert names[8] == ["company", "spent", "last"]
+    assert names[8] == ["company", "spent", "last", "_id", "_source"]
 
 
 def test_the_least_pipeline() -> None:
@@ -281,20 +281,24 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         "name: a: b\n",
-        "p.yaml:1:8: The YAML cannot be read: mapping values are not allowed here.\n  Put quotes around a value that holds `: `, and check the indentation.",
+        "p.yaml:1:8: The YAML cannot be read: mapping values are not allowed here.\n"
+        "  Put quotes around a value that holds `: `, and check the indentation.",
     ),
     (
         "steps:\n\t- a\n",
-        "p.yaml:2:1: The YAML cannot be read: found character '\\t' that cannot start any token.\n  Indent with spaces, and put a value that begins with a special character into quotes.",
+        "p.yaml:2:1: The YAML cannot be read: found character '\\t' that cannot start any token.\n"
+        "  Indent with spaces, and put a value that begins with a special character into quotes.",
     ),
     ("name: 'a\n", "p.yaml:2:1: The YAML cannot be read: found unexpected end of stream.\n  Close the quotes."),
     (
         "steps: [a\n",
-        "p.yaml:2:1: The YAML cannot be read: expected ',' or ']', but got '<stream end>'.\n  Close the bracket, and put commas between the items.",
+        "p.yaml:2:1: The YAML cannot be read: expected ',' or ']', but got '<stream end>'.\n"
+        "  Close the bracket, and put commas between the items.",
     ),
     (
         "name: *a\n",
-        "p.yaml:1:7: The YAML cannot be read: found undefined alias 'a'.\n  Put quotes around a value that begins with `*`.",
+        "p.yaml:1:7: The YAML cannot be read: found undefined alias 'a'.\n"
+        "  Put quotes around a value that begins with `*`.",
     ),
     (
         "name: !!python/name:os.system x\n",
@@ -309,7 +313,8 @@ BROKEN: list[tuple[str, str]] = [
     # keys of the pipeline
     (
         "documents: docs\n",
-        "p.yaml:1:1: `steps` is missing.\n  Write what to do with them: `steps:` and under it `- extract: schemas/receipt.py:Receipt`.",
+        "p.yaml:1:1: `steps` is missing.\n"
+        "  Write what to do with them: `steps:` and under it `- extract: schemas/receipt.py:Receipt`.",
     ),
     (
         HEAD.replace("documents: docs/*.txt\n", ""),
@@ -322,7 +327,8 @@ BROKEN: list[tuple[str, str]] = [
     (HEAD + "name: ''\n", "p.yaml:4:7: `name` is empty."),
     (
         HEAD + "model: gpt-4o\n",
-        "p.yaml:4:8: `gpt-4o` is not a model: a model is named provider/model.\n  Write openai/gpt-4o, or rules for the built-in reader.",
+        "p.yaml:4:8: `gpt-4o` is not a model: a model is named provider/model.\n"
+        "  Write openai/gpt-4o, or rules for the built-in reader.",
     ),
     (
         HEAD + "model: [rules, rules]\n",
@@ -355,7 +361,8 @@ BROKEN: list[tuple[str, str]] = [
     (HEAD.replace("*.txt", "*.pdf"), "p.yaml:1:12: No document matches docs/*.pdf.\n  The files in docs end in .txt."),
     (
         HEAD.replace("docs/*.txt", "[docs/*.txt, dcs/*.txt]"),
-        "p.yaml:1:25: No document matches dcs/*.txt.\n  There is no folder dcs; paths are relative to the folder that the command runs in.",
+        "p.yaml:1:25: No document matches dcs/*.txt.\n"
+        "  There is no folder dcs; paths are relative to the folder that the command runs in.",
     ),
     (HEAD.replace("docs/*.txt", "5"), "p.yaml:1:12: `documents` is text, and this is a number."),
     (
@@ -376,7 +383,8 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD.replace("docs/*.txt", "{rows: mails.csv, text: body}"),
-        "p.yaml:3:14: The schema's field `total` has the name of a column of the rows.\n  Rename the field or the column; an alias in the schema will do.",
+        "p.yaml:3:14: The schema's field `total` has the name of a column of the rows.\n"
+        "  Rename the field or the column; an alias in the schema will do.",
     ),
     (
         HEAD.replace("docs/*.txt", "${DATA}/*.txt"),
@@ -407,7 +415,8 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "  - unnest: lines\n",
-        "p.yaml:4:5: The verb `unnest` is not built yet.\n  A `sql` step can do it: it sees all rows as the table `rows`.",
+        "p.yaml:4:5: The verb `unnest` is not built yet.\n"
+        "  A `sql` step can do it: it sees all rows as the table `rows`.",
     ),
     (
         HEAD + "  - classify: [a, b]\n",
@@ -420,7 +429,8 @@ BROKEN: list[tuple[str, str]] = [
     (HEAD + "  - resolve: company\n", "p.yaml:4:5: The verb `resolve` is not built yet."),
     (
         HEAD + "  - where: total > 0\n    when: true\n",
-        "p.yaml:5:5: `when` is not built yet.\n  Use `where`, or write the rows out with their class and split them there.",
+        "p.yaml:5:5: `when` is not built yet.\n"
+        "  Use `where`, or write the rows out with their class and split them there.",
     ),
     (HEAD + "  - where: total > 0\n    fom: a\n", "p.yaml:5:5: The step `where` has no key `fom`.\n  Its keys: where."),
     (
@@ -434,7 +444,8 @@ BROKEN: list[tuple[str, str]] = [
     # extract
     (
         HEAD.replace("Receipt", "Recept"),
-        "p.yaml:3:14: There is no Recept in schemas/receipt.py.\n  Did you mean Receipt? The names in it: Line, Receipt.",
+        "p.yaml:3:14: There is no Recept in schemas/receipt.py.\n"
+        "  Did you mean Receipt? The names in it: Line, Receipt.",
     ),
     (
         HEAD.replace("receipt.py", "receit.py"),
@@ -442,7 +453,8 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD.replace("Receipt", "Totals"),
-        "p.yaml:3:14: A row is a record, and schemas/receipt.py:Totals is not.\n  Put it into a model with a field for it.",
+        "p.yaml:3:14: A row is a record, and schemas/receipt.py:Totals is not.\n"
+        "  Put it into a model with a field for it.",
     ),
     (
         HEAD + "    instruction: Read.\n",
@@ -491,7 +503,8 @@ BROKEN: list[tuple[str, str]] = [
     (HEAD + "  - where: total = 1\n", "p.yaml:4:18: `=` is not part of an expression.\n  Write `==` to compare."),
     (
         HEAD + "  - where: total\n",
-        "p.yaml:4:12: A condition is needed here, and this gives a number.\n  Compare it with something, such as `total > 0`.",
+        "p.yaml:4:12: A condition is needed here, and this gives a number.\n"
+        "  Compare it with something, such as `total > 0`.",
     ),
     (
         HEAD + "  - where: kind == 'recipt'\n",
@@ -504,7 +517,9 @@ BROKEN: list[tuple[str, str]] = [
     (HEAD + "  - where:\n", "p.yaml:4:5: `where` is an expression, and this is empty."),
     (
         HEAD + "  - check: total > 0\n    on_failure: review\n",
-        "p.yaml:5:17: A check that stands directly after an `extract` is part of it: what becomes of a record that cannot be repaired is said there.\n  Move `on_failure` to the `extract`.",
+        "p.yaml:5:17: A check that stands directly after an `extract` is part of it: what becomes of a record"
+        " that cannot be repaired is said there.\n"
+        "  Move `on_failure` to the `extract`.",
     ),
     (
         HEAD + "  - where: total > 0\n  - check: total > 0\n    on_failure: keep\n",
@@ -512,11 +527,13 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "  - set: total * 2\n",
-        'p.yaml:4:10: `set` is a mapping of fields to expressions, and this is text.\n  Write `set: {net: "total - tax"}`.',
+        "p.yaml:4:10: `set` is a mapping of fields to expressions, and this is text.\n"
+        '  Write `set: {net: "total - tax"}`.',
     ),
     (
         HEAD + "  - set: {a: total, b: aa * 2}\n",
-        "p.yaml:4:24: There is no field `aa`.\n  Did you mean `a`? The fields here: company, date, total, tax, kind, lines, a, _id, _source.",
+        "p.yaml:4:24: There is no field `aa`.\n"
+        "  Did you mean `a`? The fields here: company, date, total, tax, kind, lines, a, _id, _source.",
     ),
     (HEAD + "  - set: {_id: 1}\n", "p.yaml:4:11: `_id` cannot be set: names with `_` belong to the run."),
     # sql
@@ -533,7 +550,7 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "  - sql: select company, sum(total) as spent from rows group by 1\n  - where: total > 1\n",
-        "p.yaml:5:12: There is no field `total`.\n  The fields here: company, spent.",
+        "p.yaml:5:12: There is no field `total`.\n  The fields here: company, spent, _id, _source.",
     ),
     # outputs
     (

@@ -1,4 +1,4 @@
-"""The laws of finding: the project first, then the ready ones; a user's modules stay private; errors name the nearest."""
+"""The laws of finding: the project first, then the ready ones; modules stay private; errors name the nearest."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ WRONG = [
     ("schemas/exits.py:A", "schemas/exits.py:2: The schema's file cannot be loaded: SystemExit: 3."),
     (
         "schemas/imports.py:A",
-        "schemas/imports.py:1: The schema's file cannot be loaded: ModuleNotFoundError: No module named 'nowhere_at_all'.\n"
+        "schemas/imports.py:1: The schema's file cannot be loaded: ModuleNotFoundError: No module named"
+        " 'nowhere_at_all'.\n"
         "  Install it where extract is installed, or write `from .name import ...` for a file beside this one.",
     ),
     ("schemas/broken.json", "schemas/broken.json:2:1: The JSON Schema cannot be read: Expecting value."),

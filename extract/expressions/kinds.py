@@ -378,10 +378,9 @@ class _Typing:
             found |= {path.steps[:length] for length in place.lists}
             found |= {path.steps} if "list" in ends and ends != ANY else set()
         if not found and not unknown:
-            first = next(paths(term.arguments[0]))
-            self.fault(
-                first.column, f"`{term.name}` reads a list, and `{spelled(first.steps)}` does not lead through one."
-            )
+            path = next(paths(term.arguments[0]))
+            message = f"`{term.name}` reads a list, and `{spelled(path.steps)}` does not lead through one."
+            self.fault(path.column, message)
             return False
         longest = max(sorted(found), key=len, default=())
         apart = sorted(spelled(steps) for steps in found if longest[: len(steps)] != steps)

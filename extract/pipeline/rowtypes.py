@@ -25,15 +25,23 @@ def _flat(node: Node, type: Type) -> Iterable[Node]:
 
 
 def _each(type: Type, change: Callable[[Record], Record]) -> Type:
-    """The type with each record at its root changed."""
+    """The type with each record at its root changed; where nothing is known, nothing is."""
+    if isinstance(type.root, Anything):
+        return type
     changed = tuple(change(node) for node in _flat(type.root, type) if isinstance(node, Record))
     return replace(type, root=changed[0] if len(changed) == 1 else Union(branches=changed))
 
 
 def row_of(type: Type, columns: tuple[str, ...] = ()) -> Type:
-    """A row after an `extract`: the record's fields, the columns that came along, `_id` and `_source`."""
+    """A row with fields of this type: those, the columns that came along, `_id` and `_source`."""
     along = tuple(Field(name=name, node=Anything(), required=False) for name in columns)
-    return _each(type, lambda record: replace(record, fields=(*record.fields, *along, *_KEPT)))
+    kept = {one.name for one in _KEPT}
+
+    def change(record: Record) -> Record:
+        own = (one for one in record.fields if one.name not in kept)
+        return replace(record, fields=(*own, *along, *_KEPT))
+
+    return _each(type, change)
 
 
 def with_field(type: Type, name: str, node: Node) -> Type:

@@ -230,7 +230,7 @@ class StepReader:
         if query is None or self.type is None:
             return None
         try:
-            reads, self.type = self.type, describe(query, {"rows": self.type})
+            reads, self.type = self.type, row_of(describe(query, {"rows": self.type}))
         except QueryError as error:
             at = options["sql"].at(error.position) if error.position is not None else options["sql"].place
             self.problems.add(at, error.message, error.fix)

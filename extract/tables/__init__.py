@@ -30,7 +30,7 @@ from .columns import Column, Seen, column, quoted, spooled
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["QueryError", "Row", "describe", "run_query", "write_parquet"]
+__all__ = ["QueryError", "Row", "describe", "fields_of", "run_query", "write_parquet"]
 
 Row = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def describe(query: str, tables: Mapping[str, nodes.Type]) -> nodes.Type:
     connection = duckdb.connect(config={"threads": "1"})
     try:
         for name, type in tables.items():
-            fields = _fields(type)
+            fields = fields_of(type)
             columns = {one.name: column(one.node, Seen(), type) for one in fields}
             _create(connection, name, columns)
         _shut(connection)
@@ -140,7 +140,7 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
         raise QueryError("A `sql` step is one query.", "Begin it with `select` or `with`.")
 
 
-def _fields(type: nodes.Type) -> tuple[nodes.Field, ...]:
+def fields_of(type: nodes.Type) -> tuple[nodes.Field, ...]:
     """The fields of rows of a type; of several kinds of row, each name once, and without a type where they differ."""
     found: dict[str, nodes.Field] = {}
     for node in _records(type.root, type):
@@ -179,7 +179,7 @@ def _fill(
     floats: bool = False,
 ) -> int:
     """Makes the table of the rows and returns how many there are. Rows are kept on disk until their types are known."""
-    declared = {one.name: one.node for one in _fields(type)}
+    declared = {one.name: one.node for one in fields_of(type)}
     seen = {one: Seen() for one in dict.fromkeys([*names, *declared])}
     raw, typed = folder / f"{name}.raw", folder / f"{name}.jsonl"
     count = 0
@@ -327,15 +327,15 @@ def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int)
         facts = {"exception_message": said.splitlines()[0]}
     position = _position(facts.get("position"), query, shift)
     subtype, name = facts.get("error_subtype"), facts.get("name", "")
-    known = [one.name for type in tables.values() for one in _fields(type)]
+    known = [one.name for type in tables.values() for one in fields_of(type)]
     if subtype == "COLUMN_NOT_FOUND":
         near = get_close_matches(name.rpartition(".")[2], known, 1)
         fix = f"Did you mean `{near[0]}`?" if near else f"The columns: {', '.join(known)}." if known else None
         return QueryError(f"There is no column `{name}`.", fix, position)
     if facts.get("type") == "Table":
         return QueryError(f"There is no table `{name}`.", "The rows are the table `rows`.", position)
-    open_type = any(isinstance(one.node, nodes.Anything) for type in tables.values() for one in _fields(type))
-    unknown = any(not _fields(type) for type in tables.values()) or open_type
+    open_type = any(isinstance(one.node, nodes.Anything) for type in tables.values() for one in fields_of(type))
+    unknown = any(not fields_of(type) for type in tables.values()) or open_type
     if facts.get("exception_type") == "Binder" and unknown:
         return None
     if facts.get("exception_type") == "Permission":
