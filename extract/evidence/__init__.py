@@ -1,12 +1,13 @@
 """Finds where each value of a record stands in its document.
 
-`locate` gives for every leaf that stands in the document's text the range of characters that it was read from: as it is
-written, after folding case, white space, line breaks and kinds of characters, or by what it means, such as a day or an amount
-in another spelling. Words and numbers are matched whole. What stands in several places is told apart by labels, by the
-other fields of its record and by the order of lists. What is not found has no evidence: a near match is not one.
+`locate` gives for every leaf that stands in the document's text the range of characters that it was read from: as it
+is written, after folding case, white space, line breaks and kinds of characters, or by what it means, such as a day or
+an amount in another spelling. Words and numbers are matched whole. What stands in several places is told apart by
+labels, by the other fields of its record and by the order of lists. What is not found has no evidence: a near match is
+not one.
 
-`folding` says what spelling is accidental, `written` what digits may mean, `places` finds all places, `choice` chooses,
-`leaves` walks a value beside its type.
+`folding` says what spelling is accidental, `written` what digits may mean, `places` finds all places, `choice`
+chooses, `leaves` walks a value beside its type.
 """
 
 from __future__ import annotations

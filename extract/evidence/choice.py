@@ -1,8 +1,8 @@
 """Which of its places is the one that a value was read from.
 
-A value that stands in several places is told apart by what stands around it: the label before it, the other fields of its
-record, the items before and after its own. Values with one telling place are placed first and show where their records
-are; the others follow in the order of the value. Two items of a list share a place only if there is no other.
+A value that stands in several places is told apart by what stands around it: the label before it, the other fields of
+its record, the items before and after its own. Values with one telling place are placed first and show where their
+records are; the others follow in the order of the value. Two items of a list share a place only if there is no other.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _FAR_IN_ROOT = 0.02  # the same for the fields of the whole document, which stan
 _ABOVE = 0.7  # a label on the line above
 _BEHIND = 0.4  # a label behind the value
 
-_CONSIDERED = 40  # places of one value that are weighed
-_NEAR = 10  # of these, so many on each side of its record
+_CONSIDERED = 28  # places of one value that are weighed
+_NEAR = 6  # of these, so many on each side of its record
 
 
 @dataclass
@@ -213,7 +213,7 @@ class _Page:
 
 
 def _likeness(label: tuple[str, ...], words: tuple[str, ...]) -> float:
-    """The words that a label and the end of a line share, as a share of both; 1 where the label stands there as a whole."""
+    """The words that a label and the end of a line share, as a share of both; 1 where the label stands there whole."""
     near = words[-(len(label) + 2) :]
     if not near:
         return 0.0

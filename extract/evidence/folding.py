@@ -1,11 +1,12 @@
 """Text without the accidents of its spelling, with a way back to the original.
 
-Case, compatibility forms (full width, ligatures), kinds of quotes, dashes and digits, runs of white space, line breaks and
-hyphenation say nothing about what a text means. `Folded` removes them and still leads every place back to the exact
-range of the original that it came from. `fold` and `join` do the same to a short text that needs no way back.
+Case, compatibility forms (full width, ligatures), kinds of quotes, dashes and digits, runs of white space, line breaks
+and hyphenation say nothing about what a text means. `Folded` removes them and still leads every place back to the
+exact range of the original that it came from. `fold` does the same to a short text that needs no way back.
 
-There are two depths. ``spaces`` folds characters and white space. ``joins`` also takes away what appears or vanishes when lines
-are put together: a hyphen between letters, commas and full stops before white space, white space between a letter and a digit.
+There are two depths. ``spaces`` folds characters and white space. ``joins`` also takes away what appears or vanishes
+when lines are put together: a hyphen between letters, commas and full stops beside white space, and any gap between a
+letter and a digit. ``codes`` takes away the marks and spaces inside long numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Literal
 
 __all__ = ["Depth", "Folded", "evened", "fold", "word_character"]
 
-Depth = Literal["spaces", "joins"]
+Depth = Literal["spaces", "joins", "codes"]
 
 _QUOTES = dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4`\uff07", "'") | dict.fromkeys(
     "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\uff02", '"'
@@ -31,15 +32,18 @@ UNSPACED = "\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003fffd"  # Han
 _INVISIBLE = "\u00ad\u200b-\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u3099\u309a"
 _LETTER = r"[^\W\d_]"
-_SPACES = rf"(?<=[{UNSPACED}])[ \n]+(?=[{UNSPACED}])|[ \n]{{2,}}|\n"
-_JOINS = (
-    rf"(?<={_LETTER})-(?:[ ]*\n[ \n]*)?(?={_LETTER})"  # a hyphen between letters, at the end of a line or not
-    r"|(?<=\w)-[ ]*\n[ \n]*(?=\w)"  # a number broken after its hyphen: the hyphen stays
-    rf"|(?<={_LETTER})(?:\.[ \n]*|[ \n]+)(?=\d)"  # `No. 3`, `No.3`, `No 3`
-    rf"|(?<=\d)[ \n]+(?={_LETTER})"  # `20 kg`, `20kg`
-    r"|[.,;|]{0,8}(?:[ \n]+[.,;|]{0,8})+"
-    r"|,(?!\d)|(?<!\d),|[;|]"
-)
+_GAP = rf"(?<=[{UNSPACED}])[ \n]+(?=[{UNSPACED}])"
+_RULES: dict[Depth, str] = {
+    "spaces": rf"[ \n]{{2,}}|{_GAP}",
+    "joins": (
+        rf"(?<={_LETTER})-(?:[ ]*\n[ \n]*)?(?={_LETTER})"  # a hyphen between letters, at the end of a line or not
+        r"|(?<=\w)-[ ]*\n[ \n]*(?=\w)"  # a number broken after its hyphen: the hyphen stays
+        rf"|(?<={_LETTER})(?:\.|[ \n])(?=\d)|(?<=\d)[ \n](?={_LETTER})"  # `No.3` as `No 3`, `20 kg` as `20kg`
+        r"|[.,;|]{1,8}(?:[ \n]+[.,;|]{0,8})+|[ \n](?:[ \n]|[.,;|])(?:[ \n]|[.,;|]){0,80}"
+        rf"|,(?!\d)|(?<!\d),|[;|]|{_GAP}"
+    ),
+    "codes": r"[ ./()-]+",
+}
 
 
 @cache
@@ -67,68 +71,65 @@ def evened(text: str) -> str:
 class Folded:
     """A text folded to a depth. `text` is the folded text; `original` leads a range of it back."""
 
-    __slots__ = ("_ends", "_pieces", "_starts", "_whole", "text")
+    __slots__ = ("_ends", "_lengths", "_spans", "_starts", "text")
 
     def __init__(self, text: str, depth: Depth, even: str | None = None):
         even = evened(text) if even is None else even
-        rules = [_SPACES if depth == "spaces" else _JOINS]
-        odd = "".join(one for one in set(even) if not one.isascii() and len(_folded_character(one)) != 1)
-        if not text.isascii():
-            rules[:0] = [rf"[^ \n][{_MARKS}]+", rf"[{_INVISIBLE}]", *([f"[{re.escape(odd)}]"] if odd else [])]
-        pieces, starts, ends, whole = [], [], [], []
+        spans = [found.span() for found in _pattern(even, depth).finditer(even)]
+        puts = [_replaced(even, start, end, depth) for start, end in spans]
+        pieces: list[str] = []
+        starts: list[int] = []
         at = length = 0
-        for found in re.finditer("|".join(rules), even):
-            put = _replaced(found.group(), even, found.start(), depth)
-            for piece, start, end, is_whole in (
-                (even[at : found.start()], at, found.start(), False),
-                (put, *found.span(), True),
-            ):
-                if piece:
-                    pieces.append(piece)
-                    starts.append(length)
-                    ends.append((start, end))
-                    whole.append(is_whole)
-                    length += len(piece)
-            at = found.end()
-        if at < len(even):
-            pieces.append(even[at:])
+        for (start, end), put in zip(spans, puts, strict=True):
+            length += start - at
             starts.append(length)
-            ends.append((at, len(even)))
-            whole.append(False)
-        self.text = "".join(pieces)
-        self._pieces, self._starts, self._ends, self._whole = pieces, starts, ends, whole
+            pieces += (even[at:start], put)
+            length += len(put)
+            at = end
+        pieces.append(even[at:])
+        self.text = "".join(pieces).replace("\n", " ")
+        self._spans, self._starts, self._lengths = spans, starts, [len(put) for put in puts]
 
     def original(self, start: int, end: int) -> tuple[int, int] | None:
-        """The range of the original that ``text[start:end]`` came from, or None if it cuts through a folded character."""
+        """The range of the original that ``text[start:end]`` came from, or None if it cuts a folded character."""
         first = bisect_right(self._starts, start) - 1
         last = bisect_right(self._starts, end - 1) - 1
-        if self._whole[first]:
-            if start != self._starts[first]:
+        begin, finish = start, end
+        if first >= 0:
+            beyond = start - self._starts[first] - self._lengths[first]
+            if beyond < 0 and start != self._starts[first]:
                 return None
-            begin = self._ends[first][0]
-        else:
-            begin = self._ends[first][0] + start - self._starts[first]
-        if self._whole[last]:
-            if end != self._starts[last] + len(self._pieces[last]):
+            begin = self._spans[first][0] if beyond < 0 else self._spans[first][1] + beyond
+        if last >= 0:
+            beyond = end - self._starts[last] - self._lengths[last]
+            if beyond < 0:
                 return None
-            return begin, self._ends[last][1]
-        return begin, self._ends[last][0] + end - self._starts[last]
+            finish = self._spans[last][1] + beyond
+        return begin, finish
 
 
-def _replaced(found: str, text: str, at: int, depth: Depth) -> str:
+def _pattern(even: str, depth: Depth) -> re.Pattern[str]:
+    """What is replaced in this text: the rules of the depth, and the characters that do not fold to just one."""
+    if even.isascii():
+        return re.compile(_RULES[depth])
+    odd = "".join(sorted(one for one in set(even) if not one.isascii() and len(_folded_character(one)) != 1))
+    alone = [f"[{re.escape(odd)}]"] if odd else []
+    return re.compile("|".join((rf"[^ \n][{_MARKS}]+", rf"[{_INVISIBLE}]", *alone, _RULES[depth])))
+
+
+def _replaced(text: str, start: int, end: int, depth: Depth) -> str:
     """What stands for a place that one of the rules found."""
-    first = found[0]
-    if first in " \n":
-        if depth == "joins" and found.strip(" \n") == "" and _meets_digit(text, at, len(found)):
-            return ""
-        return "" if _unspaced(text, at, len(found)) else " "
-    if first == "-":
-        return "-" if text[at - 1].isdigit() or text[at + len(found)].isdigit() else ""
-    if first == "." and depth == "joins":
-        return "" if _meets_digit(text, at, len(found)) else " "
-    if first in ",;|":
+    first = text[start]
+    left, right = text[start - 1 : start] or " ", text[end : end + 1] or " "
+    if first in " \n" and depth == "spaces" and right < UNSPACED[0]:
         return " "
-    return _fold_odd(found)
+    if depth == "codes" and first in " ./()-":
+        return ""
+    if first == "-" and depth == "joins":
+        return "-" if left.isdigit() or right.isdigit() else ""
+    if first in " \n" or (depth == "joins" and first in ".,;|"):
+        return "" if _both_unspaced(left, right) or (depth == "joins" and _mixed(left, right)) else " "
+    return _fold_odd(text[start:end])
 
 
 def _fold_odd(found: str) -> str:
@@ -137,18 +138,16 @@ def _fold_odd(found: str) -> str:
     return "".join(_folded_character(one) for one in unicodedata.normalize("NFKC", found))
 
 
-def _meets_digit(text: str, at: int, length: int) -> bool:
-    """Whether a letter stands on one side of this gap and a digit on the other."""
-    after = at + length
-    if at == 0 or after >= len(text):
-        return False
-    left, right = text[at - 1], text[after]
-    return (left.isalpha() and right.isdecimal()) or (left.isdecimal() and right.isalpha() and text[at] != ".")
+def _mixed(left: str, right: str) -> bool:
+    """Whether a letter stands on one side and a digit on the other."""
+    return (left.isalpha() and right.isdecimal()) or (left.isdecimal() and right.isalpha())
 
 
-def _unspaced(text: str, at: int, length: int) -> bool:
-    after = at + length
-    return at > 0 and after < len(text) and bool(re.fullmatch(f"[{UNSPACED}]{{2}}", text[at - 1] + text[after]))
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+
+
+def _both_unspaced(left: str, right: str) -> bool:
+    return bool(right >= UNSPACED[0] and _UNSPACED.match(left) and _UNSPACED.match(right))
 
 
 def fold(text: str, depth: Depth = "spaces") -> str:

@@ -1,9 +1,9 @@
 """Every place where a value stands in a text.
 
-A `Source` indexes a text once, each part of the index when it is first needed, and then finds a value in it: as it is written, after folding
-(`folding`), or by what it means (`written`). It finds whole words and whole numbers only, says how each place was found
-and how far-fetched it is, and leaves the choice among them to `choice`. A value that stands nowhere has no place: what is
-nearly the same is not evidence.
+A `Source` indexes a text once, each part of the index when it is first needed, and then finds a value in it: as it is
+written, after folding (`folding`), or by what it means (`written`). It finds whole words and whole numbers only, says
+how each place was found and how far-fetched it is, and leaves the choice among them to `choice`. A value that stands
+nowhere has no place: what is nearly the same is not evidence.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ __all__ = ["Place", "Source"]
 Match = Literal["exact", "normal", "value"]
 
 _MOST = 2_000  # places of one value that are looked at; a value that is more common than that has no telling place
+_ENOUGH = 8  # exact places of a text; with so many, those in another case or spacing are not looked for
 _MINUS = "-\u2212\ufe63\uff0d"  # dashes that are a sign before a number; en and em dashes are not
 _SIGNED = re.compile(r"(?:^|(?<=[^\w)]))- ?(?:[^\W\d_]{1,3}|[$\u20ac\u00a3\u00a5\u20b9])? ?$")
 _OPENED = re.compile(r"\( ?(?:[^\W\d_]{1,3}|[$\u20ac\u00a3\u00a5\u20b9])? ?$")
@@ -64,7 +65,7 @@ class Source:
         self._found: dict[tuple[object, ...], tuple[Place, ...]] = {}
 
     def find(self, value: object, node: Node) -> tuple[Place, ...]:
-        """The places of a value in the order of the text; () for what is nowhere, and for null, booleans and constants."""
+        """The places of a value in the order of the text; () for null, booleans, constants and what is nowhere."""
         if isinstance(node, Choice) and len(node.values) == 1:
             return ()
         choice = node if isinstance(node, Choice) else None
@@ -86,7 +87,9 @@ class Source:
         """The places of a text: as it is and folded, or else joined over lines, or else by what it means."""
         if not value.strip():
             return ()
-        found = self._as_written(value.strip())
+        found = self._as_written(value.strip()) or list(self.moments(value))
+        if not found:
+            found = self._joined(value.strip())
         if not found:
             found = [
                 Place(place.start, place.end, "value", place.cost)
@@ -98,12 +101,13 @@ class Source:
     def _as_written(self, value: str) -> list[Place]:
         exact = list(self._whole(_occurrences(self.text, value), len(value), "exact"))
         folded = fold(value)
-        if not folded:
+        if not folded or len(exact) >= _ENOUGH:
             return exact
         spans = {(place.start, place.end) for place in exact}
         normal = [place for place in self._folded(self._spaces, folded) if (place.start, place.end) not in spans]
-        if exact or normal:
-            return exact + normal
+        return exact + normal
+
+    def _joined(self, value: str) -> list[Place]:
         joined = fold(value, "joins")
         return list(self._folded(self._joins, joined)) if len(joined) > 1 else []
 
@@ -116,7 +120,7 @@ class Source:
                 yield Place(*span, "normal", cost)
 
     def _positions(self, folded: Folded, value: str) -> Iterable[int]:
-        """Where a folded value begins. Short words are looked up: searching would stop at every word they are part of."""
+        """Where a folded value begins. Short words are looked up: a search would stop within longer ones."""
         if folded is self._spaces and len(value) < 4 and value.isascii() and (value.isalpha() or value.isdecimal()):
             return self._words.get(value, [])[:_MOST]
         return _occurrences(folded.text, value)
@@ -156,20 +160,17 @@ class Source:
 
     def codes(self, value: str) -> Iterator[Place]:
         """A long number or code whose groups are set apart by other marks: IBAN, telephone, tax and card numbers."""
-        code = _bare(evened(value))
+        code = fold(value, "codes")
         if len(code) < _CODE_LENGTH or 2 * sum(one.isdecimal() for one in code) < len(code):
             return
-        bare, offsets = self._codes
-        for at in _occurrences(bare, code):
-            start, end = offsets[at], offsets[at + len(code) - 1] + 1
-            if "\n" not in self.text[start:end] and self._edges(start, end, False) is not None:
-                yield Place(start, end, "value", 0.2)
+        for at in _occurrences(self._codes.text, code):
+            span = self._codes.original(at, at + len(code))
+            if span and "\n" not in self.text[slice(*span)] and self._edges(*span, False) is not None:
+                yield Place(*span, "value", 0.2)
 
     @cached_property
-    def _codes(self) -> tuple[str, list[int]]:
-        """The text without the marks and spaces inside codes, and the offset of each character that is left."""
-        offsets = [found.start() for found in re.finditer(r"[^ ./()-]", self.even, re.DOTALL)]
-        return _bare(self.even), offsets
+    def _codes(self) -> Folded:
+        return Folded(self.text, "codes", self.even)
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 
@@ -324,7 +325,7 @@ def _pure(value: str) -> bool:
 
 
 def _edge(inner: str, outer: str, beyond: str, pure: bool) -> float | None:
-    """How doubtful it is that a value ends between `inner` and `outer`; None if it does not. `beyond` follows `outer`."""
+    """How doubtful it is that a value ends between `inner` and `outer`; None if not. `beyond` follows `outer`."""
     if not outer:
         return 0.0
     if word_character(inner) and word_character(outer):
@@ -358,10 +359,6 @@ def _unspaced(character: str) -> bool:
     )
 
 
-def _bare(text: str) -> str:
-    return text.translate(dict.fromkeys(map(ord, " ./()-")))
-
-
 def _spellings(value: str, node: Node) -> Iterator[str]:
     """Other spellings that mean the same: an enum's name with spaces, a URL without its scheme or last slash."""
     if isinstance(node, Choice):
@@ -374,7 +371,7 @@ def _spellings(value: str, node: Node) -> Iterator[str]:
         yield re.sub(r"^https?://", "", value).rstrip("/")
 
 
-_MEANINGS: tuple[Callable[[Source, str], Iterator[Place]], ...] = (Source.moments, Source.amounts, Source.codes)
+_MEANINGS: tuple[Callable[[Source, str], Iterator[Place]], ...] = (Source.amounts, Source.codes)
 _FINDERS: dict[type, Callable[[Source, object, Node], Iterable[Place]]] = {
     str: Source.texts,  # type: ignore[dict-item]
     int: Source.numbers,  # type: ignore[dict-item]

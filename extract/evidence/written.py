@@ -1,9 +1,9 @@
 """Numbers, dates and times as people write them.
 
 The same amount is written 1234.5, 1,234.50, 1.234,50 or 1 234,50, and the same day 2018-02-12, 12/02/2018, 12.2.18 or
-February 12, 2018. Here a text gives up every number, day and time that is written in it, each with all that it may mean:
-who looks for a known value takes the reading that agrees, and nothing is ever guessed. `read_numbers` and `read_days` do
-the same for a short text that is one number or one day.
+February 12, 2018. Here a text gives up every number, day and time that is written in it, each with all that it may
+mean: who looks for a known value takes the reading that agrees, and nothing is ever guessed. `read_numbers` and
+`read_days` do the same for a short text that is one number or one day.
 
 Texts are given evened (`folding.evened`): lower case, ASCII digits, plain dashes and quotes.
 """
@@ -22,6 +22,7 @@ _LONGEST = 64  # characters of a written number; longer ones are codes
 
 _RUN = re.compile(r"\d+(?:[.,'/:\-]\d+)*|(?<![\w.])\.\d+")
 _SPACED = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)")
+_SIMPLE = re.compile(r"\d+(?:\.\d\d?)?")
 _DATE_LIKE = re.compile(r"\d{1,2}([./-])\d{1,2}\1(\d{4})|(\d{4})([./-])\d{1,2}\4\d{1,2}")
 _NAMED = (2, 3)  # the groups of _DATE_LIKE that hold a year
 
@@ -50,7 +51,9 @@ def numbers_in(run: str) -> tuple[Reading, ...]:
 
 
 def _readings(run: str) -> Iterator[Reading]:
-    if " " in run:
+    if _SIMPLE.fullmatch(run):
+        yield Reading(0, len(run), Decimal(run))
+    elif " " in run:
         yield from (Reading(0, len(run), value, cost) for value, cost in _values(run.replace(" ", "'")))
     elif not re.search(r"[/:-]", run):
         whole = list(_values(run))
@@ -156,7 +159,7 @@ _WORD = re.compile(r"[^\W\d_]{3,10}")
 _FILLER = r"(?:[ \n,./'-]|\b(?:of|de|del|di|the|year)\b)*"
 _DAY_BEFORE = re.compile(rf"(?<!\d)(?<!\d[./,-])(\d{{1,2}})(?:st|nd|rd|th|er|\.|\u00ba)? ?(?:day)?{_FILLER}$")
 _YEAR_BEFORE = re.compile(r"(?<!\d)(\d{4})[ ./-]{1,2}$")
-_YEAR_AFTER = re.compile(rf"\.?{_FILLER}(\d{{4}}|\d{{2}})(?!\d|[.,:/-]\d)")
+_YEAR_AFTER = re.compile(rf"\.?{_FILLER}(\d{{4}}|\d{{2}}(?!\d|,? \d{{4}}))(?!\d|[.,:/-]\d)")
 _DAY_AFTER = re.compile(r"\.?[ \n,./-]{0,3}(\d{1,2})(?:st|nd|rd|th)?(?!\d|[.:/-]\d)")
 
 
@@ -187,6 +190,7 @@ def days(text: str) -> Iterator[Day]:
             yield day
 
 
+@lru_cache(20_000)
 def _orders(first: str, middle: str, last: str) -> tuple[tuple[int, int, int], ...]:
     a, b, c = int(first), int(middle), int(last)
     if len(first) == 4:
