@@ -5,7 +5,7 @@ languages, and it knows no kind of document: a schema's names, descriptions and 
 not find it leaves out, and for each value it says how sure it is. It reads text; a document without any it refuses.
 Asking it again gives the same answer, so `failed` fields of a call change nothing.
 
-The setting ``date_order`` (``dmy``, ``mdy`` or ``ymd``) settles dates whose day and month cannot be told apart.
+The setting ``date_order`` (``dmy``, ``mdy`` or ``ymd``, in capitals as well) settles dates whose day and month cannot be told apart.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Rules:
 
 def _reply(call: Call) -> Reply:
     order = call.settings.get("date_order")
-    if order is not None and order not in _ORDERS:
+    if order is not None and str(order).lower() not in _ORDERS:
         message = f"The setting date_order is {order!r}, which is no order of dates."
-        return Reply(failure=Failure("configuration", message, fix="Set it to dmy, mdy or ymd."), mode="json_schema", model="rules")
+        return Reply(failure=Failure("configuration", message, fix="Set it to DMY, MDY or YMD."), mode="json_schema", model="rules")
     if not any(part.text.strip() for part in call.inputs if part.kind == "text"):
         return Reply(refusal="The rule reader reads text, and this document has none.", mode="json_schema", model="rules")
     value, confidence = fill(call)

@@ -41,7 +41,7 @@ _ROAD = re.compile(
 )
 _POSTCODE = re.compile(
     r"(?<![\d-])\d{5}(?:-\d{4})?(?![\d-])|(?<!\d)\d{4}\s?[A-Z]{2}\b(?!\w)|\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b|\b[A-Z]{2}\s\d{5}\b|"
-    r"\b(?:[A-Z]{1,2}-)?\d{4,6}\s+[A-ZÄÖÜÉ][^\W\d]+|\b[A-Z]\d[A-Z]\s?\d[A-Z]\d\b"
+    r"\b(?:[A-Z]{1,2}-)?\d{4,6}\s+[A-ZÄÖÜÉ][^\W\d]+|\b[A-Z]\d[A-Z]\s?\d[A-Z]\d\b|[^\W\d_]{3}\s\d{6}$"
 )
 _HOUSE = re.compile(r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+", re.IGNORECASE)
 _REACH = re.compile(r"\b(?:tel|fax|phone|telephone|mobile|email|e-mail|hotline|h/p|whatsapps?)\b|@|www\.|https?:", re.IGNORECASE)

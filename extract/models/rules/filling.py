@@ -36,7 +36,7 @@ def fill(call: Call) -> tuple[Any, Confidence]:
     kind = read_schema(call.shape.full)
     text = "\n".join(part.text for part in call.inputs if part.kind == "text")
     order = call.settings.get("date_order")
-    walk = _Walk(kind, Paper(paged(text), order if isinstance(order, str) else None))
+    walk = _Walk(kind, Paper(paged(text), order.lower() if isinstance(order, str) else None))
     root = kind.resolve(kind.root)
     if isinstance(root, Record):
         found = walk.record(root, walk.paper, (), 0)

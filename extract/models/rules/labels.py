@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .page import Cell, Line, Page
+from .patterns import SYMBOL
 from .words import EXTRA, WEIGHT, tokens
 
 __all__ = ["Labelled", "Names", "contexts", "labelled", "likeness", "line_at"]
@@ -55,7 +56,7 @@ def likeness(names: Names, label: Sequence[str]) -> float:
 
 _LETTER = re.compile(r"[^\W\d_]")
 _EDGE = " \t:;=.-–—*|>#@("
-_CURRENCY = re.compile(r"\(?\b(?:RM|EUR|USD|GBP|CHF|MYR|US)\b\)?|[$€£¥₹]", re.IGNORECASE)
+_CURRENCY = re.compile(rf"\(?(?<![^\W\d_]){SYMBOL}(?![^\W\d_])\)?", re.IGNORECASE)
 
 
 def line_at(page: Page, offset: int) -> int:

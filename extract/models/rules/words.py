@@ -268,7 +268,11 @@ _SPELLED = re.compile(r"\b(?:[^\W\d_]\.){2,}")  # G.S.T., D.O.B.
 def words(text: str) -> list[str]:
     """The folded words of a label, a name in snake_case or camelCase, or a sentence."""
     whole = _SPELLED.sub(lambda match: match.group().replace(".", "") + " ", text)
-    return _WORD.findall(fold(_CAMEL.sub(" ", whole).replace("№", "#").replace("n°", "#").replace("N°", "#")))
+    out: list[str] = []
+    for word in _WORD.findall(re.sub("№|[nN]°", "#", whole)):
+        folded = fold(word)
+        out.extend([folded] if folded in _CANONICAL else _WORD.findall(fold(_CAMEL.sub(" ", word))))
+    return out
 
 
 _CANONICAL = {word: token for token, same in _SAME.items() for word in [token, *same.split()]} | {
