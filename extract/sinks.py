@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +20,7 @@ from typing import IO, Any
 from .errors import ExtractError, PipelineError
 from .jsontext import dump
 from .nodes import Type
-from .tables import QueryError, Row, fields_of, write_parquet
+from .tables import QueryError, Row, exact_line, fields_of, plain_dates, write_parquet
 
 __all__ = ["SUFFIXES", "write_rows"]
 
@@ -99,7 +98,10 @@ def _ordered(row: Row, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    text = dump(_plain(value))
+    try:
+        text = dump(value)
+    except TypeError:
+        text = dump(plain_dates(value))
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8; JSON can spell it
@@ -107,30 +109,21 @@ def _json(value: Any) -> str:
     return text
 
 
-def _plain(value: Any) -> Any:
-    """JSON values: dates as ISO texts, in lists and records too."""
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
 def _csv(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | None) -> int:
     """The header must name every field, so rows wait on disk until all are known."""
     names = dict.fromkeys(_names(columns, type))
     count = 0
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogatepass") as spool:
+    with tempfile.TemporaryFile() as spool:
         for row in rows:
             count += 1
             names.update(dict.fromkeys(row))
-            spool.write(dump(_plain(dict(row)), spaced=False) + "\n")
+            spool.write(exact_line(row))
         spool.seek(0)
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(names)
             for line in spool:
-                row = json.loads(line, parse_float=Decimal)
+                row = json.loads(line.decode("utf-8", "surrogatepass"), parse_float=Decimal)
                 writer.writerow([_cell(row.get(name)) for name in names])
     return count
 

@@ -30,7 +30,7 @@ from .columns import Column, Seen, column, quoted, spooled
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["QueryError", "Row", "describe", "fields_of", "run_query", "write_parquet"]
+__all__ = ["QueryError", "Row", "describe", "exact_line", "fields_of", "plain_dates", "run_query", "write_parquet"]
 
 Row = Mapping[str, Any]
 
@@ -183,19 +183,19 @@ def _fill(
     seen = {one: Seen() for one in dict.fromkeys([*names, *declared])}
     raw, typed = folder / f"{name}.raw", folder / f"{name}.jsonl"
     count = 0
-    with raw.open("w", encoding="utf-8", errors="surrogatepass", newline="\n") as out:
+    with raw.open("wb") as out:
         for row in rows:
             for key, value in row.items():
                 seen.setdefault(key, Seen()).take(value)
-            out.write(dump({key: _plain(value) for key, value in row.items()}, spaced=False) + "\n")
+            out.write(exact_line(row))
             count += 1
     columns = {one: column(declared.get(one), was, type, floats=floats) for one, was in seen.items()}
     _create(connection, name, columns)
     if count and columns:
-        with raw.open(encoding="utf-8", errors="surrogatepass") as lines, typed.open("w", encoding="utf-8") as out:
+        with raw.open(encoding="utf-8", errors="surrogatepass") as lines, typed.open("wb") as out:
             for line in lines:
                 row = json.loads(line, parse_float=Decimal)
-                out.write(json.dumps({one: _cell(one, row.get(one), to) for one, to in columns.items()}) + "\n")
+                out.write(exact_line({one: _cell(one, row.get(one), to) for one, to in columns.items()}))
         _load(connection, name, typed, columns)
     raw.unlink()
     typed.unlink(missing_ok=True)
@@ -210,10 +210,33 @@ def _cell(name: str, value: Any, to: Column) -> Any:
         raise QueryError(message, "Filter such rows out with a `where` or a `check` step before.") from None
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    return value.isoformat() if isinstance(value, (date, time)) else value
+def exact_line(row: Row) -> bytes:
+    """A row as one line of JSON: numbers with all their digits, dates and times in ISO 8601."""
+    import orjson
+
+    try:
+        return orjson.dumps(row, default=_exact, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # integers past 64 bits, halves of surrogate pairs
+        return dump(plain_dates(row), spaced=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _exact(value: Any) -> Any:
+    import orjson
+
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"A {type(value).__name__} is no JSON value.")
+
+
+def plain_dates(value: Any) -> Any:
+    """JSON values: dates and times as ISO texts, in lists and records too."""
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {name: plain_dates(item) for name, item in value.items()}
+    return [plain_dates(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _load(connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns: Mapping[str, Column]) -> None:

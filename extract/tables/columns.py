@@ -77,13 +77,15 @@ class Seen:
         if kind in _TAKE:
             _TAKE[kind](self, value)
 
-    def number(self, value: Any) -> None:
-        parts = Decimal(repr(value) if isinstance(value, float) else value).as_tuple()
-        exponent = parts.exponent
-        if not isinstance(exponent, int):
+    def whole(self, value: int) -> None:
+        self.digits = max(self.digits, len(str(abs(value))))
+
+    def number(self, value: float | Decimal) -> None:
+        exact = Decimal(repr(value)) if isinstance(value, float) else value
+        if not exact.is_finite():
             raise TypeError(f"{value} is no JSON number.")
-        self.digits = max(self.digits, len(parts.digits) + exponent)
-        self.scale = max(self.scale, -exponent)
+        self.digits = max(self.digits, exact.adjusted() + 1)
+        self.scale = max(self.scale, -int(exact.as_tuple().exponent))
 
     def text(self, value: str) -> None:
         self.offset = self.offset or value[-1:] == "Z" or "+" in value[10:] or "-" in value[10:]
@@ -109,7 +111,7 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Mapping, "record"),
 )
 _TAKE: dict[str, Callable[[Seen, Any], None]] = {
-    "whole": Seen.number,
+    "whole": Seen.whole,
     "decimal": Seen.number,
     "float": Seen.number,
     "text": lambda seen, value: seen.text(value) if isinstance(value, str) else None,
@@ -246,6 +248,8 @@ def spooled(value: Any, to: Column) -> Any:
         return format(Decimal(repr(value)), "f")
     if isinstance(value, Decimal):
         return repr(float(value)) if to.sql == "DOUBLE" else format(value, "f")
+    if isinstance(value, int) and to.sql.startswith("DECIMAL"):
+        return str(value)
     return _iso(value)
 
 
