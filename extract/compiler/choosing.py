@@ -18,12 +18,11 @@ __all__ = ["Branch", "Part", "RecordCodec", "UnionCodec"]
 
 @dataclass(frozen=True)
 class Part:
-    """One declared property: its codec, whether it may be missing (null on the wire), whether its wire value may be null."""
+    """One declared property: its codec, whether it may be missing (null on the wire), and what the wire admits there."""
 
     name: str
     codec: Codec
     optional: bool = False
-    nullable: bool = False
     fits: Callable[[Any], bool] = lambda value: True
 
 
@@ -46,7 +45,7 @@ class RecordCodec(Codec):
         self._names = frozenset(part.name for part in self.parts)
         self._required = frozenset(part.name for part in self.parts if not part.optional)
         self._special = [(part.name, part.codec) for part in self.parts if not part.codec.identity]
-        self._strict = [part.name for part in self.parts if part.optional and not part.nullable]
+        self._strict = [part for part in self.parts if part.optional]
         self._nulls = frozenset(part.name for part in self.parts if not part.optional)
         self._optional = any(part.optional for part in self.parts)
         self._by_name = {part.name: part for part in self.parts}
@@ -65,9 +64,10 @@ class RecordCodec(Codec):
             if self.others is None and not self.open:
                 raise misfit(f"There may be no property {next(iter(extras))!r}.")
         wire: dict[str, Any] = {**self._blank, **value}
-        for name in self._strict:
-            if wire[name] is None and name in value:
-                raise misfit(f"The property {name!r} may be left out, but it may not be null.")
+        if self._strict and None in value.values():
+            for part in self._strict:
+                if part.name in value and value[part.name] is None and not part.fits(None):
+                    raise misfit(f"The property {part.name!r} may be left out, but it may not be null.")
         for name, codec in self._special:
             if name in value:
                 wire[name] = codec.encode(value[name])

@@ -20,7 +20,7 @@ from ..errors import SchemaError
 from .membership import json_type
 
 __all__ = [
-    "ABSENT", "AnyCodec", "BoxCodec", "Codec", "Entries", "Late", "ListCodec", "MapCodec", "NamedValues", "NullMark",
+    "ABSENT", "AnyCodec", "BoxCodec", "Codec", "Entries", "Late", "ListCodec", "MapCodec", "NamedValues", "NullMark", "OrNull",
     "TextCodec", "Tokens", "TupleCodec",
 ]  # fmt: skip
 
@@ -190,6 +190,26 @@ class BoxCodec(Codec):
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
         return self.inner.locate(tokens[1:], inside(wire, self.name)) if tokens else ()
+
+
+@dataclass
+class OrNull(Codec):
+    """null, or a value of another form."""
+
+    inner: Codec
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        return None if value is None else self.inner.encode(value)
+
+    def decode(self, wire: Any) -> Any:
+        return None if wire is None else self.inner.decode(wire)
+
+    def partial(self, wire: Any) -> Any:
+        return None if wire is None else self.inner.partial(wire)
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return () if wire is None else self.inner.locate(tokens, wire)
 
 
 @dataclass

@@ -22,7 +22,6 @@ from .words import noted
 __all__ = ["children", "finish", "rebuilt"]
 
 _INLINE = (nodes.Null, nodes.Boolean, nodes.Number, nodes.Text, nodes.Anything, nodes.Never, nodes.Ref)
-"""What stands in place however often it is used."""
 
 
 def children(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -65,6 +64,13 @@ def rebuilt(node: nodes.Node, make: Callable[[nodes.Node], nodes.Node]) -> nodes
 def finish(space: Space, root: nodes.Node) -> nodes.Type:
     """The finished type that a root in a space stands for."""
     return _Finish(space).run(root)
+
+
+def _small(node: nodes.Node) -> bool:
+    """Whether a node stands in place however often it is used."""
+    if isinstance(node, nodes.Union):
+        return len(node.branches) <= 3 and not node.description and all(isinstance(b, _INLINE[:-1]) for b in node.branches)
+    return isinstance(node, _INLINE) or (isinstance(node, nodes.Choice) and len(node.values) <= 3)
 
 
 class _Finish:
@@ -176,7 +182,7 @@ class _Finish:
     def _kept(self, root: str) -> set[str]:
         """The names that stay names: used more than once, or on a way back to themselves."""
         uses = Counter(ref.name for head in self.heads.values() for ref in _refs(head))
-        kept = {name for name, count in uses.items() if count > 1 and not isinstance(self.heads[name], _INLINE)}
+        kept = {name for name, count in uses.items() if count > 1 and not _small(self.heads[name])}
         on_way: list[str] = []
         done: set[str] = set()
         self._find_loops(root, on_way, done, kept)

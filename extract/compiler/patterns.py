@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
-__all__ = ["lengths", "searcher", "unfit", "wire_pattern"]
+__all__ = ["lengths", "literal", "searcher", "unfit", "wire_pattern"]
 
 ANY = r"[\s\S]"
 
@@ -85,6 +85,11 @@ def lengths(least: int, most: int | None) -> str:
     if most is None:
         return f"^{ANY}*$" if least == 0 else f"^{ANY}+$" if least == 1 else f"^{ANY}{{{least},}}$"
     return f"^{ANY}{{{least},{most}}}$"
+
+
+def literal(text: str) -> str:
+    """The expression of this text alone."""
+    return re.sub(r"([\\^$.|?*+()\[\]{}/-])", r"\\\1", text).replace("\n", r"\n").replace("\r", r"\r")
 
 
 _FORBIDDEN = ("(?=", "(?!", "(?<", "(?>", "(?(", "(?#", "(?P", "(?i", "(?s", "(?m", "(?x", "(?-", "(?u")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import nodes
 from .choosing import Branch, UnionCodec
-from .codec import BoxCodec, Codec
+from .codec import BoxCodec, Codec, OrNull
 from .forms import Form, Shape, described, nullable
 from .membership import json_type
 
@@ -38,15 +38,16 @@ def build(wire: Wire, node: nodes.Union, level: int) -> Form:
     with_null = len(branches) < len(node.branches)
     if len(branches) == 1:
         form = wire.build(branches[0], level)
-        form = form if "null" in form.kinds or not with_null else nullable(form)
-        return replace(form, held=replace(node, branches=(form.held, nodes.Null())))
+        if "null" in form.kinds or not with_null:
+            return form
+        codec = form.codec if form.codec.identity else OrNull(form.codec)
+        return replace(nullable(form), codec=codec, held=replace(node, branches=(form.held, nodes.Null())))
     if node.exclusive:
         wire.note(node, "oneOf", "that only one alternative fits is not enforced on the wire", True)
     options = [_Option(branch, wire.build(branch, level + 1)) for branch in branches]
     _box_lookalikes(wire, options)
     _part_objects(wire, options, level + 1)
-    form = _joined(wire, node, options)
-    return nullable(form) if with_null else form
+    return _joined(wire, node, options, with_null)
 
 
 def _box_lookalikes(wire: Wire, options: list[_Option]) -> None:
@@ -84,7 +85,7 @@ def _box(wire: Wire, option: _Option, options: list[_Option]) -> None:
 
 def _part_objects(wire: Wire, options: list[_Option], level: int) -> None:
     """Objects are told apart by a constant, by their names, or by a variant that is put first."""
-    group = [one for one in options if "object" in one.form.kinds]
+    group = [one for one in options if "object" in one.form.kinds and one.form.objects]
     if len(group) < 2:
         return
     tag = _common_tag(group)
@@ -112,7 +113,7 @@ def _common_tag(group: list[_Option]) -> str:
             continue
         known = [values for values in sets if values is not None]
         if len(frozenset().union(*known)) == sum(map(len, known)):
-            movable = all(_record(one) or one.form.objects[0].names[0] == name for one in group)
+            movable = all(_record(one) or all(name in s.names[:1] for s in one.form.objects) for one in group)
             if movable:
                 return name
     return ""
@@ -201,7 +202,7 @@ def _fresh(name: str, taken: set[str]) -> str:
     return fresh
 
 
-def _joined(wire: Wire, node: nodes.Union, options: list[_Option]) -> Form:
+def _joined(wire: Wire, node: nodes.Union, options: list[_Option], with_null: bool) -> Form:
     """The branches side by side; unions in them lie flat."""
     schemas: list[Any] = []
     height = 0
@@ -213,21 +214,24 @@ def _joined(wire: Wire, node: nodes.Union, options: list[_Option]) -> Form:
                 schemas.append(schema)
     codec: Codec = Codec()
     if not all(one.form.codec.identity for one in options):
-        codec = UnionCodec([_branch(wire, one) for one in options])
-    return Form(
+        null = Branch(Codec(), lambda value: value is None, _NULL, _NULL)
+        codec = UnionCodec([*(_branch(wire, one) for one in options), *((null,) if with_null else ())])
+    held = tuple(one.form.held for one in options) + ((nodes.Null(),) if with_null else ())
+    form = Form(
         {"anyOf": schemas} if len(schemas) > 1 else schemas[0],
         codec,
         frozenset().union(*(one.form.kinds for one in options)),
-        replace(node, branches=tuple(one.form.held for one in options), exclusive=False),
+        replace(node, branches=held, exclusive=False),
         tuple(shape for one in options for shape in one.form.objects),
         height,
     )
+    return nullable(form) if with_null else form
 
 
 def _branch(wire: Wire, option: _Option) -> Branch:
     form = option.form
     objects = tuple((frozenset(shape.names), shape.tags) for shape in form.objects)
-    return Branch(form.codec, wire.fits(form.held), frozenset(_user_types(wire, option.node, set())), form.kinds, objects)
+    return Branch(form.codec, wire.fits(form.held), frozenset(_user_types(wire, form.held, set())), form.kinds, objects)
 
 
 def _user_types(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
@@ -241,6 +245,7 @@ def _user_types(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
     return set(_TYPES[type(node)])
 
 
+_NULL = frozenset(("null",))
 _TYPES: dict[type, tuple[str, ...]] = {
     nodes.Null: ("null",),
     nodes.Boolean: ("boolean",),

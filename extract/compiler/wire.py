@@ -19,8 +19,8 @@ from .codec import AnyCodec, BoxCodec, Codec, Entries, Late, ListCodec, MapCodec
 from .finishing import children
 from .forms import Form, Shape, described, nullable, tags_of
 from .membership import accepts, json_type
-from .patterns import lengths, searcher, wire_pattern
-from .rules import DEEPEST, FORMATS
+from .patterns import lengths, literal, searcher, wire_pattern
+from .rules import DEEPEST, FORMATS, violations
 
 __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
 
@@ -49,17 +49,40 @@ class Wired:
     rewrites: tuple[Rewrite, ...]
 
 
+@dataclass(frozen=True)
+class Room:
+    """How much the wire may take: levels, and how many members an enumeration may have before it is written as a
+    pattern."""
+
+    levels: int = DEEPEST
+    members: int = 250
+
+
 def wire_of(type_: nodes.Type, extras: Extras = "ignore") -> Wired:
-    """The wire form of a type. References that are still in the making are guessed first; if a guess was wrong, the
-    whole is made again with what was found."""
+    """The wire form of a type; where a limit is passed it is made again with less room."""
+    room = Room()
+    while True:
+        wired = _settled(type_, extras, room)
+        said = " ".join(one.message for one in violations(wired.schema))
+        if "enum" in said and room.members > 4:
+            room = replace(room, members=room.members // 4)
+        elif ("exceed" in said or "levels" in said) and room.levels > 2:
+            room = replace(room, levels=room.levels - 1)
+        else:
+            return wired
+
+
+def _settled(type_: nodes.Type, extras: Extras, room: Room) -> Wired:
+    """References that are still in the making are guessed first; if a guess was wrong, the whole is made again with what
+    was found."""
     guesses: dict[str, Form] = {}
     for _ in range(6):
-        wire = Wire(type_, extras, guesses)
+        wire = Wire(type_, extras, guesses, room)
         wired = wire.run()
-        found = {name: form for name, form in wire.guessed.items() if not _alike(form, wire.made.get(name, form))}
-        if not found:
-            return wired
-        guesses = {name: wire.made[name] for name in wire.guessed}
+        wrong = [name for name, form in wire.guessed.items() if not _alike(form, wire.made.get(name, form))]
+        if not wrong:
+            break
+        guesses = {name: wire.made[name] for name in wire.guessed if name in wire.made}
     return wired
 
 
@@ -70,8 +93,8 @@ def _alike(one: Form, other: Form) -> bool:
 class Wire:
     """The making of one wire: definitions, rewrites and guesses on the way."""
 
-    def __init__(self, type_: nodes.Type, extras: Extras, guesses: Mapping[str, Form]):
-        self.type, self.extras, self.guesses = type_, extras, guesses
+    def __init__(self, type_: nodes.Type, extras: Extras, guesses: Mapping[str, Form], room: Room):
+        self.type, self.extras, self.guesses, self.room = type_, extras, guesses, room
         self.defs: dict[str, Mapping[str, Any]] = {}
         self.made: dict[str, Form] = {}
         self.guessed: dict[str, Form] = {}
@@ -131,13 +154,13 @@ class Wire:
 
     def build(self, node: nodes.Node, level: int) -> Form:
         """The form of a node at a level; where the wire is not deep enough, its JSON text."""
-        if level > DEEPEST:
+        if level > self.room.levels:
             return self.as_text(node)
         form = described(_BUILDERS[type(node)](self, node, level), self.words(node))
-        return form if level + form.height <= DEEPEST else self.as_text(node)
+        return form if level + form.height <= self.room.levels else self.as_text(node)
 
     def as_text(self, node: nodes.Node) -> Form:
-        self.note(node, "depth", f"nested deeper than {DEEPEST} levels; written as JSON text", True)
+        self.note(node, "depth", "nested too deeply for the wire; written as JSON text", True)
         words = " ".join(filter(None, (node.description, "Written as JSON text.")))
         return Form({"type": "string", "description": words}, TextCodec(), frozenset(("string",)), nodes.Anything())
 
@@ -163,7 +186,7 @@ class Wire:
         self.note(node, "anything", 'any JSON value; objects in it are written {"entries": [{"key", "value"}]}')
         self.defs.update(_ANYTHING)
         kinds = frozenset(("null", "boolean", "number", "string", "array", "object"))
-        return Form(_ref("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("entries",)),), 2)
+        return Form(_ref("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("entries",)),), 1)
 
     def number(self, node: nodes.Number, level: int) -> Form:
         schema: dict[str, Any] = {"type": "integer" if node.integer else "number"}
@@ -213,13 +236,24 @@ class Wire:
             else:
                 groups.setdefault(kind, []).append(value)
         null = groups.pop("null", None)
-        forms = [_enumerated(kind, values) for kind, values in groups.items()]
+        forms = [self._enumerated(node, kind, values) for kind, values in groups.items()]
         if not forms:
             return self.null(node, level)
         schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
         codec: Codec = NamedValues(pairs) if pairs else Codec()
         form = Form(schema, codec, frozenset(groups), node, (), 0 if len(forms) == 1 else 1)
         return nullable(form) if null else form
+
+    def _enumerated(self, node: nodes.Choice, kind: str, values: list[Any]) -> dict[str, Any]:
+        if kind == "string" and len(values) > self.room.members:
+            self.note(node, "enum", "an enumeration over the limits is written as a pattern")
+            return {"type": "string", "pattern": f"^(?:{'|'.join(map(literal, values))})$"}
+        if kind == "number" and len(values) > self.room.members:
+            self.note(node, "enum", "an enumeration of numbers over the limits is not enforced on the wire", True)
+            return {"type": "number", "minimum": min(values), "maximum": max(values)}
+        if kind == "number" and all(isinstance(value, int) for value in values):
+            kind = "integer"
+        return {"type": kind, "enum": values}
 
     def array(self, node: nodes.Array, level: int) -> Form:
         item = self.build(node.items, level + 1)
@@ -312,7 +346,7 @@ class Wire:
             properties[field.name] = form.schema
             height = max(height, form.height + 1)
             held[field.name] = form.held
-            parts.append(Part(field.name, form.codec, not field.required, isinstance(form.codec, NullMark), self.fits(form.held)))
+            parts.append(Part(field.name, form.codec, not field.required, self.fits(form.held)))
             inner = self.resolve(field.node)
             if isinstance(inner, nodes.Choice) and not inner.after and field.required:
                 tags[field.name] = tags_of(inner)
@@ -340,7 +374,7 @@ class Wire:
         if field.required:
             return form
         made = self.optional(field.node, form, level)
-        return made if level + made.height <= DEEPEST else self.optional(field.node, self.as_text(field.node), level)
+        return made if level + made.height <= self.room.levels else self.optional(field.node, self.as_text(field.node), level)
 
     def _entry_kinds(self, node: nodes.Record) -> list[nodes.Entry]:
         """The kinds of properties that are not declared: one for each pattern, and one for all others."""
@@ -352,12 +386,14 @@ class Wire:
         return kinds
 
     def map(self, node: nodes.Record, kinds: list[nodes.Entry], level: int) -> Form:
-        form = self.entries(node, kinds, level, min(1, node.min_properties))
+        form = self.entries(node, kinds, level, min(1, node.min_properties) if _never_dropped(node, kinds) else 0)
         self.note(node, "map", "a map is written as a list of entries")
         return form
 
     def entries(self, node: nodes.Record, kinds: list[nodes.Entry], level: int, least: int) -> Form:
         """A list of ``{"key", "value"}``; each pattern has a name of its own for the key."""
+        if len(kinds) == 1 and not kinds[0].pattern and _free_of_words(kinds[0].node):
+            return self.free_entries(node, kinds, least)
         branches: list[Mapping[str, Any]] = []
         made: list[Entries] = []
         helds: list[nodes.Node] = []
@@ -388,6 +424,20 @@ class Wire:
         held = replace(node, entries=entries, extras=extras, min_properties=least)
         return Form(schema, codec, frozenset(("array",)), held, (), max(height, 2))
 
+    def free_entries(self, node: nodes.Record, kinds: list[nodes.Entry], least: int) -> Form:
+        """Entries of any values, by the definitions that every value has."""
+        self.anything(kinds[0].node, 0)
+        codec = MapCodec([Entries("key", AnyCodec(), lambda value: True)], _router(node, kinds))
+        held = replace(node, entries=(), extras=nodes.Anything(), min_properties=least)
+        schema: dict[str, Any] = _ref("anything_entries")
+        height = 1
+        most = None if node.fields else node.max_properties
+        if least or most is not None:
+            schema, height = {"type": "array", "items": _ref("anything_entry")}, 2
+            schema |= {"minItems": least} if least else {}
+            schema |= {"maxItems": most} if most is not None else {}
+        return Form(schema, codec, frozenset(("array",)), held, (), height)
+
     # ---- references and unions
 
     def ref(self, node: nodes.Ref, level: int, tag: tuple[str, str] | None = None, first: str = "") -> Form:
@@ -397,7 +447,7 @@ class Wire:
         if label not in self.made:
             self._define(label, node, tag, first)
         made = self.made[label]
-        if level + made.height > DEEPEST and node.name not in self.recursive:
+        if level + made.height > self.room.levels and node.name not in self.recursive:
             deep = f"{label}_at_{level}"
             if deep not in self.made:
                 self.late[deep] = Late()
@@ -485,6 +535,13 @@ _PLAIN: dict[type, tuple[str, ...]] = {
 }
 
 
+def _never_dropped(node: nodes.Record, kinds: list[nodes.Entry]) -> bool:
+    """Whether each entry that the wire admits is a property of the type."""
+    if len(kinds) != 1 or node.fields or any(isinstance(entry.node, nodes.Never) for entry in node.entries):
+        return False
+    return not kinds[0].pattern or wire_pattern(kinds[0].pattern) is not None
+
+
 def _router(node: nodes.Record, kinds: list[nodes.Entry]) -> Callable[[str], int | None]:
     """Which kind of entry holds a property of this name."""
     matchers = [(index, searcher(kind.pattern)) for index, kind in enumerate(kinds) if kind.pattern]
@@ -511,12 +568,6 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{name}"}
-
-
-def _enumerated(kind: str, values: list[Any]) -> dict[str, Any]:
-    if kind == "number" and all(isinstance(value, int) for value in values):
-        kind = "integer"
-    return {"type": kind, "enum": values}
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -548,6 +599,10 @@ def _telling(node: nodes.Node) -> str:
     return node.title if letters[0] != letters[1] else ""
 
 
+def _free_of_words(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Anything) and not (node.description or node.title or node.after)
+
+
 def _short(value: Any) -> str:
     text = to_text(value) if not isinstance(value, str) else value
     return text if len(text) <= 60 else text[:57] + "..."
@@ -561,19 +616,15 @@ _NUMBERS = (
     ("multiple_of", "multipleOf"),
 )
 _AFTER = {"uniqueItems": "No item twice."}
+_SCALARS = [{"type": ["string", "null"]}, {"type": "number"}, {"type": "boolean"}]
 _ANYTHING: dict[str, Mapping[str, Any]] = {
-    "anything": {
-        "anyOf": [
-            {"type": ["string", "null"]},
-            {"type": "number"},
-            {"type": "boolean"},
-            {"type": "array", "items": _ref("anything")},
-            _ref("anything_object"),
-        ]
-    },
-    "anything_object": _object({"entries": {"type": "array", "items": _ref("anything_entry")}}),
+    "anything": {"anyOf": [*_SCALARS, _ref("anything_list"), _ref("anything_object")]},
+    "anything_list": {"type": "array", "items": _ref("anything")},
+    "anything_object": _object({"entries": _ref("anything_entries")}),
+    "anything_entries": {"type": "array", "items": _ref("anything_entry")},
     "anything_entry": _object({"key": {"type": "string"}, "value": _ref("anything")}),
 }
+"""Every JSON value, by definitions that lead back to each other: so they count one or two levels where they are used."""
 _BUILDERS: dict[type, Callable[[Wire, Any, int], Form]] = {
     nodes.Null: Wire.null,
     nodes.Boolean: Wire.boolean,
