@@ -56,9 +56,7 @@ def main(args: list[str] | None = None) -> Any:
     """Runs the command; errors become messages and exit codes."""
     try:
         code = cli.main(args, standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the one of the other
         click.echo("Interrupted. What was paid for is recorded: the same run can be started again.", err=True)
         code = 130
     except click.ClickException as error:

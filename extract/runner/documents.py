@@ -24,6 +24,7 @@ from ..load import open_document
 from ..operators import apply, new_row, row_id
 from ..pipeline import Check, Extract, Files, Pipeline, Step, Write
 from ..pointer import drop
+from ..project import shown
 from ..sources import read_rows
 from ..task import Check as TaskCheck
 from ..task import Task
@@ -80,7 +81,7 @@ def _sources(pipeline: Pipeline) -> Iterator[Input]:
             yield Input(0, str(path), lambda path=path: open_document(path))  # type: ignore[misc]
     else:
         for number, row in enumerate(read_rows(documents.path), 1):
-            source = f"{documents.path}#{number}"
+            source = f"{shown(documents.path)}#{number}"
             text = row.get(documents.text)
             document = Document(text="" if text is None else str(text), source=source)
             along = {name: value for name, value in row.items() if name != documents.text}

@@ -1,0 +1,5 @@
+"""``python -m extract``: the command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,275 @@
+"""The command: what it prints, its exit codes, and what each wrong use says. Every test runs the real program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from extract.cli import EXIT_CODES
+
+if TYPE_CHECKING:
+    from extract.testing import FakeOpenAI
+
+ROOT = Path(__file__).parent.parent
+
+SCHEMA = """
+from decimal import Decimal
+from pydantic import BaseModel
+
+class Bill(BaseModel):
+    company: str
+    total: Decimal
+"""
+
+PIPELINE = """\
+name: bills
+model: rules
+documents: in/*.txt
+steps:
+  - extract: schemas/bill.py:Bill
+  - check: "total >= 0"
+write:
+  - out/bills.jsonl
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in {
+        "schemas/bill.py": SCHEMA,
+        "pipelines/bills.yaml": PIPELINE,
+        "in/a.txt": "Company: ACME Ltd\nTotal: 4.95\n",
+        "in/b.txt": "Company: Other Ltd\nTotal: 12.00\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(
+    *args: str, given: str | None = None, code: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "extract", *args],
+        capture_output=True,
+        text=True,
+        input=given,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **environment},
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def said(*args: str, given: str | None = None, code: int = 2, **environment: str) -> str:
+    """What a wrong use is told."""
+    return command(*args, given=given, code=code, **environment).stderr
+
+
+def test_from_prints_the_record(project: Path) -> None:
+    done = command("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--model", "rules")
+    assert json.loads(done.stdout) == {"company": "ACME Ltd", "total": 4.95}
+
+
+def test_from_reads_standard_input_and_tells_everything_as_json(project: Path) -> None:
+    args = ("from", "-", "--schema", "schemas/bill.py:Bill", "--model", "rules", "--json")
+    whole = json.loads(command(*args, given="Company: ACME Ltd\nTotal: 4.95").stdout)
+    assert whole["value"] == {"company": "ACME Ltd", "total": 4.95}
+    assert whole["evidence"]["/total"]["text"] == "4.95"
+    assert set(whole) == {
+        *("value", "partial", "problems", "evidence", "confidence", "attempts"),
+        *("events", "tokens", "cost_usd", "document", "source"),
+    }
+
+
+def test_from_without_a_valid_record_says_what_is_missing(project: Path) -> None:
+    done = command("from", "-", "--schema", "schemas/bill.py:Bill", "--model", "rules", given="Total: 4.95", code=1)
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: /company: ")
+
+
+def test_prompt_prints_what_would_be_sent_without_a_key(project: Path) -> None:
+    shown = command("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--prompt").stdout
+    assert "document:\n===\nCompany: ACME Ltd\nTotal: 4.95\n\n===" in shown
+    body = json.loads(command("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--prompt", "--json").stdout)
+    assert body["model"] == "gpt-4o-mini"
+    assert body["response_format"]["json_schema"]["strict"] is True
+
+
+def test_run_as_json_is_one_object(project: Path) -> None:
+    done = json.loads(command("run", "pipelines/bills.yaml", "--json", "--run", "r").stdout)
+    assert {name: value for name, value in done.items() if name not in ("seconds", "steps")} == {
+        "run": "r",
+        "in": 2,
+        "written": 2,
+        "filtered": 0,
+        "merged": 0,
+        "review": 0,
+        "rejected": 0,
+        "pending": 0,
+        "calls": 2,
+        "tokens": {"input": 0, "cached": 0, "output": 0},
+        "cost_usd": 0,
+        "outputs": ["out/bills.jsonl"],
+        "stopped": None,
+    }
+    assert len(Path("out/bills.jsonl").read_text().splitlines()) == 2
+
+
+def test_run_shows_progress_records_states_cost_and_where_the_files_went(project: Path) -> None:
+    told = command("run", "pipelines/bills.yaml").stderr
+    for part in (
+        "2/2 documents",
+        "ACME Ltd",
+        "2 documents: 2 written",
+        "rows by step",
+        "$0.0000",
+        "2 rows in out/bills.jsonl",
+    ):
+        assert part in told
+
+
+def test_documents_limit_and_run_replace_what_the_pipeline_says(project: Path) -> None:
+    Path("other").mkdir()
+    for n in range(3):
+        Path(f"other/{n}.txt").write_text(f"Company: C{n} Ltd\nTotal: {n}.00")
+    args = ("run", "pipelines/bills.yaml", "--documents", "other/*.txt", "--limit", "2", "--run", "r", "--json")
+    assert json.loads(command(*args).stdout)["in"] == 2
+
+
+def test_the_same_pipeline_runs_on_a_model(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.gold({"ACME": {"company": "ACME", "total": 4.95}, "Other": {"company": "Other", "total": 12}})
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r", "--json")
+    done = json.loads(command(*args).stdout)
+    assert (done["written"], done["calls"], len(fake_openai.requests)) == (2, 2, 2)
+    assert done["cost_usd"] > 0
+    assert json.loads(command(*args).stdout)["written"] == 2
+    assert len(fake_openai.requests) == 2
+
+
+def test_rejected_documents_have_an_exit_code_and_a_file_that_says_why(project: Path) -> None:
+    Path("in/c.txt").write_text("nothing to see")
+    Path("in/d.txt").write_text("")
+    done = command("run", "pipelines/bills.yaml", "--run", "r", code=3)
+    assert "4 documents: 2 written, 2 rejected" in done.stderr
+    why = {row["_source"]: row["reasons"] for row in map(json.loads, Path("r/rejected.jsonl").read_text().splitlines())}
+    assert set(why) == {"in/c.txt", "in/d.txt"}
+    assert "in/c.txt" in command("report", "r").stderr
+
+
+def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
+    command("run", "pipelines/bills.yaml", "--run", "runs/one", "--quiet")
+    assert [run["run"] for run in json.loads(command("runs", "--json").stdout)] == ["runs/one"]
+    assert json.loads(command("report", "runs/one", "--json").stdout)["written"] == 2
+    assert "openai/gpt-4o-mini" in json.loads(command("models", "--json").stdout)
+    assert json.loads(command("schema", "schemas/bill.py:Bill").stdout)["additionalProperties"] is False
+    command("schema", "schemas/bill.py:Bill", "--explain")
+    command("schema", "schemas/bill.py:Bill", "--lint", "--json")
+    args = ("parse", "-", "--schema", "schemas/bill.py:Bill")
+    assert json.loads(command(*args, given='```json\n{"company": "A", "total": 1.50,}\n```').stdout) == {
+        "company": "A",
+        "total": 1.5,
+    }
+    assert said(*args, given="I don't know.", code=1).startswith("error: ")
+    planned = json.loads(command("plan", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--json").stdout)
+    assert (planned["documents"], planned["model"]) == (2, "openai/gpt-4o-mini")
+    assert "[system]" in command("plan", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--prompt").stdout
+
+
+def test_init_makes_a_project_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command("init", "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    Path("documents/a.txt").write_text("ACME Ltd\nDate: 2024-02-03\nTotal: 4.95 EUR\n")
+    done = command("run", "pipelines/receipts.yaml", "--documents", "documents/*", "--json")
+    assert json.loads(done.stdout)["written"] == 1
+
+
+def test_eval_holds_the_records_against_the_truth(project: Path) -> None:
+    gold = [
+        {"_source": "in/a.txt", "company": "ACME Ltd", "total": 4.95},
+        {"_source": "in/b.txt", "company": "X", "total": 12},
+    ]
+    Path("gold.jsonl").write_text("\n".join(map(json.dumps, gold)))
+    scores: Any = json.loads(command("eval", "pipelines/bills.yaml", "--gold", "gold.jsonl", "--json").stdout)
+    assert scores["fields"]["company"]["right"] == 1
+    assert scores["fields"]["total"]["right"] == 2
+
+
+WRONG = [
+    (
+        ("from", "no.txt", "--schema", "schemas/bill.py:Bill", "--model", "rules"),
+        "error: no.txt: There is no such file.",
+    ),
+    (
+        ("from", "in/a.txt", "--schema", "schemas/bil.py:Bill"),
+        "error: schemas/bil.py:Bill: There is no such schema file.",
+    ),
+    (("from", "in/a.txt", "--schema", "schemas/bill.py:Bil"), "error: schemas/bill.py:Bil: There is no Bil in"),
+    (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill"), "error: No key for openai/gpt-4o-mini: OPENAI_API_KEY"),
+    (
+        ("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--model", "openai/gpt-4o-mni"),
+        "error: There is no model openai/gpt-4o-mni in the catalogue.\n  Did you mean openai/gpt-4o-mini?",
+    ),
+    (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--model", "anthropic/x"), "comes through instructor"),
+    (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--setting", "x"), "write NAME=VALUE"),
+    (("from", "in/a.txt"), "Missing option '--schema'"),
+    (("run", "pipelines/bils.yaml"), "error: pipelines/bils.yaml: There is no such pipeline."),
+    (("run", "pipelines/bills.yaml", "--documents", "none/*"), "none/*"),
+    (("report", "none"), "error: none: There is no such folder."),
+    (("walk",), "No such command 'walk'"),
+]
+
+
+@pytest.mark.parametrize(("args", "told"), WRONG, ids=[" ".join(args) for args, _ in WRONG])
+def test_wrong_uses_are_told(project: Path, args: tuple[str, ...], told: str) -> None:
+    code = 1 if "no.txt" in args else 2
+    assert told in said(*args, code=code)
+
+
+def test_a_typo_in_a_pipeline_has_its_line_and_column(project: Path) -> None:
+    Path("pipelines/bills.yaml").write_text(PIPELINE.replace("check:", "chek:"))
+    assert said("run", "pipelines/bills.yaml").startswith("error: pipelines/bills.yaml:6:5: ")
+
+
+def test_a_server_that_is_not_there_is_told(project: Path) -> None:
+    args = ("from", "in/a.txt", "--schema", "schemas/bill.py:Bill")
+    told = said(*args, code=1, OPENAI_BASE_URL="http://127.0.0.1:9/v1", OPENAI_API_KEY="sk-x")
+    assert "there is no server at 127.0.0.1:9" in told
+    assert "sk-x" not in told
+
+
+def test_ctrl_c_leaves_a_run_that_can_go_on(project: Path, fake_openai: FakeOpenAI) -> None:
+    from extract.testing import Fault
+
+    fake_openai.gold({"ACME": {"company": "ACME", "total": 4.95}, "Other": {"company": "Other", "total": 12}})
+    fake_openai.faults(None, Fault("hang"))
+    args = ["run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "extract", *args], env=environment, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while len(fake_openai.requests) < 2:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        told = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert "Interrupted. What was paid for is recorded" in told
+    assert json.loads(command(*args, "--json").stdout)["written"] == 2
+    assert len(fake_openai.requests) == 3
+
+
+def test_help_says_what_the_exit_codes_mean() -> None:
+    shown = command("--help").stdout
+    assert all(str(code) in shown for code in EXIT_CODES)
