@@ -1,6 +1,7 @@
-"""Makes the PDF invoices of examples/receipts. It needs reportlab, which nothing else here does; the PDFs are committed.
+"""Makes the PDF invoices of examples/receipts. It needs reportlab, which nothing else here does; the PDFs are
+committed.
 
-    python examples/make_pdfs.py
+python examples/make_pdfs.py
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ Placed = tuple[float, float, str]
 
 TIDEWATER: list[Placed] = [
     (20, 20, "Tidewater Print Works Ltd"), (20, 26, "Unit 5, Quay Street"), (20, 32, "Bristol BS1 4DJ"),
-    (130, 20, "INVOICE"), (130, 28, "Invoice No:"), (160, 28, "TW-2207"), (130, 34, "Date:"), (160, 34, "14 September 2018"),
+    (130, 20, "INVOICE"), (130, 28, "Invoice No:"), (160, 28, "TW-2207"),
+    (130, 34, "Date:"), (160, 34, "14 September 2018"),
     (130, 40, "Due date:"), (160, 40, "14 October 2018"), (20, 52, "Bill to:"), (20, 58, "Alder & Finch Studio"),
     (20, 64, "8 Mill Lane"), (20, 70, "Bath BA1 5LN"),
     (20, 90, "Description"), (120, 90, ">Qty"), (150, 90, ">Unit price"), (185, 90, ">Amount"),
@@ -27,7 +29,8 @@ TIDEWATER: list[Placed] = [
     (140, 138, "Total GBP"), (185, 138, ">135.60"),
 ]  # fmt: skip
 KESTREL: list[Placed] = [
-    (20, 18, "Kestrel Software GmbH - Hafenstraße 12 - 20457 Hamburg"), (20, 28, "Obsthof Petersen"), (20, 34, "Deichweg 3"),
+    (20, 18, "Kestrel Software GmbH - Hafenstraße 12 - 20457 Hamburg"), (20, 28, "Obsthof Petersen"),
+    (20, 34, "Deichweg 3"),
     (20, 40, "21129 Hamburg"), (20, 60, "Rechnung"), (20, 68, "Rechnungsnr."), (60, 68, "R-100482"),
     (20, 74, "Rechnungsdatum"), (60, 74, "7. Mai 2018"), (20, 80, "Kundennr."), (60, 80, "50117"),
     (20, 96, "Pos."), (35, 96, "Beschreibung"), (125, 96, ">Menge"), (155, 96, ">Einzelpreis"), (185, 96, ">Betrag"),
@@ -38,8 +41,10 @@ KESTREL: list[Placed] = [
 ]  # fmt: skip
 ORCHARD: list[Placed] = [
     (80, 20, "ORCHARD BISTRO"), (70, 26, "77 Vine Street, Napa, CA 94559"), (70, 38, "Receipt No: 60113"),
-    (70, 44, "Date: 03/28/2018"), (70, 54, "Soup of the day"), (140, 54, ">$9.00"), (70, 60, "Walnut salad"), (140, 60, ">$13.50"),
-    (70, 70, "Subtotal"), (140, 70, ">$22.50"), (70, 76, "Sales tax"), (140, 76, ">$1.74"), (70, 82, "TOTAL"), (140, 82, ">$24.24"),
+    (70, 44, "Date: 03/28/2018"), (70, 54, "Soup of the day"), (140, 54, ">$9.00"),
+    (70, 60, "Walnut salad"), (140, 60, ">$13.50"),
+    (70, 70, "Subtotal"), (140, 70, ">$22.50"), (70, 76, "Sales tax"), (140, 76, ">$1.74"),
+    (70, 82, "TOTAL"), (140, 82, ">$24.24"),
     (70, 92, "All amounts in USD"),
 ]  # fmt: skip
 

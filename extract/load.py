@@ -1,12 +1,13 @@
 """Opens a file, or its bytes, as a `Document`.
 
-What a file is, its content says, not its name: a PDF called ``scan.txt`` is a PDF. Text is taken as it stands, Markdown,
-HTML, JSON and CSV too: a model reads them well. Images go along as attachments. Of a PDF the text is taken in the order
-in which an eye reads it, row by row with its columns kept apart by spaces; a PDF with a page that is only a picture also
-goes along whole, for a model that takes files. What cannot be opened is a `DocumentError` that says what to do.
+What a file is, its content says, not its name: a PDF called ``scan.txt`` is a PDF. Text is taken as it stands,
+Markdown, HTML, JSON and CSV too: a model reads them well. Images go along as attachments. Of a PDF the text is taken
+in the order in which an eye reads it, row by row with its columns kept apart by spaces; a PDF with a page that is
+only a picture also goes along whole, for a model that takes files. What cannot be opened is a `DocumentError` that
+says what to do.
 
-Opening is synchronous and takes processor time; whoever works in an event loop opens in a thread. Which files belong to
-a pipeline is not decided here.
+Opening is synchronous and takes processor time; whoever works in an event loop opens in a thread. Which files belong
+to a pipeline is not decided here.
 """
 
 from __future__ import annotations
@@ -59,11 +60,21 @@ def _bytes_of(path: Path, called: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        _refuse("There is no such file.", called, "Check the path; it is taken from the folder that the command runs in.")
+        _refuse(
+            "There is no such file.", called, "Check the path; it is taken from the folder that the command runs in."
+        )
     except IsADirectoryError:
-        _refuse("This is a folder, not a document.", called, "Name a file in it, or all of them with a pattern such as 'folder/*.pdf'.")
+        _refuse(
+            "This is a folder, not a document.",
+            called,
+            "Name a file in it, or all of them with a pattern such as 'folder/*.pdf'.",
+        )
     except OSError as error:
-        _refuse(f"The file cannot be read: {error.strerror or error}.", called, "Check that it exists and that you may read it.")
+        _refuse(
+            f"The file cannot be read: {error.strerror or error}.",
+            called,
+            "Check that it exists and that you may read it.",
+        )
 
 
 # Text
@@ -72,7 +83,11 @@ def _bytes_of(path: Path, called: str) -> bytes:
 def _open_text(data: bytes, called: str) -> Document:
     text = _decoded(data)
     if text is None:
-        _refuse("The file is of a kind that cannot be read.", called, f"{_KINDS} Convert it to one of them; text should be UTF-8.")
+        _refuse(
+            "The file is of a kind that cannot be read.",
+            called,
+            f"{_KINDS} Convert it to one of them; text should be UTF-8.",
+        )
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         _refuse("The document is empty.", called, "Take it out of the documents, or put in the file that was meant.")
@@ -91,9 +106,9 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
 def _decoded(data: bytes) -> str | None:
     """The text of the bytes, or None if they are no text.
 
-    A mark at the start decides; then UTF-16 without a mark shows by its zeros, then UTF-8 by its strictness. What is left
-    is read as Windows-1252 only if three bytes in four are ASCII: a page of another old encoding would come out as
-    letters that nobody wrote.
+    A mark at the start decides; then UTF-16 without a mark shows by its zeros, then UTF-8 by its strictness. What is
+    left is read as Windows-1252 only if three bytes in four are ASCII: a page of another old encoding would come out
+    as letters that nobody wrote.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -161,7 +176,11 @@ def _open_pdf(data: bytes, called: str) -> Document:
         except pypdfium2.PdfiumError as error:
             if error.err_code == _PASSWORD_ERROR:
                 _refuse("The PDF is locked with a password.", called, "Save a copy without the password and use that.")
-            _refuse("The PDF is damaged and cannot be opened.", called, "Open it in a viewer; if that works, print it to a new PDF.")
+            _refuse(
+                "The PDF is damaged and cannot be opened.",
+                called,
+                "Open it in a viewer; if that works, print it to a new PDF.",
+            )
         try:
             texts, pictured = _read_pages(pdf, called)
         finally:
@@ -180,7 +199,9 @@ def _pdf_document(texts: list[str], pictured: bool, data: bytes, called: str) ->
     if not whole.strip():
         whole, pages = "", []
     if not whole and not pictured:
-        _refuse("The document is empty.", called, "The PDF has pages and nothing on them; take it out of the documents.")
+        _refuse(
+            "The document is empty.", called, "The PDF has pages and nothing on them; take it out of the documents."
+        )
     attached = (Attachment("file", Path(called).name or "document.pdf", "application/pdf", data),) if pictured else ()
     return Document(text=whole, pages=tuple(pages), attachments=attached, source=called)
 
@@ -201,7 +222,11 @@ def _read_pages(pdf: pypdfium2.PdfDocument, called: str) -> tuple[list[str], boo
             page.close()
         except PdfiumError:
             place = f"{called}, page {number + 1}" if called else f"page {number + 1}"
-            _refuse("The page is damaged and cannot be read.", place, "Open the PDF in a viewer; if that works, print it to a new PDF.")
+            _refuse(
+                "The page is damaged and cannot be read.",
+                place,
+                "Open the PDF in a viewer; if that works, print it to a new PDF.",
+            )
         texts.append(text)
     return texts, pictured
 
@@ -252,15 +277,16 @@ def _words(textpage: pypdfium2.PdfTextPage) -> Iterator[_Word]:
 
 
 def _character(code: int) -> str:
-    """PDFium marks a hyphen at the end of a line with code 2, and writes 0 and 0xFFFE where a font names no character."""
+    """PDFium marks a hyphen at the end of a line with code 2, and writes 0 and 0xFFFE where a font names no
+    character."""
     if code == 2:
         return "-"
     return "" if code in (0, 0xFFFE) or 0xD800 <= code <= 0xDFFF else chr(code)
 
 
 def _laid_out(words: list[_Word]) -> str:
-    """The page as lines from top to bottom. Words stand one space apart; across a gap wider than a line is high they stand
-    at least two apart, under each other as on the page, so that columns can be told by their place."""
+    """The page as lines from top to bottom. Words stand one space apart; across a gap wider than a line is high
+    they stand at least two apart, under each other as on the page, so that columns can be told by their place."""
     if not words:
         return ""
     unit = median((word.right - word.left) / len(word.text) for word in words) or 1.0

@@ -31,7 +31,9 @@ class Invoice(BaseModel):
     due_date: datetime.date | None = Field(None, description="The day until which it is to be paid")
     seller: Party = Field(description="Who issued the invoice")
     customer: Party | None = Field(None, description="To whom it was issued")
-    currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="The currency of the amounts as its ISO 4217 code")
+    currency: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="The currency of the amounts as its ISO 4217 code"
+    )
     net: Decimal | None = Field(None, description='The sum without tax, such as "Subtotal" or "Net total"')
     tax: Decimal | None = Field(None, description="The sum of all taxes")
     total: Decimal = Field(description="The amount to pay, with tax")

@@ -1,8 +1,8 @@
 """Names of organisations and addresses, known by their look and their place.
 
 Whoever wrote a paper puts the own name at its head, and the address under it. A name is a line of words near the top
-that is no heading, label, number or address; a legal form such as ``Ltd`` or ``GmbH`` speaks for it. An address is a run
-of lines with a house number, a word for a road or a place, or a postcode among them.
+that is no heading, label, number or address; a legal form such as ``Ltd`` or ``GmbH`` speaks for it. An address is a
+run of lines with a house number, a word for a road or a place, or a postcode among them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Span:
     address: str = ""
 
 
-_REGISTRATION = re.compile(r"\s*[\[(](?:[^()\[\]]*\d[^()\[\]]*)[\])]\s*\.?$|\s+(?:co|reg|gst|roc)\.?\s*(?:no|id|reg)\b.*$", re.IGNORECASE)
+_REGISTRATION = re.compile(
+    r"\s*[\[(](?:[^()\[\]]*\d[^()\[\]]*)[\])]\s*\.?$|\s+(?:co|reg|gst|roc)\.?\s*(?:no|id|reg)\b.*$", re.IGNORECASE
+)
 _ROAD = re.compile(
     r"\b(?:jalan|jln|jl|lorong|lrg|lebuh(?:raya)?|persiaran|street|str?|road|rd|avenue|ave|av|lane|ln|drive|dr|boulevard|blvd|way|"
     r"square|sq|court|highway|hwy|parkway|terrace|strasse|straße|gasse|platz|allee|weg|ring|ufer|rue|quai|place|chemin|impasse|via|viale|"
@@ -43,8 +45,13 @@ _POSTCODE = re.compile(
     r"(?<![\d-])\d{5}(?:-\d{4})?(?![\d-])|(?<!\d)\d{4}\s?[A-Z]{2}\b(?!\w)|\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b|\b[A-Z]{2}\s\d{5}\b|"
     r"\b(?:[A-Z]{1,2}-)?\d{4,6}\s+[A-ZÄÖÜÉ][^\W\d]+|\b[A-Z]\d[A-Z]\s?\d[A-Z]\d\b|[^\W\d_]{3}\s\d{6}$"
 )
-_HOUSE = re.compile(r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+", re.IGNORECASE)
-_REACH = re.compile(r"\b(?:tel|fax|phone|telephone|mobile|email|e-mail|hotline|h/p|whatsapps?)\b|@|www\.|https?:", re.IGNORECASE)
+_HOUSE = re.compile(
+    r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+",
+    re.IGNORECASE,
+)
+_REACH = re.compile(
+    r"\b(?:tel|fax|phone|telephone|mobile|email|e-mail|hotline|h/p|whatsapps?)\b|@|www\.|https?:", re.IGNORECASE
+)
 _NUMBERED = re.compile(
     r"\b(?:gst|vat|tax|sst|ust|tva|btw|iva|reg|roc|co|company|registration|invoice|receipt|bill|siret|kvk|id)\b[\w\s./-]{0,22}?\s*[:#]"
     r"|\b(?:gst|vat|tax|reg|roc|ust|tva|btw|co|company)[\s.-]*(?:reg|id|no|nr|idnr)\b",
@@ -66,22 +73,31 @@ def _is_title(text: str) -> bool:
 
 
 def _is_other(text: str) -> bool:
-    """A line that tells how to reach somebody, a number, a time, or what kind of paper this is: no name and no address."""
+    """A line that tells how to reach somebody, a number, a time, or what kind of paper this is: no name and no
+    address."""
     return bool(
         _REACH.search(text)
-        or _HOURS.search(text) or EMAIL.search(text) or URL.search(text) or _NUMBERED.search(text) or TIME.search(text) or days(text)
+        or _HOURS.search(text)
+        or EMAIL.search(text)
+        or URL.search(text)
+        or _NUMBERED.search(text)
+        or TIME.search(text)
+        or days(text)
     ) or _is_title(text)
 
 
 def address_like(text: str) -> float:
     """How much a line looks like a part of an address, from 0 to 1."""
-    if _is_other(text) or not _LETTERS.search(text) or _ENDS_IN_FORM.search(text) or (text[0] == "(" and text[-1] == ")"):
+    if (
+        _is_other(text)
+        or not _LETTERS.search(text)
+        or _ENDS_IN_FORM.search(text)
+        or (text[0] == "(" and text[-1] == ")")
+    ):
         return 0.0
     score = 0.45 * bool(_POSTCODE.search(text)) + 0.4 * bool(_ROAD.search(text)) + 0.35 * bool(_HOUSE.search(text))
     score += 0.15 * text.rstrip().endswith(",") + 0.1 * (text.count(",") > 0)
     return min(1.0, score)
-
-
 
 
 def organisation(page: Page) -> Span | None:
@@ -107,7 +123,9 @@ def _sender_line(page: Page, index: int, cell: Cell) -> Span | None:
     name, *rest = re.split(r"\s+[-–—·•∙|*]\s+", cell.text)
     if len(rest) < 2 or not _POSTCODE.search(rest[-1]) or address_like(name) >= 0.35 or not _LETTERS.search(name):
         return None
-    return Span(name.strip(), cell.start, cell.end, 0.9, column(page, index, cell), ", ".join(part.strip() for part in rest))
+    return Span(
+        name.strip(), cell.start, cell.end, 0.9, column(page, index, cell), ", ".join(part.strip() for part in rest)
+    )
 
 
 def _name_like(text: str, rank: int) -> float:
@@ -133,7 +151,9 @@ def _bare(text: str) -> str:
     return _HEADING.sub("", re.sub(r"^#\d+\s+", "", _REGISTRATION.sub("", text.rstrip(" ,")))).strip(" -*.:,")
 
 
-_HEADING = re.compile(r"\s+(?:tax\s+)?(?:invoice|receipt|rechnung|quittung|facture|factuur|fattura|factura)s?$", re.IGNORECASE)
+_HEADING = re.compile(
+    r"\s+(?:tax\s+)?(?:invoice|receipt|rechnung|quittung|facture|factuur|fattura|factura)s?$", re.IGNORECASE
+)
 
 
 def _whole_name(page: Page, index: int, cell: Cell, sure: float) -> Span:
@@ -197,7 +217,13 @@ def address_below(page: Page, reach: int = 8) -> Span | None:
 def _carries_on(page: Page, index: int, like: float) -> bool:
     """Whether a line that does not look like an address by itself goes on with the one above."""
     text, above = page.lines[index].text, page.lines[index - 1].text
-    if not text or not _LETTERS.search(text) or _is_other(text) or text.startswith(("*", "-")) or re.search(r"[:=]", text):
+    if (
+        not text
+        or not _LETTERS.search(text)
+        or _is_other(text)
+        or text.startswith(("*", "-"))
+        or re.search(r"[:=]", text)
+    ):
         return False
     if text.startswith("(") and text.endswith(")"):
         return False

@@ -1,8 +1,8 @@
 """Fills a type from a text: walks its nodes and asks a reader for each leaf.
 
-`fill` is a pure function of the call. The value has only what was found; a field that was not found is left out, so that
-a default of the schema can stand for it or the field counts as missing. Records are looked for in the part of the paper
-that bears their name, lists of records in tables, lists of values behind their label.
+`fill` is a pure function of the call. The value has only what was found; a field that was not found is left out, so
+that a default of the schema can stand for it or the field counts as missing. Records are looked for in the part of
+the paper that bears their name, lists of records in tables, lists of values behind their label.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _DEEPEST = 6
 
 
 def fill(call: Call) -> tuple[Any, Confidence]:
-    """The JSON value in the user's shape with what was found, and how sure each leaf is by its JSON pointer. A type that
-    is not an object gives None where nothing was found."""
+    """The JSON value in the user's shape with what was found, and how sure each leaf is by its JSON pointer. A type
+    that is not an object gives None where nothing was found."""
     kind = read_schema(call.shape.full)
     text = "\n".join(part.text for part in call.inputs if part.kind == "text")
     order = call.settings.get("date_order")
@@ -62,7 +62,9 @@ class _Walk:
                 sure.update({step + pointer: one for pointer, one in found[1].items()})
         if not value:
             return None
-        value |= {field.name: only[0] for field in node.fields if field.name not in value and (only := self.constant(field))}
+        value |= {
+            field.name: only[0] for field in node.fields if field.name not in value and (only := self.constant(field))
+        }
         return {field.name: value[field.name] for field in node.fields if field.name in value}, sure
 
     def constant(self, field: Field) -> tuple[Any, ...]:
@@ -150,12 +152,19 @@ def _column(walk: _Walk, field: Field) -> tuple[str, Wanted] | None:
     return (field.name, Wanted(names, node, look_of(node, names), date_order(node.description))) if names.own else None
 
 
-_IN_ROWS = (("description", ("article",)), ("name", ("article",)), ("article", ("description",)), ("amount", ("total",)), ("total", ("amount",)))
+_IN_ROWS = (
+    ("description", ("article",)),
+    ("name", ("article",)),
+    ("article", ("description",)),
+    ("amount", ("total",)),
+    ("total", ("amount",)),
+)
 """What else the columns of a table call such a field."""
 
 
 def _values(paper: Paper, items: Node, names: Names) -> list[Found]:
-    """The values of a list behind its label, parted by commas or semicolons; of addresses and the like, all there are."""
+    """The values of a list behind its label, parted by commas or semicolons; of addresses and the like, all there
+    are."""
     wanted = Wanted(names, items, look_of(items, names))
     if wanted.look in ("email", "url", "iban"):
         return _all_of(paper, wanted)
@@ -191,7 +200,9 @@ _KINDS: tuple[tuple[type[Node] | tuple[type[Node], ...], Callable[..., tuple[Any
 # Parts of a page that bear a name
 
 
-_DETAILS = frozenset({"number", "date", "code", "order", "account", "service", "amount", "total", "email", "phone", "tax"})
+_DETAILS = frozenset(
+    {"number", "date", "code", "order", "account", "service", "amount", "total", "email", "phone", "tax"}
+)
 """Words that make a heading the label of one value."""
 
 
@@ -206,7 +217,11 @@ def _part_named(page: Page, names: Names) -> Page | None:
             lines: list[Line] = []
             if colon and rest.strip():
                 start = cell.end - len(rest.lstrip())
-                lines.append(Line(line.number, rest.strip(), start, (Cell(rest.strip(), start, cell.end, cell.left, cell.right),)))
+                lines.append(
+                    Line(
+                        line.number, rest.strip(), start, (Cell(rest.strip(), start, cell.end, cell.left, cell.right),)
+                    )
+                )
             for below in column(page, index, cell).lines[:10]:
                 if not below.text:
                     break

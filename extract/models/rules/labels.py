@@ -1,9 +1,9 @@
 """Labels: which words say what a value is, and how well they fit a field.
 
-A value's labels are the words before it on its line, the line above where it stands alone, and the header of its column.
-A field's names are its own name, aliases and title; the words of its description and of the records around it help, and
-never decide alone. Words that the label has beyond the field's own count against it, each by what it usually means:
-``sub`` turns a total into another thing, ``grand`` does not.
+A value's labels are the words before it on its line, the line above where it stands alone, and the header of its
+column. A field's names are its own name, aliases and title; the words of its description and of the records around it
+help, and never decide alone. Words that the label has beyond the field's own count against it, each by what it
+usually means: ``sub`` turns a total into another thing, ``grand`` does not.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def likeness(names: Names, label: Sequence[str]) -> float:
         shared = sum(_weight(token) for token in wanted & said)
         if not shared:
             continue
-        missing = sum(_weight(token) * (0.4 if token in names.hints and _weight(token) < 2 else 1.0) for token in wanted - said)
+        missing = sum(
+            _weight(token) * (0.4 if token in names.hints and _weight(token) < 2 else 1.0) for token in wanted - said
+        )
         extra = sum(EXTRA.get(token, 0.5) * (0.3 if token in names.hints else 1.0) for token in said - wanted)
         if any(_weight(token) >= 2 for token in wanted - said):
             shared *= 0.6
@@ -65,8 +67,8 @@ def line_at(page: Page, offset: int) -> int:
 
 
 def contexts(page: Page, start: int, end: int, before: int) -> Iterator[tuple[tuple[str, ...], float]]:
-    """The labels of the value at [start, end) as tokens, each with how near it is, from 0 to 1. `before` is the end of the
-    value of the same kind that stands before it on its line, or -1."""
+    """The labels of the value at [start, end) as tokens, each with how near it is, from 0 to 1. `before` is the end
+    of the value of the same kind that stands before it on its line, or -1."""
     index = line_at(page, start)
     line = page.lines[index]
     words = page.text[max(line.start, before) : start] if before < start else ""
@@ -180,7 +182,11 @@ def _value_length(between: str) -> int:
     if len(pieces) < 2:
         return 0
     first = len(pieces) - 1
-    while first > 1 and tokens(pieces[first - 1].group()) != tuple([pieces[first - 1].group().lower()]) and len(pieces) - first < 3:
+    while (
+        first > 1
+        and tokens(pieces[first - 1].group()) != (pieces[first - 1].group().lower(),)
+        and len(pieces) - first < 3
+    ):
         first -= 1
     return pieces[first].start()
 

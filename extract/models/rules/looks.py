@@ -1,8 +1,8 @@
 """What is wanted of a field, and what its value looks like.
 
-A field is known by its names (its own, its aliases, its title, what its description puts in quotes), the words around it,
-and its node. The look decides which reader goes for it: a format or a kind of value where the node says so, otherwise
-what the names say: an ``invoice_number`` is an identifier, a ``vendor`` an organisation.
+A field is known by its names (its own, its aliases, its title, what its description puts in quotes), the words around
+it, and its node. The look decides which reader goes for it: a format or a kind of value where the node says so,
+otherwise what the names say: an ``invoice_number`` is an identifier, a ``vendor`` an organisation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def names_of(field: Field, node: Node, around: tuple[str, ...], apart: bool) -> 
     return Names(tuple(full if apart and full else full + plain), frozenset(hints))
 
 
-_MONEY = listed("total amount sub price tax balance discount paid change rounding shipping payable excl incl service due")
+_MONEY = listed(
+    "total amount sub price tax balance discount paid change rounding shipping payable excl incl service due"
+)
 
 _LOOKS: tuple[tuple[str, Callable[[frozenset[str]], bool]], ...] = (
     ("email", lambda said: "email" in said),
@@ -53,7 +55,10 @@ _LOOKS: tuple[tuple[str, Callable[[frozenset[str]], bool]], ...] = (
     ("url", lambda said: "web" in said),
     ("phone", lambda said: bool(said & {"phone", "fax"})),
     ("currency", lambda said: "currency" in said),
-    ("identifier", lambda said: bool(said & {"number", "code", "registration", "bic", "account"}) and "quantity" not in said),
+    (
+        "identifier",
+        lambda said: bool(said & {"number", "code", "registration", "bic", "account"}) and "quantity" not in said,
+    ),
     ("place", lambda said: bool(said & {"postcode", "city", "country", "street"})),
     ("address", lambda said: "address" in said),
     ("date", lambda said: bool(said & {"date", "birth"})),
@@ -85,7 +90,13 @@ def look_of(node: Node, names: Names) -> str:
     if isinstance(node, Boolean):
         return "flag"
     if isinstance(node, Number):
-        return "percent" if "percent" in names.all else "money" if names.all & _MONEY and "quantity" not in names.all else "count"
+        return (
+            "percent"
+            if "percent" in names.all
+            else "money"
+            if names.all & _MONEY and "quantity" not in names.all
+            else "count"
+        )
     if isinstance(node, Text) and node.format:
         return _FORMATS.get(node.format, "text")
     return _said(names)
@@ -130,7 +141,11 @@ def _searches(pattern: str, value: str) -> bool:
         return True
 
 
-_ORDERS = (("dmy", r"\bdd?[./-]mm?[./-]y|day first"), ("mdy", r"\bmm?[./-]dd?[./-]y|month first"), ("ymd", r"\byyyy[./-]mm?"))
+_ORDERS = (
+    ("dmy", r"\bdd?[./-]mm?[./-]y|day first"),
+    ("mdy", r"\bmm?[./-]dd?[./-]y|month first"),
+    ("ymd", r"\byyyy[./-]mm?"),
+)
 
 
 def date_order(description: str) -> str | None:

@@ -1,7 +1,7 @@
 """A text as lines and cells, with offsets that lead back to it.
 
-A cell is a run of text without a wide gap: two spaces, a tab or a bar begin the next one. Cells know the column at which
-they stand, so that headers and what stands under them can be told by their place.
+A cell is a run of text without a wide gap: two spaces, a tab or a bar begin the next one. Cells know the column at
+which they stand, so that headers and what stands under them can be told by their place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _GAP = re.compile(r"\s{2,}|\t|\s*[|¦]\s*")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text without a wide gap. `start` and `end` are offsets in the whole text, `left` and `right` columns of its line."""
+    """Text without a wide gap. `start` and `end` are offsets in the whole text, `left` and `right` columns of its
+    line."""
 
     text: str
     start: int
@@ -77,9 +78,9 @@ def _line(number: int, raw: str, offset: int) -> Line:
 
 
 def column(page: Page, index: int, cell: Cell) -> Page:
-    """What stands below a cell of the line `index`, each line as one cell: the whole lines where the cell is the first of
-    its line and theirs are not parted at its edge, otherwise the cells between its left edge and its right neighbour.
-    Blank lines are kept as such."""
+    """What stands below a cell of the line `index`, each line as one cell: the whole lines where the cell is the
+    first of its line and theirs are not parted at its edge, otherwise the cells between its left edge and its right
+    neighbour. Blank lines are kept as such."""
     line = page.lines[index]
     right = min((other.left for other in line.cells if other.left > cell.left), default=1_000_000)
     left = cell.left - 3 if cell is not line.cells[0] else 0

@@ -1,8 +1,9 @@
 """Values that are known by their look: dates, times, amounts, e-mail and web addresses, telephone numbers, identifiers.
 
-Each finder goes over a text and yields what it found with its place. A date whose day and month cannot be told apart has
-no ISO reading of its own: `dated` gives it one when an order is set, or when the rest of the document shows which it uses.
-An amount such as ``1.234`` is read by the decimal mark that the document uses elsewhere, and not at all where it shows none.
+Each finder goes over a text and yields what it found with its place. A date whose day and month cannot be told apart
+has no ISO reading of its own: `dated` gives it one when an order is set, or when the rest of the document shows which
+it uses. An amount such as ``1.234`` is read by the decimal mark that the document uses elsewhere, and not at all
+where it shows none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .words import fold
 __all__ = [
     "EMAIL",
     "IBAN",
-    "IDENTIFIER",
+    "ISO_CODES",
     "PHONE",
     "SYMBOL",
     "TIME",
@@ -41,7 +42,6 @@ URL = re.compile(
 PHONE = re.compile(r"(?<![\w.,/-])\+?\(?\d[\d ()./-]{5,18}\d(?![\w,])")
 TIME = re.compile(r"(?<![\d:.])([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*([AaPp])\.?[Mm]\b\.?)?(?![\d:])")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
-IDENTIFIER = re.compile(r"(?<![\w])#?\s?([A-Za-z0-9][A-Za-z0-9./_-]*(?:[ ](?=[A-Z]*\d)[A-Za-z0-9./_-]+)*)")
 
 _MONTHS: dict[str, int] = {
     name: number
@@ -65,7 +65,9 @@ _MONTHS: dict[str, int] = {
     for name in names.split()
 }
 
-_NUMERIC = re.compile(r"(?<![\d/.,])(?<![^\W\d_]-)(\d{1,4})\s?([/.-])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})(?![\d/]|[.,]\d|-\d{1,2}(?![\d./]))")
+_NUMERIC = re.compile(
+    r"(?<![\d/.,])(?<![^\W\d_]-)(\d{1,4})\s?([/.-])\s?(\d{1,2})\s?\2\s?(\d{4}|\d{2})(?![\d/]|[.,]\d|-\d{1,2}(?![\d./]))"
+)
 _DAY_FIRST = re.compile(
     r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|\.)?(?:\s?of)?\s{0,2}[-./,]?\s{0,2}([^\W\d_]{3,10})\.?\s?[-./,']?\s?(\d{4}|\d{2})(?!\d|:\d|[.,]\d)"
 )
@@ -158,9 +160,8 @@ def _only_order(day: Day) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-SYMBOL = (
-    r"(?:US\$|A\$|S\$|HK\$|[$€£¥₹]|RM|EUR|USD|GBP|CHF|MYR|SGD|AUD|CAD|INR|JPY|SEK|NOK|DKK|PLN|CZK|HUF|HKD|CNY|NZD|ZAR|BRL|MXN|THB|IDR|PHP|Rs\.?|Fr\.|kr|zł)"
-)
+ISO_CODES = "EUR|USD|GBP|CHF|MYR|SGD|AUD|CAD|INR|JPY|SEK|NOK|DKK|PLN|CZK|HUF|HKD|CNY|NZD|ZAR|BRL|MXN|THB|IDR|PHP"
+SYMBOL = rf"(?:US\$|A\$|S\$|HK\$|[$€£¥₹]|RM|{ISO_CODES}|Rs\.?|Fr\.|kr|zł)"
 _AMOUNT = re.compile(
     rf"(?<![\w.,/:#-])(?P<open>\()?(?P<before>{SYMBOL})?\s{{0,2}}(?P<sign>[-−–+])?\s?(?P<late>{SYMBOL})?\s{{0,2}}"
     r"(?P<number>\d{1,3}(?:[,.'’  ]\d{3})+(?:[.,]\d{1,4})?|\d+(?:[.,]\d{1,4})?|[.,]\d{2})"
@@ -171,8 +172,8 @@ _AMOUNT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number as it stands in the text. `start` and `end` hold the number and a currency that is written to it without a
-    space; `money` says that it has a currency or two decimals; `percent` that a percent sign follows."""
+    """A number as it stands in the text. `start` and `end` hold the number and a currency that is written to it
+    without a space; `money` says that it has a currency or two decimals; `percent` that a percent sign follows."""
 
     start: int
     end: int

@@ -18,7 +18,7 @@ from . import entities, patterns
 from .labels import Labelled, Names, contexts, labelled, likeness, line_at
 from .looks import Wanted, fits
 from .page import Line, Page, column
-from .words import fold, listed, tokens
+from .words import ORGANISATION, fold, listed, tokens
 
 __all__ = ["ENOUGH", "Found", "Paper", "read_leaf"]
 
@@ -56,7 +56,9 @@ class Paper:
     def amounts(self) -> list[patterns.Amount]:
         taken = [(day.start, day.end) for day in self.days]
         found = patterns.amounts(self.text, self.mark)
-        return [amount for amount in found if not any(start < amount.end and amount.start < end for start, end in taken)]
+        return [
+            amount for amount in found if not any(start < amount.end and amount.start < end for start, end in taken)
+        ]
 
     @cached_property
     def money(self) -> list[patterns.Amount]:
@@ -105,7 +107,11 @@ def _claims(paper: Paper, wanted: Wanted, values: Sequence[Any]) -> Iterator[tup
         labels = contexts(paper.page, start, end, before)
         claim = max((near * likeness(wanted.names, label) for label, near in labels), default=0.0)
         following = places[place + 1] if place + 1 < len(places) else None
-        if following is not None and following[0] == line and not re.search(r"[^\W\d_]{2}", paper.text[value.end : following[1].start]):
+        if (
+            following is not None
+            and following[0] == line
+            and not re.search(r"[^\W\d_]{2}", paper.text[value.end : following[1].start])
+        ):
             claim *= 0.6  # one of several in a row: the row's label speaks for none of them alone
         yield value, claim
 
@@ -126,7 +132,11 @@ def _amount(paper: Paper, wanted: Wanted, told: Callable[[patterns.Amount], Any]
     loose = [(amount, 0.7 * claim) for amount, claim in _claims(paper, wanted, paper.amounts) if _plausible(amount)]
     if any("total" in name and "sub" not in name for name in wanted.names.own):
         claims = _borne_out(paper, claims)
-    return _settle((0.97 * claim, value) for amount, claim in [*claims, *loose] if claim >= 0.3 and (value := told(amount)) is not None)
+    return _settle(
+        (0.97 * claim, value)
+        for amount, claim in [*claims, *loose]
+        if claim >= 0.3 and (value := told(amount)) is not None
+    )
 
 
 def _plausible(amount: patterns.Amount) -> bool:
@@ -135,16 +145,26 @@ def _plausible(amount: patterns.Amount) -> bool:
 
 
 def _borne_out(paper: Paper, claims: list[tuple[patterns.Amount, float]]) -> list[tuple[patterns.Amount, float]]:
-    """Claims to be a total, in the light of the other amounts: a total is what was paid less the change, or a sum with its
-    tax and rounding; and hardly nothing. What was paid may differ from the printed total by rounding to coins."""
-    settled = {paid - change for paid in _said(paper, "paid") for change in _said(paper, "change") if paid > change >= 0}
+    """Claims to be a total, in the light of the other amounts: a total is what was paid less the change, or a sum
+    with its tax and rounding; and hardly nothing. What was paid may differ from the printed total by rounding to
+    coins."""
+    settled = {
+        paid - change for paid in _said(paper, "paid") for change in _said(paper, "change") if paid > change >= 0
+    }
     parts = _said(paper, "tax") | _said(paper, "rounding") | _said(paper, "service")
-    sums = {whole + part for whole in _said(paper, "total") | _said(paper, "sub", "total") for part in parts if part and whole}
+    sums = {
+        whole + part
+        for whole in _said(paper, "total") | _said(paper, "sub", "total")
+        for part in parts
+        if part and whole
+    }
     out = []
     for amount, claim in claims:
         value = amount.value or Decimal(0)
         if value in settled:
-            near = [other for one, other in claims if one.value is not None and abs(one.value - value) <= Decimal("0.05")]
+            near = [
+                other for one, other in claims if one.value is not None and abs(one.value - value) <= Decimal("0.05")
+            ]
             claim = max([claim, 0.4, *near]) + 0.12
         elif value in sums and claim > 0.4:
             claim += 0.06
@@ -155,7 +175,11 @@ def _borne_out(paper: Paper, claims: list[tuple[patterns.Amount, float]]) -> lis
 def _said(paper: Paper, *label: str) -> set[Decimal]:
     """The amounts that bear such a label."""
     wanted = Wanted(Names((label,)), Number(), "money")
-    return {amount.value for amount, claim in _claims(paper, wanted, paper.money) if amount.value is not None and claim >= 0.55}
+    return {
+        amount.value
+        for amount, claim in _claims(paper, wanted, paper.money)
+        if amount.value is not None and claim >= 0.55
+    }
 
 
 def _plain_number(wanted: Wanted, value: Decimal | None) -> Any:
@@ -166,7 +190,9 @@ def _plain_number(wanted: Wanted, value: Decimal | None) -> Any:
 
 def _count(paper: Paper, wanted: Wanted) -> Found | None:
     claims = _claims(paper, wanted, paper.amounts)
-    return _settle((0.95 * claim, value) for amount, claim in claims if (value := _plain_number(wanted, amount.value)) is not None)
+    return _settle(
+        (0.95 * claim, value) for amount, claim in claims if (value := _plain_number(wanted, amount.value)) is not None
+    )
 
 
 def _percent(paper: Paper, wanted: Wanted) -> Found | None:
@@ -174,7 +200,9 @@ def _percent(paper: Paper, wanted: Wanted) -> Found | None:
     if isinstance(wanted.node, Text):
         return _settle((claim, amount.text + "%") for amount, claim in _claims(paper, wanted, shown))
     claims = _claims(paper, wanted, shown)
-    return _settle((claim, value) for amount, claim in claims if (value := _plain_number(wanted, amount.value)) is not None)
+    return _settle(
+        (claim, value) for amount, claim in claims if (value := _plain_number(wanted, amount.value)) is not None
+    )
 
 
 # Dates and times
@@ -207,7 +235,9 @@ def _belongs_elsewhere(paper: Paper, wanted: Wanted, day: patterns.Day) -> bool:
     """Whether the date's label says that it is another kind of date."""
     others = {"due", "birth", "delivery", "end", "period", "start", "order"} - wanted.names.all - wanted.names.hints
     start = day.start + paper.offset
-    return any(near >= 0.75 and others & set(label) for label, near in contexts(paper.page, start, start + len(day.text), -1))
+    return any(
+        near >= 0.75 and others & set(label) for label, near in contexts(paper.page, start, start + len(day.text), -1)
+    )
 
 
 def _time(paper: Paper, wanted: Wanted, iso: bool = False) -> Found | None:
@@ -278,7 +308,11 @@ def _iban(paper: Paper, wanted: Wanted) -> Found | None:
 
 
 def _phone(paper: Paper, wanted: Wanted) -> Found | None:
-    spots = [_Spot(match.start(), match.end(), match) for match in patterns.PHONE.finditer(paper.text) if _dials(match.group())]
+    spots = [
+        _Spot(match.start(), match.end(), match)
+        for match in patterns.PHONE.finditer(paper.text)
+        if _dials(match.group())
+    ]
     scored = []
     for spot, claim in _claims(paper, wanted, spots):
         text = spot.match.group().strip(" -/.")
@@ -293,15 +327,30 @@ def _dials(text: str) -> bool:
     return 7 <= sum(ch.isdigit() for ch in text) <= 15 and not patterns.days(text)
 
 
-_CODES = {"€": "EUR", "£": "GBP", "RM": "MYR", "US$": "USD", "A$": "AUD", "S$": "SGD", "HK$": "HKD", "₹": "INR", "ZŁ": "PLN", "FR.": "CHF"}
-_ISO_CURRENCY = re.compile(r"(?<![A-Za-z])(EUR|USD|GBP|CHF|MYR|SGD|AUD|CAD|INR|JPY|SEK|NOK|DKK|PLN|CZK|HUF|HKD|CNY|NZD|ZAR|BRL|MXN|THB|IDR|PHP)(?![A-Za-z])")
+_CODES = {
+    "€": "EUR",
+    "£": "GBP",
+    "RM": "MYR",
+    "US$": "USD",
+    "A$": "AUD",
+    "S$": "SGD",
+    "HK$": "HKD",
+    "₹": "INR",
+    "ZŁ": "PLN",
+    "FR.": "CHF",
+}
+_ISO_CURRENCY = re.compile(rf"(?<![A-Za-z])({patterns.ISO_CODES})(?![A-Za-z])")
 
 
 def _currency(paper: Paper, wanted: Wanted) -> Found | None:
     """The code that is written, or that a sign stands for; ``$`` and ``kr`` stand for too many."""
     codes = _currencies(paper)
     total = sum(codes.values())
-    return _settle((0.9 * count / total, code) for code, count in codes.items() if fits(wanted.node, code)) if total else None
+    return (
+        _settle((0.9 * count / total, code) for code, count in codes.items() if fits(wanted.node, code))
+        if total
+        else None
+    )
 
 
 def _currencies(paper: Paper) -> dict[str, int]:
@@ -361,7 +410,7 @@ def _organisation(paper: Paper, wanted: Wanted) -> Found | None:
         claim = pair.near * likeness(wanted.names, pair.label)
         name = entities.named_after(pair.text)
         if claim >= 0.5 and _is_name(name) and fits(wanted.node, name):
-            scored.append((claim * (0.95 if entities.ORGANISATION.search(name) else 0.8), name))
+            scored.append((claim * (0.95 if ORGANISATION.search(name) else 0.8), name))
     if paper.part or "customer" not in wanted.names.all:
         head = paper.organisation
         if head is not None and fits(wanted.node, head.text):
@@ -370,7 +419,11 @@ def _organisation(paper: Paper, wanted: Wanted) -> Found | None:
 
 
 def _is_name(text: str) -> bool:
-    return 2 < len(text) <= 80 and sum(ch.isalpha() for ch in text) > 0.5 * len(text) and not re.search(r"\d{5,}|[:=]", text)
+    return (
+        2 < len(text) <= 80
+        and sum(ch.isalpha() for ch in text) > 0.5 * len(text)
+        and not re.search(r"\d{5,}|[:=]", text)
+    )
 
 
 def _address(paper: Paper, wanted: Wanted) -> Found | None:
@@ -437,7 +490,9 @@ def _choice(paper: Paper, wanted: Wanted) -> Found | None:
         return _settle(scored)
     if "currency" in wanted.names.all:
         codes = _currencies(paper)
-        return _settle((0.9 * codes[code] / sum(codes.values()), value) for code in codes for value in node.values if value == code)
+        return _settle(
+            (0.9 * codes[code] / sum(codes.values()), value) for code in codes for value in node.values if value == code
+        )
     whole = fold(paper.text)
     present: list[Any] = []
     for word, value in spelled:

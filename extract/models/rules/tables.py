@@ -1,8 +1,9 @@
 """Lists of records: tables with a header, and lines that end in an amount.
 
-A header is a line whose words name at least two fields. What stands under it is given to columns by place, or from left to
-right where a row has as many cells as the header. Where there is no header, lines of words that end in an amount are
-records of a description and an amount, with a quantity and a price where the line has them. A row of sums ends a table.
+A header is a line whose words name at least two fields. What stands under it is given to columns by place, or from
+left to right where a row has as many cells as the header. Where there is no header, lines of words that end in an
+amount are records of a description and an amount, with a quantity and a price where the line has them. A row of sums
+ends a table.
 """
 
 from __future__ import annotations
@@ -73,7 +74,11 @@ def _parts(cell: Cell, fields: Sequence[tuple[str, Wanted]]) -> list[Cell]:
 def _assigned(cells: list[Cell], fields: Sequence[tuple[str, Wanted]]) -> list[_Column]:
     """Each field to the cell that names it best, the best match first."""
     claims = sorted(
-        ((-_claim(cell.text, wanted), place, name, wanted) for place, cell in enumerate(cells) for name, wanted in fields),
+        (
+            (-_claim(cell.text, wanted), place, name, wanted)
+            for place, cell in enumerate(cells)
+            for name, wanted in fields
+        ),
         key=lambda one: one[:2],
     )
     given: dict[int, tuple[str, Wanted, float]] = {}
@@ -81,7 +86,10 @@ def _assigned(cells: list[Cell], fields: Sequence[tuple[str, Wanted]]) -> list[_
         if -claim >= 0.55 and place not in given and all(name != other for other, _, _ in given.values()):
             given[place] = (name, wanted, -claim)
     blank: tuple[str, None, float] = ("", None, 0.0)
-    return [_Column(name, wanted, cell.left, cell.right, like) for cell, (name, wanted, like) in ((cell, given.get(place, blank)) for place, cell in enumerate(cells))]
+    return [
+        _Column(name, wanted, cell.left, cell.right, like)
+        for cell, (name, wanted, like) in ((cell, given.get(place, blank)) for place, cell in enumerate(cells))
+    ]
 
 
 def _claim(text: str, wanted: Wanted) -> float:
@@ -96,7 +104,13 @@ def _best(text: str, fields: Sequence[tuple[str, Wanted]]) -> str | None:
 
 def _split(cell: Cell) -> list[Cell]:
     return [
-        Cell(match.group(), cell.start + match.start(), cell.start + match.end(), cell.left + match.start(), cell.left + match.end())
+        Cell(
+            match.group(),
+            cell.start + match.start(),
+            cell.start + match.end(),
+            cell.left + match.start(),
+            cell.left + match.end(),
+        )
         for match in re.finditer(r"\S+", cell.text)
     ]
 
@@ -106,10 +120,14 @@ def _word_cells(line: Line) -> list[Cell]:
 
 
 def _numeric(column: _Column) -> bool:
-    return column.wanted is not None and (isinstance(column.wanted.node, Number) or column.wanted.look in ("amount", "percent"))
+    return column.wanted is not None and (
+        isinstance(column.wanted.node, Number) or column.wanted.look in ("amount", "percent")
+    )
 
 
-def _rows(paper: Paper, lines: Sequence[Line], columns: list[_Column], fields: Sequence[tuple[str, Wanted]]) -> Iterator[Row]:
+def _rows(
+    paper: Paper, lines: Sequence[Line], columns: list[_Column], fields: Sequence[tuple[str, Wanted]]
+) -> Iterator[Row]:
     empty = 0
     for line in lines:
         if not line.text:
@@ -167,7 +185,12 @@ def _take_last(
     name = _role(fields, "amount")
     used = {cell.start for column, cell in placed if column.wanted is not None}
     last = line.cells[-1]
-    if not name or name in value or last.start in used or not any(amount.money for amount in amounts(last.text, paper.mark)):
+    if (
+        not name
+        or name in value
+        or last.start in used
+        or not any(amount.money for amount in amounts(last.text, paper.mark))
+    ):
         return
     read = _cell_value(paper, last.text, wanted[name])
     if read is not None:
@@ -186,7 +209,8 @@ def _placed(line: Line, columns: list[_Column]) -> list[tuple[_Column, Cell]]:
 
 
 def _distance(column: _Column, cell: Cell) -> float:
-    """How far apart: nothing where they overlap or share an edge, otherwise the gap; edges settle what overlaps twice."""
+    """How far apart: nothing where they overlap or share an edge, otherwise the gap; edges settle what overlaps
+    twice."""
     gap = max(column.left - cell.right, cell.left - column.right, 0)
     edges = min(abs(column.left - cell.left), abs(column.right - cell.right))
     return gap + edges / 100
@@ -215,7 +239,9 @@ def _number(amount: Amount, wanted: Wanted) -> Any:
 # Lines that end in an amount
 
 
-_TIMES = re.compile(r"(?P<count>\d+(?:[.,]\d+)?)\s*(?:[xX×*@]|pcs|stk|st)\s*(?:[A-Z$€£]{0,3})\s*(?P<price>\d+[.,]\d{2})")
+_TIMES = re.compile(
+    r"(?P<count>\d+(?:[.,]\d+)?)\s*(?:[xX×*@]|pcs|stk|st)\s*(?:[A-Z$€£]{0,3})\s*(?P<price>\d+[.,]\d{2})"
+)
 _LEADING = re.compile(r"^(?P<count>\d{1,3})\s*[xX×]?\s+(?=[^\W\d_])")
 
 
@@ -237,7 +263,11 @@ def _loose_rows(paper: Paper, fields: Sequence[tuple[str, Wanted]]) -> Iterator[
 
 def _role(fields: Sequence[tuple[str, Wanted]], role: str) -> str:
     """The field that fits a role best; a list's total is its amount, a name its description."""
-    sought = {"description": ("description", "name"), "amount": ("amount", "total", "price"), "price": ("unit", "price")}.get(role, (role,))
+    sought = {
+        "description": ("description", "name"),
+        "amount": ("amount", "total", "price"),
+        "price": ("unit", "price"),
+    }.get(role, (role,))
     label = sought if role == "price" else None
     for token in sought:
         scored = [(likeness(wanted.names, label or (token,)), name) for name, wanted in fields]
@@ -247,7 +277,9 @@ def _role(fields: Sequence[tuple[str, Wanted]], role: str) -> str:
     return ""
 
 
-def _loose_row(paper: Paper, line: Line, shown: list[Amount], roles: dict[str, str], wanted: dict[str, Wanted]) -> Row | None:
+def _loose_row(
+    paper: Paper, line: Line, shown: list[Amount], roles: dict[str, str], wanted: dict[str, Wanted]
+) -> Row | None:
     head = line.text[: shown[0].start].strip(" .:-*")
     parts: dict[str, Decimal] = {"amount": shown[-1].value} if shown[-1].value is not None else {}
     times = _TIMES.search(line.text)
@@ -268,7 +300,11 @@ def _loose_row(paper: Paper, line: Line, shown: list[Amount], roles: dict[str, s
         name = roles.get(role)
         if name and name not in value and fits(wanted[name].node, number):
             node = wanted[name].node
-            value[name] = number if isinstance(node, Number) and not node.integer else int(number) if isinstance(node, Number) else str(number)
+            value[name] = (
+                number
+                if isinstance(node, Number) and not node.integer
+                else int(number)
+                if isinstance(node, Number)
+                else str(number)
+            )
     return (value, {f"/{name}": 0.55 for name in value}) if len(value) > 1 else None
-
-

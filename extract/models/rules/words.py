@@ -1,8 +1,8 @@
 """What the rule reader knows of language: words that mean the same, as tables.
 
 Labels in documents and names in schemas are brought to the same tokens: ``Rechnungs-Nr.``, ``INV#`` and
-``invoice_number`` are all ``invoice number``. The tables hold words of everyday paper in English and a few other European
-languages, and Malay; nothing in them belongs to one kind of document. A new word is an entry in a table.
+``invoice_number`` are all ``invoice number``. The tables hold words of everyday paper in English and a few other
+European languages, and Malay; nothing in them belongs to one kind of document. A new word is an entry in a table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 
 __all__ = ["EXTRA", "LABELS", "ORGANISATION", "TITLES", "WEIGHT", "fold", "listed", "tokens", "words"]
 
+
 def listed(text: str) -> frozenset[str]:
     """The words of a text."""
     return frozenset(text.split())
@@ -20,25 +21,43 @@ def listed(text: str) -> frozenset[str]:
 
 _SAME: dict[str, str] = {
     # amounts
-    "total": "total totals tl totale totaal gesamt gesamtbetrag gesamtsumme summe endbetrag insgesamt suma jumlah amountdue ttl tot",
+    "total": (
+        "total totals tl totale totaal gesamt gesamtbetrag gesamtsumme summe endbetrag insgesamt suma jumlah "
+        "amountdue ttl tot"
+    ),
     "sub": "sub zwischen sous",
     "net": "net nett netto",
     "amount": "amount amounts amt montant importe importo bedrag betrag value sum amaun somme somma zeilenbetrag",
     "grand": "grand final overall",
     "payable": "payable pay payer pagare pagar zahlen zahlbetrag zahlbar betalen owed owing",
-    "due": "due fallig faellig falligkeit faelligkeit echeance scadenza vencimiento vervaldatum verval limite deadline expires expiry",
+    "due": (
+        "due fallig faellig falligkeit faelligkeit echeance scadenza vencimiento vervaldatum verval limite "
+        "deadline expires expiry"
+    ),
     "rounded": "rounded",
-    "rounding": "rounding round rounddown rndg rundung arrondi afronding arrotondamento redondeo adj adjustment pembundaran",
-    "tax": "tax taxes vat gst sst mwst ust umsatzsteuer mehrwertsteuer steuer tva iva btw moms hst taxe impuesto cukai",
-    "incl": "incl inclusive including inc included inkl inklusive brutto gross ttc compris incluido incluso inclusief",
-    "excl": "excl exclusive excluding excluded exc before ht htva ohne exkl zzgl hors excluido esclusa exclusief taxable",
+    "rounding": (
+        "rounding round rounddown rndg rundung arrondi afronding arrotondamento redondeo adj adjustment pembundaran"
+    ),
+    "tax": (
+        "tax taxes vat gst sst mwst ust umsatzsteuer mehrwertsteuer steuer tva iva btw moms hst taxe impuesto cukai"
+    ),
+    "incl": (
+        "incl inclusive including inc included inkl inklusive brutto gross ttc compris incluido incluso inclusief"
+    ),
+    "excl": (
+        "excl exclusive excluding excluded exc before ht htva ohne exkl zzgl hors excluido esclusa exclusief taxable"
+    ),
     "discount": "discount disc rabatt remise sconto descuento korting skonto diskaun saving savings saved",
     "price": "price preis prix prezzo precio prijs stuckpreis einzelpreis uprice vk rate cost fee charge charges rsp",
     "unit": "unit each per piece pcs stuck stueck einzel unitaire unitario stuk uom",
-    "quantity": "quantity qty qtys menge anzahl quantite quantita cantidad aantal hoeveelheid kuantiti count items pieces",
+    "quantity": (
+        "quantity qty qtys menge anzahl quantite quantita cantidad aantal hoeveelheid kuantiti count items pieces"
+    ),
     "change": "change wechselgeld rendu resto cambio wisselgeld baki ruckgeld",
-    "paid": "paid tendered tender received cash bar payment zahlung bezahlt paiement pago pagamento betaald tunai card visa "
-    "mastercard debit credit ec amex deposit kreditkarte karte contant especes efectivo contanti",
+    "paid": (
+        "paid tendered tender received cash bar payment zahlung bezahlt paiement pago pagamento betaald tunai "
+        "card visa mastercard debit credit ec amex deposit kreditkarte karte contant especes efectivo contanti"
+    ),
     "balance": "balance saldo solde outstanding",
     "points": "points point bonus loyalty",
     "shipping": "shipping freight postage versand porto livraison envio spedizione verzendkosten",
@@ -46,24 +65,32 @@ _SAME: dict[str, str] = {
     "currency": "currency wahrung waehrung devise valuta moneda divisa",
     "percent": "percent percentage pct percentuale prozent pourcentage procent",
     # numbers and names of things
-    "number": "number no nr num nos numero nummer nombor n # no. ref reference referenz kennung ident identifier id ids",
+    "number": (
+        "number no nr num nos numero nummer nombor n # no. ref reference referenz kennung ident identifier id ids"
+    ),
     "code": "code sku artikelnr kode codigo codice",
     "invoice": "invoice inv rechnung facture factura fattura factuur bill taxinvoice invois involce",
     "receipt": "receipt rcpt quittung beleg bon recu recibo ricevuta kassenbon ticket resit",
     "order": "order orders ord bestellung bestell commande ordine pedido ordernummer auftrag purchase po",
     "customer": "customer client kunde kunden cliente klant buyer purchaser kaufer acheteur billed member pelanggan",
-    "company": "company seller vendor supplier merchant organisation organization firm firma issuer store shop business "
-    "verkaufer lieferant vendeur fournisseur vendedor proveedor fornitore venditore leverancier verkoper employer "
-    "soldby societe entreprise empresa syarikat provider retailer",
+    "company": (
+        "company seller vendor supplier merchant organisation organization firm firma issuer store shop business "
+        "verkaufer lieferant vendeur fournisseur vendedor proveedor fornitore venditore leverancier verkoper "
+        "employer soldby societe entreprise empresa syarikat provider retailer"
+    ),
     "name": "name names nom nombre nome naam nama namens",
-    "person": "person contact attn attention kontakt cashier kassierer salesperson clerk operator staff server author",
+    "person": (
+        "person contact attn attention kontakt cashier kassierer salesperson clerk operator staff server author"
+    ),
     "title": "title subject betreff objet asunto oggetto onderwerp heading headline re",
     "from": "from von sender absender de expediteur afzender",
     "to": "to an recipient empfanger empfaenger destinataire destinatario ontvanger",
     "account": "account konto compte cuenta conto rekening acct acc",
     "registration": "registration reg register roc regn handelsregister hrb siren siret kvk coc cin incorporation",
-    "description": "description desc beschreibung bezeichnung designation descripcion descrizione omschrijving leistung keterangan "
-    "details",
+    "description": (
+        "description desc beschreibung bezeichnung designation descripcion descrizione omschrijving leistung "
+        "keterangan details"
+    ),
     "article": "article item product produkt produit producto artikel articulo articolo goods particulars",
     "position": "position pos line lfd",
     "lines": "lines zeilen lignes lineas righe regels rows entries",
@@ -191,7 +218,8 @@ _STOP = listed(
 WEIGHT: dict[str, float] = dict.fromkeys(("number", "name", "code", "amount", "text", "unit"), 0.5) | dict.fromkeys(
     ("sub", "net", "tax", "due", "birth", "delivery", "discount", "customer", "excl", "shipping", "service"), 2.0
 )
-"""Tokens that say little on their own weigh half; those that make another thing of what they stand with weigh double."""
+"""Tokens that say little on their own weigh half; those that make another thing of what they stand with weigh
+double."""
 
 EXTRA: dict[str, float] = {
     "grand": 0.0,
@@ -230,12 +258,11 @@ EXTRA: dict[str, float] = {
 """What a token that a label has beyond the field's own takes from the match; 0.5 where it is not listed."""
 
 TITLES = listed(
-    """
-    invoice receipt taxinvoice tax bill statement quotation quote memo memorandum letter agreement contract copy
-    original duplicate page retail simplified credit debit note cash sales sale official rechnung quittung facture factura
-    fattura factuur beleg kassenbon ticket recu order delivery report welcome thank thanks you merci danke gracias
-    to our customer guest check date time table terminal reprint cashier rechnungskopie kopie kunde lieferschein
-    seite
+    """invoice receipt taxinvoice tax bill statement quotation quote memo memorandum letter agreement contract copy
+    original duplicate page retail simplified credit debit note cash sales sale official rechnung quittung facture
+    factura fattura factuur beleg kassenbon ticket recu order delivery report welcome thank thanks you merci danke
+    gracias to our customer guest check date time table terminal reprint cashier rechnungskopie kopie kunde
+    lieferschein seite
     """
 )
 """Words of which headings are made that name a document and not whose it is."""
@@ -338,7 +365,8 @@ def _phrase_at(parts: list[str], start: int) -> tuple[int, str]:
 
 
 def _compound(word: str) -> list[str]:
-    """``rechnungsdatum`` is ``invoice date``: a known word, perhaps with a linking s, and a known ending. A plural is its word."""
+    """``rechnungsdatum`` is ``invoice date``: a known word, perhaps with a linking s, and a known ending. A plural is
+    its word."""
     if word.removesuffix("s") in _CANONICAL:
         return [_CANONICAL[word.removesuffix("s")]]
     for suffix in _SUFFIXES:
