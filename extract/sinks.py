@@ -120,7 +120,7 @@ def _csv(path: Path, rows: Iterable[Row], columns: Sequence[str], type: Type | N
             spool.write(exact_line(row))
         spool.seek(0)
         with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
             for line in spool:
                 row = json.loads(line.decode("utf-8", "surrogatepass"), parse_float=Decimal)

@@ -197,10 +197,8 @@ def test_the_fingerprint_knows_what_is_done_to_a_document_and_not_how_much_it_ma
     assert load(HEAD, documents="docs/a.txt", model="rules").fingerprint == first
     assert load(HEAD + "  - where: total > 1\n").fingerprint != first
     assert load(HEAD + "settings: {seed: 1}\n").fingerprint != first
-    Path("schemas/receipt.py").write_text(
-        RECEIPT + "# changed\nReceipt.__doc__ = 'A receipt.'\nReceipt.model_rebuild(force=True)\n"
-    )
-    assert load(HEAD).fingerprint == first or True
+    Path("schemas/receipt.py").write_text(RECEIPT.replace("tax:", "vat:") + "# changed\n")
+    assert load(HEAD).fingerprint != first
 
 
 @pytest.mark.parametrize(
@@ -220,12 +218,9 @@ def test_documents_that_are_files(documents: str, found: list[str]) -> None:
 
 
 def test_documents_that_are_rows() -> None:
+    Path("note.json").write_text('{"title": "Note", "type": "object", "properties": {"about": {"type": "string"}}}')
     pipeline = load(
         "documents: {rows: mails.csv, text: body}\nsteps:\n  - extract: note.json\n  - where: row['from'] == 'me'\n"
-        if Path("note.json").write_text(
-            '{"title": "Note", "type": "object", "properties": {"about": {"type": "string"}}}'
-        )
-        else ""
     )
     assert pipeline.documents == Rows(Path.cwd() / "mails.csv", "body", ("from", "total"))
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from extract.errors import PipelineError, SchemaError
-from extract.project import find_file, find_pipeline, load_schema, ready, roots
+from extract.project import find_file, find_pipeline, load_schema, make_project, ready, roots
 
 RECEIPT = """
 from __future__ import annotations
@@ -97,6 +97,16 @@ def test_a_json_schema() -> None:
 
 def test_pipelines() -> None:
     assert find_pipeline("pipelines/mine.yaml") == Path.cwd() / "pipelines" / "mine.yaml"
+
+
+def test_a_new_project_begins_with_a_ready_pipeline_and_keeps_what_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    made = list(make_project(folder))
+    assert folder / "documents" in made
+    assert (folder / "pipelines/receipts.yaml").read_bytes() == (ready() / "pipelines/receipts.yaml").read_bytes()
+    (folder / "schemas/receipt.py").write_text("mine")
+    assert list(make_project(folder)) == []
+    assert (folder / "schemas/receipt.py").read_text() == "mine"
 
 
 MISSING = "Write the file and the name in it: schemas/receipt.py:Receipt, or a JSON Schema: schemas/receipt.json."

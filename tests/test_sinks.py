@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.errors import PipelineError
-from extract.nodes import Array, Field, Number, Record, Text, Type
+from extract.nodes import Array, Field, Null, Number, Record, Text, Type, Union
 from extract.sinks import SUFFIXES, write_rows
 from extract.sources import column_names, read_rows
 
@@ -100,6 +100,22 @@ def test_parquet_keeps_what_has_no_one_type_as_json(tmp_path: Path) -> None:
     columns, rows = parquet(path)
     assert [row[2:] for row in rows] == [("1", Decimal(2**70)), ('"a"', Decimal(1)), ('{"z": 1.10}', None)]
     assert columns[:2] == ["_id VARCHAR", "_source VARCHAR"]
+
+
+def test_decimals_are_decimals_and_floats_are_doubles(tmp_path: Path) -> None:
+    """A Decimal whose digits a float has too may come as a float; its schema says what it is."""
+    path = tmp_path / "rows.parquet"
+    decimal = Union(branches=(Number(), Text(pattern=r"^\d+\.?\d*$"), Null()))
+    type = Type(root=Record(fields=(Field(name="d", node=decimal), Field(name="f", node=Number()))))
+    write_rows(path, [{"d": 1.5, "f": 0.1}, {"d": None, "f": 1e300}], type=type)
+    assert parquet(path) == (["d DECIMAL(18,1)", "f DOUBLE"], [(Decimal("1.5"), 0.1), (None, 1e300)])
+
+
+def test_a_csv_of_nothing_has_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    type = Type(root=Record(fields=(Field(name="n", node=Number()), Field(name="_id", node=Text()))))
+    assert write_rows(path, [], type=type) == 0
+    assert path.read_text() == "n,_id\n"
 
 
 def test_an_empty_parquet_has_its_columns(tmp_path: Path) -> None:
