@@ -120,7 +120,7 @@ def test_a_whole_pipeline() -> None:
 def test_an_extract_has_its_own_settings_and_the_checks_that_follow_it() -> None:
     extract = load(WHOLE).extract
     assert extract.instructions == "Read the receipt.\nAmounts are in euro."
-    assert extract.settings == {"temperature": Decimal("0.5"), "seed": 7, "date_order": "DMY"}
+    assert extract.settings == {"temperature": 0.5, "seed": 7, "date_order": "DMY"}
     assert (extract.attempts, extract.on_failure) == (2, "review")
     assert [check.condition.text for check in extract.checks] == [
         "total >= 0",
@@ -304,6 +304,12 @@ BROKEN: list[tuple[str, str]] = [
     (
         "name: a\n---\nname: b\n",
         "p.yaml:2:1: The YAML cannot be read: but found another document.\n  Write one pipeline a file.",
+    ),
+    ("a: " + "[" * 600, "p.yaml: The YAML is nested too deeply."),
+    (
+        "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        "p.yaml:1:32: The pipeline holds more than 50000 values.",
     ),
     # keys of the pipeline
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _limits(problems: Problems, written: Written) -> dict[str, Any]:
     for name, item in problems.keys(written, LIMITS, "`limits`", {}).items():
         whole = name in ("in_flight", "tries")
         found = problems.number(item, name, above=name != "budget_usd", whole=whole)
-        limits[name] = found if whole or name == "budget_usd" else float(found or 0)
+        limits[name] = found if whole else Decimal(found or 0) if name == "budget_usd" else float(found or 0)
     return limits
 
 

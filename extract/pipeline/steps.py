@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -267,14 +268,19 @@ def read_settings(problems: Problems, written: Written) -> dict[str, Any]:
         elif name in SETTING_RANGES:
             low, high = SETTING_RANGES[name]
             number = item.value
-            if isinstance(number, bool) or (not isinstance(number, (int, float)) and not hasattr(number, "is_finite")):
+            if isinstance(number, bool) or not isinstance(number, (int, Decimal)):
                 problems.add(item.place, f"`{name}` is a number from {low} to {high}, and this is {kind(item)}.")
             elif not low <= number <= high:
                 problems.add(item.place, f"`{name}` is a number from {low} to {high}, and this is {item.text}.")
-            settings[name] = number
+            settings[name] = _for_the_wire(number)
         else:
-            settings[name] = item.plain()
+            settings[name] = _for_the_wire(item.plain())
     return settings
+
+
+def _for_the_wire(value: Any) -> Any:
+    """Parameters go to a server as JSON numbers, which its client makes of floats."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def read_attempts(problems: Problems, written: Written | None, default: int | None) -> int | None:

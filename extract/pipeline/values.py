@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -65,13 +65,17 @@ class Files:
         return (i for i, pattern in enumerate(self.patterns) if not any(True for _ in self._matches(pattern)))
 
     def _matches(self, pattern: str) -> Iterator[str]:
-        whole = os.path.join(self.root, os.path.expanduser(pattern))
-        here = Path.cwd()
-        names = [whole] if os.path.exists(whole) else sorted(glob.glob(whole, recursive=True))
-        for name in names:
-            for path in sorted(_within(Path(name))) if os.path.isdir(name) and name == whole else [Path(name)]:
-                if path.is_file():
-                    yield str(path.relative_to(here) if path.is_relative_to(here) else path)
+        pattern = os.path.expanduser(pattern)
+        whole, here = self.root / pattern, Path.cwd()
+        if whole.is_dir():
+            found: Iterable[Path] = sorted(_within(whole))
+        elif whole.exists():
+            found = (whole,)
+        else:
+            found = (self.root / name for name in sorted(glob.glob(pattern, root_dir=self.root, recursive=True)))
+        for path in found:
+            if path.is_file():
+                yield str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _within(folder: Path) -> Iterator[Path]:

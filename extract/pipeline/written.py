@@ -19,6 +19,7 @@ from ..project import shown
 
 __all__ = ["Place", "Written", "from_values", "from_yaml"]
 
+_LARGEST = 50_000
 _CORE = "tag:yaml.org,2002:"
 _ESCAPE_LENGTHS = {"x": 4, "u": 6, "U": 10}
 _FIXES = (
@@ -136,14 +137,16 @@ def _yaml(text: str, name: str) -> Written:
 
     try:
         node = YAML(typ="safe", pure=True).compose(text)
+        if node is not None:
+            return _Composed(text, name).written(node)
+    except RecursionError:
+        raise PipelineError("The YAML is nested too deeply.", name) from None
     except MarkedYAMLError as error:
         raise _unreadable(error, name) from None
     except (YAMLError, ValueError) as error:
         said = str(error).splitlines()[0]
         raise PipelineError(f"The YAML cannot be read: {said}.", name) from None
-    if node is None:
-        raise PipelineError("The pipeline is empty.", name, "Write `documents:` and `steps:` into it.")
-    return _Composed(text, name).written(node)
+    raise PipelineError("The pipeline is empty.", name, "Write `documents:` and `steps:` into it.")
 
 
 def _unreadable(error: Any, name: str) -> PipelineError:
@@ -157,16 +160,21 @@ def _unreadable(error: Any, name: str) -> PipelineError:
 
 @dataclass
 class _Composed:
-    """Turns composed nodes into `Written`; `open` holds the nodes that are being read, to see one inside itself."""
+    """Turns composed nodes into `Written`; `open` holds the nodes that are being read, to see one inside itself, and
+    `count` says how many there were, since a few aliases can stand for billions of values."""
 
     text: str
     name: str
     open: list[int] = field(default_factory=list)
+    count: int = 0
 
     def written(self, node: Any) -> Written:
         place = self.place(node)
         if id(node) in self.open:
             raise PipelineError("A value cannot hold itself.", str(place), "Take the `*` alias out.")
+        self.count += 1
+        if self.count > _LARGEST:
+            raise PipelineError(f"The pipeline holds more than {_LARGEST} values.", str(place))
         self.open.append(id(node))
         made = self.of(node, place)
         self.open.pop()
