@@ -217,8 +217,10 @@ def test_it_runs_over_the_wire_in_the_wires_own_shape(fake_openai: FakeOpenAI) -
         """Read the trip."""
 
     assert read("a trip to Oslo").stops == {"a": 1}
-    *_, last = read.stream("a trip to Oslo, again")
+    *partial, last = read.stream("a trip to Oslo, again")
     assert last.value.stops == {"a": 1}
+    assert partial[-1] == gold
+    assert {"city": "Oslo"} in partial
     assert all(request.strict for request in fake_openai.requests)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextvars import copy_context
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
@@ -213,7 +214,8 @@ class Local:
             yield recorded
             return
         model = self.models[facts.name]
-        reader = task.schema.reader(shape=shape_of(getattr(model, "mode", "json_schema")))
+        shape = shape_of(model.mode)
+        reader = task.schema.reader(shape=shape)
         reply = None
         tokens = estimate_call(call)
         await self.traffic.pace.take(tokens)
@@ -227,7 +229,7 @@ class Local:
                         reply = item
                         cost = facts.price.of(item.usage) if facts.price and item.paid else Decimal(0)
                     elif (live := reader.feed(item)).value is not None:
-                        yield live.value
+                        yield task.schema.decode_partial(live.value) if shape == "wire" else deepcopy(live.value)
             finally:
                 self.traffic.budget.settle(reserved, cost)
         if reply is None or (reply.failure is not None and reply.failure.kind == "transport"):

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
-from ..call import Call, Reply
+from ..call import Call, Mode, Reply
 from ..catalogue import Catalogue, ModelFacts
 from ..errors import ModelError
 from . import openai
@@ -26,6 +26,11 @@ class Model(Protocol):
     """One model, ready to be asked from any event loop. `name` is the catalogue's name for it."""
 
     name: str
+
+    @property
+    def mode(self) -> Mode:
+        """How it asks for the schema, so that a stream can be read before its reply is there."""
+        ...
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         """One attempt, within `timeout` seconds. Never raises for what a provider does; cancelling closes the

@@ -184,6 +184,10 @@ class OpenAIModel:
         self._host = urlsplit(address).netloc.rpartition("@")[2] or address
         self._clients = _Clients(client, own)
 
+    @property
+    def mode(self) -> Mode:
+        return self._wire.mode
+
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         try:
             content = wire.body(call, self._wire)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ...call import Call, Failure, Reply
+from ...call import Call, Failure, Mode, Reply
 from ...jsontext import dump
 from .filling import fill
 
@@ -27,6 +27,7 @@ class Rules:
     """The rule reader as a model. Reading takes processor time and is done in a thread."""
 
     name = "rules"
+    mode: Mode = "json_schema"
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         return await asyncio.to_thread(_reply, call)

@@ -147,8 +147,16 @@ def _in_line(page: Page, line: Line, below: Line | None) -> Iterator[Labelled]:
                 shift = lead.end() if lead else 0
                 yield _pair(tokens(cell.text), page, after.start + shift, after.end, 0.95 if lead else 0.7)
             under = _under(cell, below)
-            if under is not None:
+            if under is not None and len(under.text) <= _VALUE:
                 yield _pair(tokens(cell.text), page, under.start, under.end, _nearness(line))
+
+
+_VALUE = 60
+"""Characters of a longest value under its label: longer lines are sentences."""
+
+
+def _alone(cell: Cell) -> bool:
+    return len(cell.text) <= _VALUE and not _COLON.search(cell.text)
 
 
 def _nearness(line: Line) -> float:
@@ -171,7 +179,7 @@ def _behind_colons(
             yield _pair(tokens(label), page, cell.start + mark.end(), cell.start + stop, 1.0)
         elif place + 1 == len(marks) and after is not None and not _COLON.search(after.text):
             yield _pair(tokens(label), page, after.start, after.end, 0.95)
-        elif place + 1 == len(marks) and after is None and under is not None and not _COLON.search(under.text):
+        elif place + 1 == len(marks) and after is None and under is not None and _alone(under):
             yield _pair(tokens(label), page, under.start, under.end, 0.8)
 
 
