@@ -29,19 +29,17 @@ class Part:
 @dataclass
 class RecordCodec(Codec):
     """An object with declared properties. `carrier` holds the others as entries; where there is none they are refused,
-    or left out where the type ignores them (`open`). `tag` is a property that only the wire has."""
+    or left out where the type ignores them (`open`)."""
 
     parts: Sequence[Part]
     carrier: str | None = None
     others: MapCodec | None = None
     open: bool = False
-    tag: tuple[str, str] | None = None
     identity: bool = False
 
     def __post_init__(self) -> None:
-        tagged = {self.tag[0]: self.tag[1]} if self.tag else {}
         carried = {self.carrier: None} if self.carrier else {}
-        self._blank: dict[str, Any] = {**tagged, **{part.name: None for part in self.parts}, **carried}
+        self._blank: dict[str, Any] = {**{part.name: None for part in self.parts}, **carried}
         self._names = frozenset(part.name for part in self.parts)
         self._required = frozenset(part.name for part in self.parts if not part.optional)
         self._special = [(part.name, part.codec) for part in self.parts if not part.codec.identity]
@@ -81,8 +79,6 @@ class RecordCodec(Codec):
             value = {name: inner for name, inner in wire.items() if inner is not None or name in nulls}
         else:
             value = dict(wire)
-        if self.tag:
-            del value[self.tag[0]]
         for name, codec in self._special:
             if name in value:
                 value[name] = codec.decode(value[name])
@@ -113,7 +109,7 @@ class RecordCodec(Codec):
         return value
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
-        if not tokens or (self.tag and tokens[0] == self.tag[0]):
+        if not tokens:
             return ()
         if tokens[0] == self.carrier and self.others is not None:
             return self.others.locate(tokens[1:], inside(wire, tokens[0]))

@@ -21,7 +21,7 @@ from .membership import json_type
 
 __all__ = [
     "ABSENT", "AnyCodec", "BoxCodec", "Codec", "Entries", "Late", "ListCodec", "MapCodec", "NamedValues", "NullMark", "OrNull",
-    "TextCodec", "Tokens", "TupleCodec",
+    "TagCodec",     "TextCodec", "Tokens", "TupleCodec",
 ]  # fmt: skip
 
 
@@ -190,6 +190,33 @@ class BoxCodec(Codec):
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
         return self.inner.locate(tokens[1:], inside(wire, self.name)) if tokens else ()
+
+
+@dataclass
+class TagCodec(Codec):
+    """An object with a constant before its properties that only the wire has."""
+
+    inner: Codec
+    name: str
+    value: str
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        made = self.inner.encode(value)
+        if not isinstance(made, dict):
+            raise misfit(f"An object was expected, not {json_type(value)}.")
+        return {self.name: self.value, **made}
+
+    def decode(self, wire: Any) -> Any:
+        return self.inner.decode({name: inner for name, inner in wire.items() if name != self.name})
+
+    def partial(self, wire: Any) -> Any:
+        if not isinstance(wire, dict):
+            return ABSENT
+        return self.inner.partial({name: inner for name, inner in wire.items() if name != self.name})
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return () if tokens[:1] == (self.name,) else self.inner.locate(tokens, wire)
 
 
 @dataclass

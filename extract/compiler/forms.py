@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import nodes
-from .codec import Codec, frozen
+from .codec import Codec, TagCodec, frozen
 
-__all__ = ["Form", "Shape", "described", "nullable"]
+__all__ = ["Form", "Shape", "described", "led", "nullable", "tagged", "tags_of"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,24 @@ def described(form: Form, words: str) -> Form:
     if "description" in schema:
         words = "\n".join(dict.fromkeys((words, schema["description"])))
     return replace(form, schema={"description": words, **{k: v for k, v in schema.items() if k != "description"}}, height=height)
+
+
+def led(form: Form, first: str) -> Form:
+    """The form of a record with one of its properties put first."""
+    properties = dict(form.schema["properties"])
+    ordered = {first: properties.pop(first), **properties}
+    shape = form.objects[0]
+    objects = (replace(shape, names=tuple(ordered)),)
+    return replace(form, schema={**form.schema, "properties": ordered, "required": list(ordered)}, objects=objects)
+
+
+def tagged(form: Form, key: str, value: str) -> Form:
+    """The form of a record with a constant before its properties."""
+    properties = {key: {"type": "string", "const": value}, **form.schema["properties"]}
+    shape = form.objects[0]
+    objects = (Shape((key, *shape.names), {**shape.tags, key: frozenset((frozen(value),))}),)
+    schema = {**form.schema, "properties": properties, "required": list(properties)}
+    return replace(form, schema=schema, codec=TagCodec(form.codec, key, value), objects=objects, height=max(1, form.height))
 
 
 def tags_of(value: nodes.Choice) -> frozenset[str]:

@@ -12,9 +12,13 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
-__all__ = ["lengths", "literal", "searcher", "unfit", "wire_pattern"]
+from .regex import bounded, whole, written
+
+__all__ = ["NOTHING", "lengths", "literal", "searcher", "unfit", "wire_pattern"]
 
 ANY = r"[\s\S]"
+NOTHING = r"^[^\s\S]$"
+"""The expression of no text at all."""
 
 
 @lru_cache(maxsize=4096)
@@ -92,20 +96,14 @@ def literal(text: str) -> str:
     return re.sub(r"([\\^$.|?*+()\[\]{}/-])", r"\\\1", text).replace("\n", r"\n").replace("\r", r"\r")
 
 
-_FORBIDDEN = ("(?=", "(?!", "(?<", "(?>", "(?(", "(?#", "(?P", "(?i", "(?s", "(?m", "(?x", "(?-", "(?u")
-
-
-def wire_pattern(pattern: str) -> str | None:
-    """The expression as it may go on the wire, anchored at both ends; None where the wire cannot carry it."""
-    if any(part in pattern for part in _FORBIDDEN) or re.search(r"\\[1-9kbBpPcux]", pattern):
-        return None
-    try:
-        re.compile(python_pattern(pattern))
-    except (re.error, RecursionError, OverflowError):
-        return None
-    if pattern.startswith("^") and pattern.endswith("$") and not pattern.endswith("\\$") and "|" not in pattern:
-        return pattern
-    return f"^{ANY}*(?:{pattern}){ANY}*$"
+def wire_pattern(pattern: str, least: int = 0, most: int | None = None) -> tuple[str | None, bool]:
+    """The expression as it may go on the wire, anchored at both ends, for texts of some lengths; and whether it says all
+    of that. None where the wire cannot carry it, or where no text is possible (then it is exact)."""
+    tree = whole(pattern)
+    if tree is None:
+        return None, False
+    tree, exact = bounded(tree, least, most)
+    return (None if tree is None else written(tree)), exact
 
 
 def unfit(pattern: str) -> str:

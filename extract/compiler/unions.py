@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import nodes
 from .choosing import Branch, UnionCodec
 from .codec import BoxCodec, Codec, OrNull
-from .forms import Form, Shape, described, nullable
+from .forms import Form, Shape, described, led, nullable, tagged
 from .membership import json_type
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _part_objects(wire: Wire, options: list[_Option], level: int) -> None:
         for one in group:
             _lead(wire, one, level, tag)
         return
-    firsts = _distinct_firsts(group)
+    firsts = _distinct_firsts(wire, group)
     if firsts is not None:
         for one, first in zip(group, firsts, strict=True):
             if first:
@@ -124,7 +124,7 @@ def _record(option: _Option) -> bool:
     return not option.boxed and len(option.form.objects) == 1 and isinstance(option.node, (nodes.Record, nodes.Ref))
 
 
-def _distinct_firsts(group: list[_Option]) -> list[str] | None:
+def _distinct_firsts(wire: Wire, group: list[_Option]) -> list[str] | None:
     """For each object a name to stand first, so that no two begin alike ("" where it stays); None if that can't be."""
     shapes = [shape for one in group for shape in one.form.objects]
     if len({frozenset(shape.names) for shape in shapes}) < len(shapes) or any(not shape.names for shape in shapes):
@@ -134,13 +134,21 @@ def _distinct_firsts(group: list[_Option]) -> list[str] | None:
         return [""] * len(group)
     if any(len(one.form.objects) != 1 for one in group):
         return None
-    choices = [list(one.form.objects[0].names) if _record(one) else [one.form.objects[0].names[0]] for one in group]
+    choices = [_movable(wire, one) if _record(one) else [one.form.objects[0].names[0]] for one in group]
     matched: dict[str, int] = {}
     for index in range(len(choices)):
         if not _match(index, choices, matched, set()):
             return None
     chosen = {index: name for name, index in matched.items()}
     return [chosen[index] if chosen[index] != choices[index][0] else "" for index in range(len(choices))]
+
+
+def _movable(wire: Wire, option: _Option) -> list[str]:
+    """The names that can be put first: those of declared properties."""
+    bottom = _bottom(wire, option.node)
+    declared = {field.name for field in bottom.fields} if isinstance(bottom, nodes.Record) else set()
+    names = option.form.objects[0].names
+    return [name for name in names if name in declared or name == names[0]]
 
 
 def _match(index: int, choices: list[list[str]], matched: dict[str, int], seen: set[str]) -> bool:
@@ -158,15 +166,14 @@ def _lead(wire: Wire, option: _Option, level: int, first: str) -> None:
     if option.form.objects[0].names[0] == first:
         return
     wire.note(option.node, "order", f"{first!r} stands first, so that the alternatives can be told apart")
-    option.form = _rebuilt(wire, option.node, level, None, first)
+    option.form = _rebuilt(wire, option, level, None, first)
 
 
-def _rebuilt(wire: Wire, node: nodes.Node, level: int, tag: tuple[str, str] | None, first: str) -> Form:
-    words = wire.words(node)
-    if isinstance(node, nodes.Ref):
-        return described(wire.ref(node, level, tag, first), words)
-    assert isinstance(node, nodes.Record)
-    return described(wire.record(node, level, tag, first), words)
+def _rebuilt(wire: Wire, option: _Option, level: int, tag: tuple[str, str] | None, first: str) -> Form:
+    if isinstance(option.node, nodes.Ref):
+        return described(wire.ref(option.node, level, tag, first), wire.words(option.node))
+    form = led(option.form, first) if first else option.form
+    return tagged(form, *tag) if tag else form
 
 
 def _give_variants(wire: Wire, group: list[_Option], options: list[_Option], level: int) -> None:
@@ -183,7 +190,7 @@ def _give_variants(wire: Wire, group: list[_Option], options: list[_Option], lev
         name = _fresh(_title(one.node, f"{index + 1}"), used)
         used.add(name)
         wire.note(one.node, "variant", f'"{key}": "{name}" is put first, so that the alternatives can be told apart')
-        one.form = _rebuilt(wire, one.node, level, (key, name), "")
+        one.form = _rebuilt(wire, one, level, (key, name), "")
 
 
 def _bottom(wire: Wire, node: nodes.Node) -> nodes.Node:

@@ -17,9 +17,10 @@ from . import unions
 from .choosing import Part, RecordCodec
 from .codec import AnyCodec, BoxCodec, Codec, Entries, Late, ListCodec, MapCodec, NamedValues, NullMark, TextCodec, TupleCodec, to_text
 from .finishing import children
-from .forms import Form, Shape, described, nullable, tags_of
+from .forms import Form, Shape, described, led, nullable, tagged, tags_of
 from .membership import accepts, json_type
-from .patterns import lengths, literal, searcher, wire_pattern
+from .patterns import NOTHING, lengths, literal, searcher, wire_pattern
+from .regex import MOST_REPEATS
 from .rules import DEEPEST, FORMATS, violations
 
 __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
@@ -99,17 +100,28 @@ class Wire:
         self.made: dict[str, Form] = {}
         self.guessed: dict[str, Form] = {}
         self.late: dict[str, Late] = {}
+        self.variants: list[tuple[str, str, tuple[str, str] | None, str]] = []
         self.held: dict[str, nodes.Node] = {}
         self.rewrites: dict[tuple[str, str, str], Rewrite] = {}
         self.recursive = _recursive(type_)
 
     def run(self) -> Wired:
+        if not self._may_be_object(self.type.root):
+            return self._wired(self._boxed_root())
         form = self.build(self.type.root, 0)
         if "$ref" in form.schema and form.kinds == {"object"}:
             body = self.defs[form.schema["$ref"].rpartition("/")[2]]
             form = replace(form, schema=body)
         if form.schema.get("type") != "object":
             form = self._boxed_root()
+        return self._wired(form)
+
+    def _may_be_object(self, root: nodes.Node) -> bool:
+        root = self.type.resolve(root)
+        return isinstance(root, (nodes.Record, nodes.Tuple)) or (isinstance(root, nodes.Union) and len(root.branches) == 1)
+
+    def _wired(self, form: Form) -> Wired:
+        self._finish_variants()
         schema = dict(form.schema)
         used = self._used(schema)
         if used:
@@ -180,7 +192,7 @@ class Wire:
 
     def never(self, node: nodes.Node, level: int) -> Form:
         self.note(node, "never", "no value is possible here")
-        return Form({"type": "string", "pattern": r"[^\s\S]"}, Codec(), frozenset(("string",)), node)
+        return Form({"type": "string", "pattern": NOTHING}, Codec(), frozenset(("string",)), node)
 
     def anything(self, node: nodes.Node, level: int) -> Form:
         self.note(node, "anything", 'any JSON value; objects in it are written {"entries": [{"key", "value"}]}')
@@ -204,22 +216,39 @@ class Wire:
             else:
                 schema["description"] = f"Format: {node.format}."
                 self.note(node, "format", f"the format {node.format!r} is described in words", True)
-        least, most = node.min_length, node.max_length
-        if node.pattern is not None:
-            written = wire_pattern(node.pattern)
-            if written is None:
-                schema["description"] = f"Must match the pattern {node.pattern}"
-                self.note(node, "pattern", f"the pattern {node.pattern} cannot be enforced on the wire", True)
-                held = replace(held, pattern=None)
-            else:
-                schema["pattern"] = written
-        if least > 0 or most is not None:
-            if "pattern" not in schema and (most or least) <= 1000:
-                schema["pattern"] = lengths(least, most)
-            else:
-                self.note(node, "length", "the length is not enforced on the wire", True)
-                held = replace(held, min_length=0, max_length=None)
+        if node.pattern is None and (node.min_length > 0 or node.max_length is not None):
+            held = self._lengths(node, held, schema)
+        elif node.pattern is not None:
+            held = self._pattern(node, held, schema)
         return Form(schema, Codec(), frozenset(("string",)), held)
+
+    def _lengths(self, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
+        if max(node.min_length, node.max_length or 0) <= MOST_REPEATS:
+            schema["pattern"] = lengths(node.min_length, node.max_length)
+            return held
+        self.note(node, "length", f"a length of up to {node.max_length} characters is not enforced on the wire", True)
+        least = min(node.min_length, 1)
+        if least:
+            schema["pattern"] = lengths(least, None)
+        return replace(held, min_length=least, max_length=None)
+
+    def _pattern(self, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
+        assert node.pattern is not None
+        pattern, exact = wire_pattern(node.pattern, node.min_length, node.max_length)
+        if pattern is None and exact:
+            schema["pattern"] = NOTHING
+            return held
+        if pattern is None:
+            schema["description"] = f"Must match the pattern {node.pattern}"
+            self.note(node, "pattern", f"the pattern {node.pattern} cannot be enforced on the wire", True)
+            if node.min_length or node.max_length is not None:
+                return self._lengths(node, replace(held, pattern=None), schema)
+            return replace(held, pattern=None)
+        schema["pattern"] = pattern
+        if not exact:
+            self.note(node, "length", "the length is not enforced beside the pattern", True)
+            return replace(held, min_length=0, max_length=None, pattern=pattern)
+        return held
 
     def choice(self, node: nodes.Choice, level: int) -> Form:
         groups: dict[str, list[Any]] = {}
@@ -329,18 +358,16 @@ class Wire:
 
     # ---- records
 
-    def record(self, node: nodes.Record, level: int, tag: tuple[str, str] | None = None, first: str = "") -> Form:
+    def record(self, node: nodes.Record, level: int) -> Form:
         fields = [field for field in node.fields if not isinstance(field.node, nodes.Never)]
         kinds = self._entry_kinds(node)
-        if not fields and kinds and tag is None:
+        if not fields and kinds:
             return self.map(node, kinds, level)
-        if first:
-            fields.sort(key=lambda field: field.name != first)
-        properties: dict[str, Any] = {tag[0]: {"type": "string", "const": tag[1]}} if tag else {}
+        properties: dict[str, Any] = {}
         parts: list[Part] = []
         held: dict[str, nodes.Node] = {}
-        height = 1 if tag or not fields else 0
-        tags = {tag[0]: frozenset((_frozen_text(tag[1]),))} if tag else {}
+        height = 0
+        tags: dict[str, frozenset[str]] = {}
         for field in fields:
             form = self._field(field, level + 1)
             properties[field.name] = form.schema
@@ -358,8 +385,8 @@ class Wire:
             height = max(height, form.height + 1)
             others = form.codec if isinstance(form.codec, MapCodec) else None
             self.note(node, "more", f"undeclared properties are written as entries of {carrier!r}")
-        codec: Codec = RecordCodec(parts, carrier, others, self._ignored(node), tag)
-        plain = not tag and not kinds and all(part.codec.identity and not part.optional for part in parts)
+        codec: Codec = RecordCodec(parts, carrier, others, self._ignored(node))
+        plain = not kinds and all(part.codec.identity and not part.optional for part in parts)
         if plain and not self._ignored(node):
             codec = Codec()
         kept = tuple(replace(field, node=held.get(field.name, field.node)) for field in node.fields)
@@ -403,7 +430,7 @@ class Wire:
             key = "key" if index == len(kinds) - 1 else f"key_{index + 1}"
             form = self.build(kind.node, level + 2 + several)
             name: dict[str, Any] = {"type": "string"}
-            written = wire_pattern(kind.pattern) if kind.pattern else None
+            written = wire_pattern(kind.pattern)[0] if kind.pattern else None
             if written is not None:
                 name["pattern"] = written
             elif kind.pattern:
@@ -441,38 +468,51 @@ class Wire:
     # ---- references and unions
 
     def ref(self, node: nodes.Ref, level: int, tag: tuple[str, str] | None = None, first: str = "") -> Form:
-        label = "_as_".join(filter(None, (node.name, tag[1] if tag else "", first)))
+        """A reference to a definition; with a tag or another order, to a definition of its own."""
+        base = self._reference(node, level)
+        if not (tag or first):
+            return base
+        owner = base.schema["$ref"].rpartition("/")[2]
+        label = "_as_".join(filter(None, (owner, tag[1] if tag else "", first)))
+        if label not in self.late:
+            self.late[label] = Late()
+            self.variants.append((label, owner, tag, first))
+        made = _varied(replace(base, schema=_EMPTY_OBJECT), tag, first)
+        codec = Codec() if made.codec.identity else self.late[label]
+        return replace(made, schema=_ref(label), codec=codec)
+
+    def _finish_variants(self) -> None:
+        for label, owner, tag, first in self.variants:
+            form = _varied(self.made[owner], tag, first)
+            self.made[label], self.defs[label] = form, form.schema
+            self.late[label].target = form.codec
+
+    def _reference(self, node: nodes.Ref, level: int) -> Form:
+        label = node.name
         if label in self.late and label not in self.made:
             return self._guess(label, node)
         if label not in self.made:
-            self._define(label, node, tag, first)
-        made = self.made[label]
-        if level + made.height > self.room.levels and node.name not in self.recursive:
-            deep = f"{label}_at_{level}"
-            if deep not in self.made:
-                self.late[deep] = Late()
-                self.made[deep] = self._body(node, level, tag, first)
-                self.defs[deep] = self.made[deep].schema
-                self.late[deep].target = self.made[deep].codec
-            label, made = deep, self.made[deep]
+            self._define(label, node)
+        made, held = self.made[label], self.held[label]
+        if level + made.height > self.room.levels and label not in self.recursive:
+            label = f"{label}_at_{level}"
+            if label not in self.made:
+                self.late[label] = Late()
+                self.made[label] = self.build(self.type.named[node.name], level)
+                self.defs[label] = self.made[label].schema
+                self.late[label].target = self.made[label].codec
+            made = self.made[label]
+            held = made.held
         codec = Codec() if made.codec.identity else self.late[label]
-        return replace(made, schema=_ref(label), codec=codec, held=made.held if label.endswith(f"_at_{level}") else nodes.Ref(name=node.name))
+        return replace(made, schema=_ref(label), codec=codec, held=held if label != node.name else nodes.Ref(name=label))
 
-    def _define(self, label: str, node: nodes.Ref, tag: tuple[str, str] | None, first: str) -> None:
+    def _define(self, label: str, node: nodes.Ref) -> None:
         self.late[label] = Late()
         self.defs[label] = {}
-        form = self._body(node, 1, tag, first)
-        self.made[label] = form
+        form = self.build(self.type.named[node.name], 1)
+        self.made[label], self.held[label] = form, form.held
         self.defs[label] = form.schema
         self.late[label].target = form.codec
-        if label == node.name:
-            self.held[label] = form.held
-
-    def _body(self, node: nodes.Ref, level: int, tag: tuple[str, str] | None, first: str) -> Form:
-        body = self.type.named[node.name]
-        if isinstance(body, nodes.Record) and (tag or first):
-            return described(self.record(body, level, tag, first), self.words(body))
-        return self.build(body, level)
 
     def _guess(self, label: str, node: nodes.Ref) -> Form:
         known = self.guesses.get(label)
@@ -485,6 +525,18 @@ class Wire:
 
     def union(self, node: nodes.Union, level: int) -> Form:
         return unions.build(self, node, level)
+
+
+_EMPTY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+def _varied(form: Form, tag: tuple[str, str] | None, first: str) -> Form:
+    """A record with another property first, or a constant before them."""
+    if first and first not in form.schema["properties"]:
+        form = replace(form, schema={**form.schema, "properties": dict.fromkeys(form.objects[0].names, {})})
+    if first:
+        form = led(form, first)
+    return tagged(form, *tag) if tag else form
 
 
 def _recursive(type_: nodes.Type) -> frozenset[str]:
@@ -539,7 +591,7 @@ def _never_dropped(node: nodes.Record, kinds: list[nodes.Entry]) -> bool:
     """Whether each entry that the wire admits is a property of the type."""
     if len(kinds) != 1 or node.fields or any(isinstance(entry.node, nodes.Never) for entry in node.entries):
         return False
-    return not kinds[0].pattern or wire_pattern(kinds[0].pattern) is not None
+    return not kinds[0].pattern or wire_pattern(kinds[0].pattern)[0] is not None
 
 
 def _router(node: nodes.Record, kinds: list[nodes.Entry]) -> Callable[[str], int | None]:
@@ -574,12 +626,6 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _frozen_text(text: str) -> str:
-    from .codec import frozen
-
-    return frozen(text)
 
 
 def _hashable(node: nodes.Node) -> bool:
