@@ -19,6 +19,7 @@ from ..nodes import Anything, Array, Boolean, Choice, Node, Null, Number, Record
 __all__ = ["Leaf", "element", "leaves", "member", "narrow", "step"]
 
 _ANYTHING = Anything()
+_NONE = None.__class__
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,13 @@ def _fit(node: Node, value: Any, type: Type) -> float:
         return 0.1
     if isinstance(node, Text) and isinstance(value, str):
         return 1.5 if node.format else 1.0
-    kinds = {Array: list, Tuple: list, Boolean: bool, Null: type_none, Number: object}
+    kinds = {Array: list, Tuple: list, Boolean: bool, Null: _NONE, Number: object}
     kind = kinds.get(node.__class__)
     if kind is None:
         return 0.0
     if kind is object:
         return 1.0 if not isinstance(value, (bool, str, list, Mapping)) and value is not None else 0.0
     return 1.0 if isinstance(value, kind) else 0.0
-
-
-type_none = None.__class__
 
 
 def _overlap(node: Record, value: Mapping[str, Any], type: Type) -> float:
