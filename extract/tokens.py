@@ -2,8 +2,8 @@
 
 Budgets and rate limits reserve tokens ahead of a call. Too low an estimate breaks them and too high a one wastes
 them, so this one is made to be rarely below the truth of o200k, the tokenizer of gpt-4o and gpt-4o-mini. It is an
-estimate and not a count: it knows the shape of a text (words, digits, scripts), not the tokenizer's vocabulary, and needs no file and
-no network.
+estimate and not a count: it knows the shape of a text (words, digits, scripts), not the tokenizer's vocabulary, and
+needs no file and no network.
 
 Images and files are counted by OpenAI's published rule where their size can be read from their first bytes, and by the
 most that the rule allows where it cannot.
@@ -138,14 +138,14 @@ _PREFIXES_KEPT = 256
 
 
 def estimate_call(call: Call, rule: ImageRule = ImageRule()) -> int:
-    """The input tokens of a call with its messages and its wire schema. What all documents have in common (instructions,
+    """The input tokens of a call with its messages and its wire schema. What documents have in common (instructions,
     examples, schema) is estimated once."""
     inputs = estimate_parts((part for message in _last(call) for part in message), rule)
     return inputs + _prefix(call)
 
 
 def _last(call: Call) -> list[tuple[Part, ...]]:
-    """The parts of the messages that are this document's own: its inputs, and in a repair what was said."""
+    """The parts of the messages that are this document's own: its inputs, in a repair what was said."""
     return [message.parts for message in render(call, "strict")[1 + 2 * len(call.examples) :]]
 
 
