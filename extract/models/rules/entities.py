@@ -8,7 +8,7 @@ run of lines with a house number, a word for a road or a place, or a postcode am
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .page import Cell, Line, Page, column
 from .patterns import EMAIL, TIME, URL, days
@@ -115,7 +115,14 @@ def organisation(page: Page) -> Span | None:
             sure = _name_like(cell.text, rank)
             if sure > 0.3 and (best is None or sure > best.sure + 0.08):
                 best = _whole_name(page, index, cell, sure)
-    return best
+    return best if best is None else _borne_out(best)
+
+
+def _borne_out(name: Span) -> Span:
+    """A name without a word of organisations is less sure if no address follows it."""
+    if ORGANISATION.search(name.text) or address_below(name.below, reach=4) is not None:
+        return name
+    return replace(name, sure=name.sure - 0.2)
 
 
 def _sender_line(page: Page, index: int, cell: Cell) -> Span | None:
@@ -138,7 +145,8 @@ def _name_like(text: str, rank: int) -> float:
         return 0.0
     if re.search(r"\d{4,}|[:=%]|\d[.,]\d\d\b", name) or letters < 0.5 * len(name.replace(" ", "")):
         return 0.0
-    if not ORGANISATION.sub("", name).strip(" .&"):
+    capitals = [word[0].isupper() for word in name.split() if word[0].isalpha()]
+    if not ORGANISATION.sub("", name).strip(" .&") or (not form and 2 * sum(capitals) < len(capitals)):
         return 0.0
     sure = 0.72 - 0.06 * (rank - 1)
     if form:

@@ -18,7 +18,7 @@ from ...nodes import Array, Boolean, Choice, Field, Node, Null, Number, Record, 
 from .labels import Names, likeness
 from .looks import Wanted, date_order, look_of, names_of
 from .page import Cell, Line, Page, column, paged
-from .readers import ENOUGH, Found, Paper, read_leaf
+from .readers import ENOUGH, SELF_EVIDENT, Found, Paper, all_by_look, read_leaf
 from .tables import table
 from .words import tokens
 
@@ -166,8 +166,8 @@ def _values(paper: Paper, items: Node, names: Names) -> list[Found]:
     """The values of a list behind its label, parted by commas or semicolons; of addresses and the like, all there
     are."""
     wanted = Wanted(names, items, look_of(items, names))
-    if wanted.look in ("email", "url", "iban"):
-        return _all_of(paper, wanted)
+    if wanted.look in SELF_EVIDENT:
+        return all_by_look(paper, wanted)
     best = max(paper.pairs, key=lambda pair: pair.near * likeness(names, pair.label), default=None)
     if best is None or best.near * likeness(names, best.label) < ENOUGH or not isinstance(items, (Text, Choice)):
         return []
@@ -176,17 +176,6 @@ def _values(paper: Paper, items: Node, names: Names) -> list[Found]:
     if isinstance(items, Text):
         return [Found(part, sure) for part in parts]
     return [Found(value, sure) for part in parts for value in items.values if str(value).casefold() == part.casefold()]
-
-
-def _all_of(paper: Paper, wanted: Wanted) -> list[Found]:
-    """Each value of a look that shows itself, once."""
-    found: dict[Any, Found] = {}
-    for line in paper.page.lines:
-        for cell in line.cells:
-            one = read_leaf(replace(paper, page=Page(paper.page.text, (replace(line, cells=(cell,)),))), wanted)
-            if one is not None and one.value not in found:
-                found[one.value] = one
-    return list(found.values())
 
 
 _KINDS: tuple[tuple[type[Node] | tuple[type[Node], ...], Callable[..., tuple[Any, Confidence] | None]], ...] = (

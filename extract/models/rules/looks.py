@@ -49,6 +49,12 @@ _MONEY = listed(
     "total amount sub price tax balance discount paid change rounding shipping payable excl incl service due"
 )
 
+_NUMBERS: tuple[tuple[str, Callable[[frozenset[str]], bool]], ...] = (
+    ("percent", lambda said: bool(said & {"percent", "rate"})),
+    ("money", lambda said: bool(said & _MONEY) and "quantity" not in said),
+)
+"""Looks of numbers by the tokens of their names; the first that holds."""
+
 _LOOKS: tuple[tuple[str, Callable[[frozenset[str]], bool]], ...] = (
     ("email", lambda said: "email" in said),
     ("iban", lambda said: "iban" in said),
@@ -63,7 +69,7 @@ _LOOKS: tuple[tuple[str, Callable[[frozenset[str]], bool]], ...] = (
     ("address", lambda said: "address" in said),
     ("date", lambda said: bool(said & {"date", "birth"})),
     ("time", lambda said: "time" in said),
-    ("percent", lambda said: "percent" in said),
+    ("percent", lambda said: bool(said & {"percent", "rate"})),
     ("amount", lambda said: bool(said & _MONEY)),
     ("organisation", lambda said: bool(said & {"company", "customer"})),
 )
@@ -90,13 +96,7 @@ def look_of(node: Node, names: Names) -> str:
     if isinstance(node, Boolean):
         return "flag"
     if isinstance(node, Number):
-        return (
-            "percent"
-            if "percent" in names.all
-            else "money"
-            if names.all & _MONEY and "quantity" not in names.all
-            else "count"
-        )
+        return next((look for look, holds in _NUMBERS if holds(names.all)), "count")
     if isinstance(node, Text) and node.format:
         return _FORMATS.get(node.format, "text")
     return _said(names)

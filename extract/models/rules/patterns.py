@@ -165,7 +165,7 @@ SYMBOL = rf"(?:US\$|A\$|S\$|HK\$|[$€£¥₹]|RM|{ISO_CODES}|Rs\.?|Fr\.|kr|zł)
 _AMOUNT = re.compile(
     rf"(?<![\w.,/:#-])(?P<open>\()?(?P<before>{SYMBOL})?\s{{0,2}}(?P<sign>[-−–+])?\s?(?P<late>{SYMBOL})?\s{{0,2}}"
     r"(?P<number>\d{1,3}(?:[,.'’  ]\d{3})+(?:[.,]\d{1,4})?|\d+(?:[.,]\d{1,4})?|[.,]\d{2})"
-    rf"(?P<dash>,?-(?!\S))?(?P<minus>-(?!\d))?(?P<close>\))?(?:\s{{0,2}}(?P<after>{SYMBOL})(?![A-Za-z]))?(?![\d:]|[.,/-]\d|\s?[xX*]\s?\d)",
+    rf"(?P<dash>,-)?(?P<minus>-(?!\d))?(?P<close>\))?(?:\s{{0,2}}(?P<after>{SYMBOL})(?![A-Za-z]))?(?![\d:]|[.,/-]\d|\s?[xX*]\s?\d)",
     re.IGNORECASE,
 )
 

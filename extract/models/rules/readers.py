@@ -20,7 +20,7 @@ from .looks import Wanted, fits
 from .page import Line, Page, column
 from .words import ORGANISATION, fold, listed, tokens
 
-__all__ = ["ENOUGH", "Found", "Paper", "read_leaf"]
+__all__ = ["ENOUGH", "SELF_EVIDENT", "Found", "Paper", "all_by_look", "read_leaf"]
 
 ENOUGH = 0.45
 
@@ -222,8 +222,9 @@ def _day(paper: Paper, wanted: Wanted, told: Callable[[patterns.Day], tuple[Any,
     scored = []
     for place, (day, claim) in enumerate(_claims(paper, wanted, paper.days)):
         value, sure = told(day)
-        if value is not None and plain and claim < 0.55 and not _belongs_elsewhere(paper, wanted, day):
-            claim = max(claim, 0.62 - 0.02 * min(place, 5))
+        if value is not None and plain:
+            elsewhere = _belongs_elsewhere(paper, wanted, day)
+            claim = 0.5 * claim if elsewhere else max(claim, 0.62 - 0.02 * min(place, 5))
         if value is not None and claim >= 0.3 and fits(wanted.node, value):
             scored.append((claim * sure * 0.97, value))
     if len({value for _, value in scored}) == 1 and len(scored) > 1:
@@ -300,6 +301,16 @@ def _by_look(expression: re.Pattern[str], alone: float) -> Callable[[Paper, Want
         return _settle(scored)
 
     return read
+
+
+SELF_EVIDENT = {"email": patterns.EMAIL, "url": patterns.URL, "iban": patterns.IBAN}
+"""Looks that no other value has."""
+
+
+def all_by_look(paper: Paper, wanted: Wanted) -> list[Found]:
+    """Each value of such a look, once, in the order of the page."""
+    spots = (" ".join(match.group().split()) for match in SELF_EVIDENT[wanted.look].finditer(paper.text))
+    return [Found(text, 0.85) for text in dict.fromkeys(spots) if fits(wanted.node, text)]
 
 
 def _iban(paper: Paper, wanted: Wanted) -> Found | None:

@@ -18,7 +18,7 @@ from ...nodes import Number
 from .labels import likeness
 from .looks import Wanted, fits
 from .page import Cell, Line
-from .patterns import Amount, amounts, dated, days
+from .patterns import SYMBOL, Amount, amounts, dated, days
 from .readers import Paper
 from .words import listed, tokens
 
@@ -242,6 +242,7 @@ def _number(amount: Amount, wanted: Wanted) -> Any:
 _TIMES = re.compile(
     r"(?P<count>\d+(?:[.,]\d+)?)\s*(?:[xX×*@]|pcs|stk|st)\s*(?:[A-Z$€£]{0,3})\s*(?P<price>\d+[.,]\d{2})"
 )
+_PRICED = re.compile(rf"\s{SYMBOL}\s*$", re.IGNORECASE)
 _LEADING = re.compile(r"^(?P<count>\d{1,3})\s*[xX×]?\s+(?=[^\W\d_])")
 
 
@@ -280,7 +281,7 @@ def _role(fields: Sequence[tuple[str, Wanted]], role: str) -> str:
 def _loose_row(
     paper: Paper, line: Line, shown: list[Amount], roles: dict[str, str], wanted: dict[str, Wanted]
 ) -> Row | None:
-    head = line.text[: shown[0].start].strip(" .:-*")
+    head = _PRICED.sub("", line.text[: shown[0].start]).strip(" .:-*")
     parts: dict[str, Decimal] = {"amount": shown[-1].value} if shown[-1].value is not None else {}
     times = _TIMES.search(line.text)
     leading = _LEADING.match(head)

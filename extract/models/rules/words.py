@@ -48,7 +48,8 @@ _SAME: dict[str, str] = {
         "excl exclusive excluding excluded exc before ht htva ohne exkl zzgl hors excluido esclusa exclusief taxable"
     ),
     "discount": "discount disc rabatt remise sconto descuento korting skonto diskaun saving savings saved",
-    "price": "price preis prix prezzo precio prijs stuckpreis einzelpreis uprice vk rate cost fee charge charges rsp",
+    "price": "price preis prix prezzo precio prijs stuckpreis einzelpreis uprice vk cost fee charge charges rsp",
+    "rate": "rate satz taux tasso tarief",
     "unit": "unit each per piece pcs stuck stueck einzel unitaire unitario stuk uom",
     "quantity": (
         "quantity qty qtys menge anzahl quantite quantita cantidad aantal hoeveelheid kuantiti count items pieces"
