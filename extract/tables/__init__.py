@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
+
 from .. import nodes
 from ..errors import PipelineError
 from ..jsontext import dump
@@ -212,8 +214,6 @@ def _cell(name: str, value: Any, to: Column) -> Any:
 
 def exact_line(row: Row) -> bytes:
     """A row as one line of JSON: numbers with all their digits, dates and times in ISO 8601."""
-    import orjson
-
     try:
         return orjson.dumps(row, default=_exact, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # integers past 64 bits, halves of surrogate pairs
@@ -221,8 +221,6 @@ def exact_line(row: Row) -> bytes:
 
 
 def _exact(value: Any) -> Any:
-    import orjson
-
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     if isinstance(value, Mapping):
