@@ -121,13 +121,14 @@ class _Mender:
             Problem(places.of(start), f"{message}{_around(self.text, start)}", "reading")
             for start, _, message in candidate.faults
         ]
-        problems = (*faults, *self._risks(candidate, edits, places), *aligner.problems)
+        if candidate.forked:
+            where = "A bracket is missing, and it could stand in more than one place"
+            faults.append(Problem("", where, "reading"))
+        problems = (*faults, *self._risks(edits, places), *aligner.problems)
         return _Read(candidate, value, tuple(events), problems)
 
-    def _risks(self, candidate: Candidate, edits: list[Edit], places: _Places) -> Iterable[Problem]:
+    def _risks(self, edits: list[Edit], places: _Places) -> Iterable[Problem]:
         """What the policy does not allow."""
-        if candidate.forked and (self.untyped or not self.lenient):
-            yield Problem("", "A bracket is missing, and it could stand in more than one place", "reading")
         if self.lenient:
             return
         for edit in edits:
@@ -151,8 +152,8 @@ class _Mender:
 
     def _among(self, fitting: list[_Read]) -> _Read:
         """One of the values that fit: the one in a fence, or the first, with a word on the others."""
-        fenced = [one for one in fitting if one.candidate.fenced]
-        narrowed = fenced or fitting
+        best = min(self._plainness(one) for one in fitting)
+        narrowed = [one for one in fitting if self._plainness(one) == best]
         chosen = narrowed[0]
         others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
         if others:
@@ -163,6 +164,15 @@ class _Mender:
                 span = (others[0].candidate.start, others[0].candidate.end)
                 chosen.events += (Event("read.ambiguous", "", others[0].value, chosen.value, None, f"{note} {span}"),)
         return chosen
+
+    def _plainness(self, one: _Read) -> tuple[bool, bool, int]:
+        """How plainly a value is the answer: in a fence, at the beginning of a line, with few changes."""
+        candidate = one.candidate
+        if self.untyped:
+            return (not candidate.fenced, False, 0)
+        before = self.text[: candidate.start].rpartition("\n")[2]
+        changes = sum(1 for event in one.events if event.rule not in PUNCTUATION)
+        return (not candidate.fenced, bool(before.strip()), changes)
 
     def _together(self, finding: Finding) -> _Read | None:
         """Several values as the items of the list that was asked for."""

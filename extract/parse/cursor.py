@@ -19,13 +19,14 @@ QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "`": "`", "«": "»"}
 _BLANK = re.compile(r"[\s\ufeff]*")
 _COMMAS = re.compile(r"[\s,]*")
 _QUOTED_KEY = re.compile(
-    r"""(?:"(?:[^"\\\n]|\\.){0,200}"|'(?:[^'\\\n]|\\.){0,200}'|“[^”\n]{0,200}”|""(?:[^"\n]){1,200}"")\s*:"""
+    r"""(?:"(?![\s]*[,:}\]])(?:[^"\\\n]|\\.){0,200}"|'(?:[^'\\\n]|\\.){0,200}'|“[^”\n]{0,200}”|""(?:[^"\n]){1,200}"")\s*:"""
 )
 _BARE_KEY = re.compile(r"([\w$@][\w$@./-]{0,100}(?: [\w$@./-]{1,40}){0,4})\s*:(?!//)")
 _STRAY_WORD = re.compile(r"[A-Za-z_]{1,40}\s+(?=\")")
 _SCALAR = re.compile(r"(?:-?[.\d][\w.+-]{0,60}|true|false|null|True|False|None)(?=[\s,\]})]|$)")
 _BARE_ITEM = re.compile(r"[^\s\"'\[\]{}(),:][^\"\[\]{}(),\n]{0,200}\s*[,\])]")
-_TAIL = re.compile(r"[}\])\":,]")
+_WORDS = re.compile(r'"[^"\\\n]+"\s*[,\]]')
+_OPENS = re.compile(r"[^\s,:;.!?)\]}]")
 
 
 class Cursor:
@@ -39,6 +40,8 @@ class Cursor:
         self.edits: list[Edit] = []
         self.faults: list[tuple[int, int, str]] = []
         self.innermost = start
+        self.doubled = False
+        self.odd_quotes = 0
         self.cut = False
         self.forked = False
         self._next: dict[str, int] = {}
@@ -51,6 +54,7 @@ class Cursor:
             self.cut = True
 
     def edit(self, rule: str, start: int, end: int, after: str, risks: str = "", owner: int = -1) -> None:
+        self.odd_quotes += rule == "read.missing-quote"
         self.edits.append(Edit(rule, start, end, after, risks, owner))
 
     def find(self, mark: str, at: int) -> int:
@@ -72,10 +76,12 @@ class Cursor:
             at = end
 
     def comment(self, at: int) -> int:
-        """Where the comment that begins at `at` ends, or `at` where none does."""
+        """Where the comment that begins at `at` ends, or `at` where none does. A comment to the end of its line needs a
+        line after it: nothing could close behind it otherwise."""
         two = self.text[at : at + 2]
-        if two == "//" or two[:1] == "#":
-            return self.find("\n", at)
+        if two == "//" or (two[:1] == "#" and (two[1:].isspace() or self.text[at - 1 : at] in ("", " ", "\n", "\t"))):
+            end = self.find("\n", at)
+            return end if end < self.size else at
         if two == "/*":
             return min(self.find("*/", at + 2) + 2, self.size)
         return at
@@ -103,6 +109,8 @@ class Cursor:
                 return self.keyed(at, plain)
             if mark == ":":
                 return plain and "{" in self.open
+            if mark == '"' and self.text[at - 1] in "\"'":
+                return _WORDS.match(self.text, at) is not None
             return mark in '"“{[' or (plain and _SCALAR.match(self.text, at) is not None and self.text[at - 1] == " ")
 
     def _closed(self, mark: str, depth: int, plain: bool) -> int:
@@ -148,6 +156,21 @@ class Cursor:
             return False
         stop = min(self.find("{", at), self.find("```", at))
         return self.find('"', at) >= stop
+
+    def colon(self, at: int) -> int:
+        """The place after the colon that follows `at`, or -1 where none does."""
+        at = self.blank(at)
+        return at + 1 if self.text.startswith(":", at) else -1
+
+    def paired(self, begin: int, quotes: list[int]) -> bool:
+        """Whether quotes inside a text come as they do around words: one before a word, one after it, in turn."""
+        for i, at in enumerate(quotes):
+            before, after = self.text[at - 1 : at] if at > begin else " ", self.text[at + 1 : at + 2]
+            if i % 2 == 0 and (before.isalnum() or not _OPENS.match(after)):
+                return False
+            if i % 2 == 1 and after.isalnum():
+                return False
+        return True
 
     def tail(self) -> int:
         """Where the brackets that are open now close again at the end of the text, or -1 where they do not."""

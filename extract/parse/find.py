@@ -76,6 +76,12 @@ def _candidate(cursor: Cursor) -> Candidate:
     start = cursor.at
     tree = value(cursor)
     end = cursor.at
+    rules = {edit.rule for edit in cursor.edits}
+    if cursor.odd_quotes > 1:
+        cursor.fault(start, end, "Quotes are missing in more than one place", halt=False)
+    open_ended = rules & {"read.missing-bracket", "read.wrong-bracket", "read.unclosed"}
+    if open_ended and rules & {"read.early-bracket", "read.extra-comma"}:
+        cursor.fault(start, end, "The brackets do not go together", halt=False)
     return Candidate(tree, start, end, cursor.edits, cursor.faults, cursor.cut, cursor.forked)
 
 
@@ -101,7 +107,7 @@ def find(text: str, names: Collection[str]) -> Finding:
                 prose -= 1
             else:
                 finding.torn = finding.torn or (start, f"A {mark} stands here that closes nothing")
-        elif attempts < _ATTEMPTS and _begins(text, start):
+        elif attempts < _ATTEMPTS and (_begins(text, start) or not text[:start].strip()):
             attempts += 1
             at = _take(text, start, names, finding, fenced)
             if at < 0:

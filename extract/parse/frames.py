@@ -166,7 +166,7 @@ class Frame:
 
     def take_pending(self) -> Iterator[tuple[str, Any, nodes.Node]]:
         """The values that were gathered before it was known which object this is, with their nodes."""
-        if self.undecided or not self.hides:
+        if self.undecided or self.hidden or not self.hides:
             return
         self.hides = False
         gathered = dict(self.value)

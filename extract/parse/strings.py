@@ -16,7 +16,7 @@ from .tree import Leaf
 __all__ = ["string", "unescape"]
 
 _CLEAN = re.compile(r'"([^"\\\x00-\x1f]*)"')
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[\s\S]|$)")
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}|x[0-9a-fA-F]{2}|[\s\S]|$)")
 _SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "'": "'", "`": "`"}
 _BEFORE = re.compile(r"[,:\[{(]\s*$")
 _AFTER = re.compile(r"\s*[,:\]})]")
@@ -25,7 +25,7 @@ _LAYOUT = re.compile(r"\r?\n[ \t]*$")
 _SPACE = re.compile(r"(?<=[^ ]) +$")
 _LEADING = re.compile(r" *")
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
-_NEXT = re.compile(r"[\s}\]]*,\s*[\"\[{]")
+_NEXT = re.compile(r"[\s}\]]*,(?:\s*[\"\[{]|[ \t]*\n)")
 _STRUCTURE = re.compile(r"[{}\[\]]|,\s*[\w-]+\s*:")
 
 _INNER = "the quotes inside could also end the text"
@@ -43,8 +43,8 @@ def unescape(text: str) -> str:
 
 def _one(found: re.Match[str]) -> str:
     escape = found[1]
-    if len(escape) == 5:
-        return chr(int(escape[1:], 16))
+    if len(escape) > 1:
+        return chr(min(int(escape[1:], 16), 0x10FFFF))
     return _SIMPLE.get(escape, found[0])
 
 
@@ -74,7 +74,7 @@ def _opening(cursor: Cursor) -> str:
     quote = text[at]
     if text.startswith(quote * 3, at) and text.find(quote * 3, at + 3) > 0:
         return quote * 3
-    if text.startswith(quote * 2, at) and quote in "\"'" and text[at + 2 : at + 3].isalnum():
+    if cursor.doubled and text.startswith(quote * 2, at) and quote in "\"'" and text[at + 2 : at + 3].isalnum():
         end = cursor.find(quote, at + 2)
         if text.startswith(quote * 2, end) and cursor.ends(end + 2):
             return quote * 2
@@ -115,6 +115,8 @@ def _split(cursor: Cursor, start: int, begin: int, next_quote: int) -> Leaf:
     comma = _COMMA_BEFORE.search(cursor.text, max(begin, next_quote - 200), next_quote)
     end = comma.start() if comma is not None else next_quote
     value = unescape(cursor.text[begin:end])
+    if "\n" in value or value[-1:] in ("}", "]"):
+        cursor.fault(start, end, "A quote is missing, and it could stand in more than one place", halt=False)
     cursor.edit("read.missing-quote", start, end, json.dumps(value, ensure_ascii=False))
     cursor.at = end
     return Leaf(start, end, value, "string")
@@ -124,18 +126,20 @@ def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
     """A string that runs to the end of the text: cut off, unless the brackets that are open close behind it."""
     text = cursor.text
     end = cursor.tail() if cursor.open and len(inner) % 2 == 0 else -1
-    if end < begin:
+    if end <= begin or text[start] != '"':
         cursor.fault(start, cursor.size, "The text ends inside a string")
         return Leaf(start, cursor.size, unescape(text[begin:]), "string")
     inside = text[begin:end]
-    if _STRUCTURE.search(inside) or _touching(text, begin, inner):
+    in_list = cursor.open[-1] != "{"
+    if _STRUCTURE.search(inside) or (in_list and "," in inside) or _touching(text, begin, inner) or not cursor.paired(begin, inner):
         cursor.fault(start, end, "A quote is missing, and it could stand in more than one place")
         return Leaf(start, end, inside, "string")
     risks = "the text could end earlier" if inner else ""
     layout = _LAYOUT.search(inside) or _SPACE.search(inside)
     if layout is not None:
         if not layout[0].startswith(("\n", "\r")) and layout[0] != _padding(text, cursor.innermost):
-            risks = "the space at its end may belong to the text"
+            cursor.fault(start, end, "The quote that ends this text is missing, before or after the space")
+            return Leaf(start, end, inside, "string")
         inside = inside[: layout.start()]
     value = unescape(inside)
     cursor.at = begin + len(inside)
@@ -168,11 +172,14 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
     elif any(char < " " for char in inside):
         rule = "read.raw-control"
     elif not _valid(inside):
-        rule = "read.escape"
+        rule, risks = "read.escape", "a character may be missing after the backslash"
+        if '\\"' in inside:
+            cursor.fault(start, end, "A quote may be missing after a backslash", halt=False)
     layout = _BREAK.search(inside)
     if layout is not None and layout.start():
         inside, risks = inside[: layout.start()], risks or "the line break before the quote may belong to the text"
     value = unescape(inside)
+    cursor.odd_quotes += len(inner) % 2
     if rule:
         cursor.edit(rule, start, after, json.dumps(value, ensure_ascii=False), risks)
     return Leaf(start, after, value, "string")
@@ -181,10 +188,15 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
 def _doubt(cursor: Cursor, start: int, begin: int, end: int, inner: list[int]) -> None:
     """Faults for quotes inside that may well be no part of the text."""
     text = cursor.text
+    odd = len(inner) % 2 == 1
     edge = inner[0] == begin and (len(inner) % 2 == 1 or not text[begin + 1 : begin + 2].isalnum())
     if edge or (len(inner) % 2 == 1 and inner[-1] == end - 1):
         cursor.fault(start, end, "One quote too many stands here, or one is not escaped", halt=False)
-    elif any(text[i - 1] == "\\" for i in inner):
+    elif odd and _touching(text, begin, inner):
+        cursor.fault(start, end, "A quote is missing in or around this text", halt=False)
+    elif not odd and not cursor.paired(begin, inner):
+        cursor.fault(start, end, "The quotes inside this text do not go together", halt=False)
+    elif any(text[i - 1] in '\\"' or text.startswith('\\"', i + 1) for i in inner):
         cursor.fault(start, end, "The quotes inside are escaped twice, or not at all", halt=False)
     elif any(_NEXT.match(text, i + 1, end) for i in inner):
         cursor.fault(start, end, "This text could end at one of the quotes inside", halt=False)

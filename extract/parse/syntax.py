@@ -12,6 +12,7 @@ from typing import Any
 
 from .cursor import CLOSER, QUOTES, Cursor
 from .exact import faithful, integer
+from .scalars import looks_numeric
 from .strings import string, unescape
 from .tree import Leaf, List, Member, Object, Tree
 
@@ -35,8 +36,11 @@ _PYTHON: dict[str, str] = {
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
-_COLON = re.compile(r"[\s]*:")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
+_BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
+_TANGLED = re.compile(r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)", re.DOTALL)
+_RUN_TOGETHER = re.compile(r"(?:-?\d[\d.]*|true|false|null)(?:true|false|null|True|False|None)+")
+_HALF = re.compile(r"\"\s*,?\s*$")
 _STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
 
 
@@ -73,6 +77,8 @@ def gap(cursor: Cursor) -> None:
     while at < end:
         after = cursor.comment(at)
         if after > at:
+            if _HALF.search(cursor.text[at:after]) and cursor.text.count('"', at, after) % 2:
+                cursor.fault(at, after, "This may be a comment, or a text without its first quote", halt=False)
             cursor.edit("read.comment", at, after, "")
             at = after
         else:
@@ -194,7 +200,7 @@ def _list(cursor: Cursor, bracket: str) -> Tree:
             first = not made.items
             continue
         item = value(cursor)
-        if _COLON.match(cursor.text, cursor.at) and not cursor.cut:
+        if not cursor.cut and cursor.colon(cursor.at) >= 0:
             if not (comma >= 0 and "{" in cursor.open):
                 cursor.fault(item.start, cursor.at + 1, "A name and a colon stand in a list")
                 break
@@ -296,9 +302,9 @@ def _member(cursor: Cursor) -> Member | None:
     if name is None:
         return None
     end = cursor.at
-    colon = _COLON.match(cursor.text, cursor.at)
-    if colon is not None:
-        cursor.at = colon.end()
+    gap(cursor)
+    if cursor.text.startswith(":", cursor.at):
+        cursor.at += 1
     gap(cursor)
     if cursor.text[cursor.at : cursor.at + 1] in (",", "}", "]"):
         cursor.fault(
@@ -314,7 +320,11 @@ def _bare_name(cursor: Cursor) -> str | None:
         cursor.fault(cursor.at, min(cursor.at + 20, cursor.size), "No name stands where one should")
         return None
     name = found[1].rstrip()
-    rule = "read.missing-quote" if found[0].rstrip()[-1] in "\"'" else "read.bare-name"
+    rule = "read.bare-name"
+    if found[0].rstrip()[-1] in "\"'":
+        rule, name = "read.missing-quote", unescape(name)
+    elif "\\" in name:
+        cursor.fault(found.start(), found.end(), "A quote is missing around this name", halt=False)
     cursor.edit(rule, found.start(), found.end(), json.dumps(name, ensure_ascii=False))
     cursor.at = found.end()
     return name
@@ -332,7 +342,8 @@ def _quoted_name(cursor: Cursor) -> str | None:
         at = found.end()
         if found[0][0] == "\\":
             continue
-        if _COLON.match(text, at):
+        if cursor.colon(at) >= 0:
+            cursor.doubled = cursor.doubled or width == 2
             return _name(cursor, start, begin, found.start(), at, first >= 0)
         if first < 0:
             first = found.start()
@@ -385,7 +396,9 @@ def _colon_inside(cursor: Cursor, start: int, begin: int, stop: int) -> str | No
     """The name before the only colon that could end it."""
     inside = cursor.text[begin:stop]
     name, colon, rest = inside.partition(":")
-    if not colon or not name.strip() or any(char in name for char in "{}[],\n") or ":" in rest.split(",")[0]:
+    if not colon or not name.strip() or any(char in name for char in "{}[],\"'\n") or ":" in rest.split(",")[0]:
+        return None
+    if stop < cursor.size and cursor.text[stop] == cursor.text[start] and rest.strip() and not _BEGUN.match(rest):
         return None
     end = begin + len(name)
     written = unescape(name.rstrip())
@@ -411,7 +424,7 @@ def _scalar(cursor: Cursor) -> Leaf:
 
 def _runs_on(text: str, at: int) -> bool:
     """Whether a word goes on here, so that what stands before is only its beginning."""
-    return at < len(text) and (text[at].isalnum() or text[at] in "_.-+%/\"'")
+    return at < len(text) and (text[at].isalnum() or text[at] in "_.-+%/\"'") and text[at : at + 2] not in ("//", "/*")
 
 
 def _literal(cursor: Cursor, word: str) -> Leaf:
@@ -436,6 +449,9 @@ def _bare(cursor: Cursor) -> Leaf:
     if stop >= len(text.rstrip()) and cursor.open and _nearly(inside) is None:
         cursor.fault(start, cursor.size, "The text ends inside a value")
         return Leaf(start, cursor.size, None, "bare")
+    if inside in _LITERALS or inside in _PYTHON:
+        cursor.at = start
+        return _literal(cursor, inside)
     number = _nearly(inside)
     if number is not None:
         cursor.edit("read.number", start, stop, number)
@@ -446,8 +462,11 @@ def _bare(cursor: Cursor) -> Leaf:
 def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
     stray = inside[-1] in "\"'" and inside.count(inside[-1]) == 1
     written = inside[:-1] if stray else inside
-    if '":' in inside or '" :' in inside or "':" in inside:
-        cursor.fault(start, stop, "A name may stand inside this text")
+    quotes = [start + i for i, char in enumerate(written) if char == '"']
+    if not cursor.paired(start, quotes) or len(quotes) % 2 or _tangled(written, stray) or ("\\" in inside and not stray):
+        cursor.fault(start, stop, "Other values may stand inside this text", halt=False)
+    if stray:
+        written = unescape(written)
     in_list = bool(cursor.open) and cursor.open[-1] != "{"
     if (
         stray
@@ -461,6 +480,13 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         "read.missing-quote" if stray else "read.bare-text", start, stop, json.dumps(written, ensure_ascii=False), risks
     )
     return Leaf(start, stop, written, "string" if stray else "bare")
+
+
+def _tangled(text: str, stray: bool) -> bool:
+    """Whether a bare text begins or goes on like other values of JSON."""
+    if _RUN_TOGETHER.fullmatch(text):
+        return True
+    return _TANGLED.match(text) is not None and (stray or not looks_numeric(text))
 
 
 def _quoted_before(text: str, start: int) -> bool:
