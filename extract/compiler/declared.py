@@ -19,6 +19,8 @@ from .. import jsontext
 from ..errors import SchemaError
 from ..pointer import join
 
+from .formats import DATE_TIME, DURATION, TIME
+
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
@@ -193,6 +195,18 @@ def _generator() -> type[GenerateJsonSchema]:
 
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def datetime_schema(self, schema: Any) -> dict[str, Any]:
+            made = super().datetime_schema(schema)
+            return made if schema.get("tz_constraint") == "aware" else {**made, "pattern": DATE_TIME}
+
+        def time_schema(self, schema: Any) -> dict[str, Any]:
+            made = super().time_schema(schema)
+            return made if schema.get("tz_constraint") == "aware" else {**made, "pattern": TIME}
+
+        def timedelta_schema(self, schema: Any) -> dict[str, Any]:
+            made = super().timedelta_schema(schema)
+            return {**made, "pattern": DURATION} if made.get("format") == "duration" else made
 
         def decimal_schema(self, schema: Any) -> dict[str, Any]:
             number = self.float_schema({**schema, "type": "float"})

@@ -16,6 +16,7 @@ from .. import nodes
 from ..errors import SchemaError
 from .meeting import joined
 from .membership import same
+from .parting import parted
 from .space import Space
 from .words import noted
 
@@ -114,6 +115,8 @@ class _Finish:
         """Unions in unions become one; literal unions too. Alternatives that are references to unions are opened."""
         if not isinstance(node, nodes.Union):
             return rebuilt(node, self._flat) if not isinstance(node, nodes.Ref) else node
+        if node.exclusive:
+            node = parted(self.space, node)
         branches: list[nodes.Node] = []
         for branch in node.branches:
             branch = branch if isinstance(branch, nodes.Ref) else self._flat(branch)

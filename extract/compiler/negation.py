@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import nodes
 from .membership import json_type
+from .regex import none_of
 
 if TYPE_CHECKING:
     from .space import Space
 
 __all__ = ["EVERY", "negate", "others"]
+
+MOST_LETTERS = 200
+"""An expression that rules out texts of more letters than these is too long."""
 
 _OPEN = nodes.Anything(said=False)
 
@@ -87,9 +91,12 @@ def _text(space: Space, node: nodes.Text) -> nodes.Node:
 
 def _choice(space: Space, node: nodes.Choice) -> nodes.Node:
     kinds = {json_type(value) for value in node.values}
-    if kinds & {"string", "array", "object"}:
+    texts = [value for value in node.values if isinstance(value, str)]
+    if kinds & {"array", "object"} or sum(map(len, texts)) > MOST_LETTERS:
         return _unknown(node)
     outside = list(others(*kinds))
+    if texts:
+        outside.append(nodes.Text(pattern=none_of(texts)))
     if "boolean" in kinds:
         left = tuple(value for value in (True, False) if value not in [v for v in node.values if isinstance(v, bool)])
         outside.extend([nodes.Choice(values=left)] if left else [])

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-__all__ = ["ANY", "Alt", "Node", "One", "Repeat", "Seq", "bounded", "read", "whole", "written"]
+__all__ = ["ANY", "Alt", "Node", "One", "Repeat", "Seq", "bounded", "none_of", "read", "whole", "written"]
 
 MOST_REPEATS = 5000
 """Repetitions above this are too large for the engines that compile expressions."""
@@ -300,6 +300,21 @@ def _count(least: int, most: int | None) -> str:
     if least == most:
         return "" if least == 1 else f"{{{least}}}"
     return f"{{{least},{'' if most is None else most}}}"
+
+
+def none_of(texts: list[str]) -> str:
+    """The expression of all texts but these."""
+    return f"^(?:{_none_of(sorted(set(texts)))})$"
+
+
+def _none_of(texts: list[str]) -> str:
+    firsts = sorted({text[0] for text in texts if text})
+    options = [] if "" in texts else [""]
+    options.append(f"[^{''.join(_escaped(char, True) for char in firsts)}][\\s\\S]*" if firsts else r"[\s\S]+")
+    for char in firsts:
+        rest = _none_of([text[1:] for text in texts if text[:1] == char])
+        options.append(f"{_escaped(char)}(?:{rest})")
+    return "|".join(options)
 
 
 # ---- lengths

@@ -17,11 +17,12 @@ from . import unions
 from .choosing import Part, RecordCodec
 from .codec import AnyCodec, BoxCodec, Codec, Entries, Late, ListCodec, MapCodec, NamedValues, NullMark, TextCodec, TupleCodec, to_text
 from .finishing import children
+from .formats import OWN, PATTERNS, known
 from .forms import Form, Shape, described, led, nullable, tagged, tags_of
 from .membership import accepts, json_type
 from .patterns import NOTHING, lengths, literal, searcher, wire_pattern
 from .regex import MOST_REPEATS
-from .rules import DEEPEST, FORMATS, violations
+from .rules import DEEPEST, violations
 
 __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
 
@@ -210,17 +211,24 @@ class Wire:
     def text(self, node: nodes.Text, level: int) -> Form:
         schema: dict[str, Any] = {"type": "string"}
         held = node
-        if node.format is not None:
-            if node.format in FORMATS:
-                schema["format"] = node.format
-            else:
-                schema["description"] = f"Format: {node.format}."
-                self.note(node, "format", f"the format {node.format!r} is described in words", True)
+        if node.format is not None and node.pattern not in OWN:
+            node = held = self._format(node, schema)
         if node.pattern is None and (node.min_length > 0 or node.max_length is not None):
             held = self._lengths(node, held, schema)
         elif node.pattern is not None:
             held = self._pattern(node, held, schema)
         return Form(schema, Codec(), frozenset(("string",)), held)
+
+    def _format(self, node: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
+        assert node.format is not None
+        if known(node.format):
+            schema["format"] = known(node.format)
+        if known(node.format) != node.format:
+            schema["description"] = f"Format: {node.format}."
+            self.note(node, "format", f"the format {node.format!r} is checked once a value is there", True)
+        if node.pattern is None and node.format in PATTERNS:
+            return replace(node, pattern=PATTERNS[node.format])
+        return node
 
     def _lengths(self, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
         if max(node.min_length, node.max_length or 0) <= MOST_REPEATS:

@@ -1,0 +1,37 @@
+"""Formats on the wire: the nine that the strict mode knows, others as expressions that admit every text of the format.
+
+An expression here may admit more than the format does, never less; formats are checked once a value is there. Dates with a
+time are a case of their own: pydantic admits them without an offset, RFC 3339 does not, and a model must not be made to
+invent one; so types that admit both carry `DATE_TIME` or `TIME` as their pattern, and then the format is left out.
+"""
+
+from __future__ import annotations
+
+from .rules import FORMATS
+
+__all__ = ["DATE_TIME", "DURATION", "OWN", "PATTERNS", "TIME", "known"]
+
+_CLOCK = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?"
+TIME = f"^{_CLOCK}$"
+DATE_TIME = rf"^\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}$"
+DURATION = r"^[+-]?P(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)$"
+OWN = frozenset((DATE_TIME, TIME, DURATION))
+"""Patterns that stand in for their format."""
+
+_NO_URI = r'[^\s"<>\\^`{|}]'
+_STEP = "(?:/(?:[^~/]|~[01])*)*"
+PATTERNS: dict[str, str] = {
+    "uri": rf"^[A-Za-z][A-Za-z0-9+.\-]*:{_NO_URI}*$",
+    "iri": rf"^[A-Za-z][A-Za-z0-9+.\-]*:{_NO_URI}*$",
+    "uri-reference": rf"^{_NO_URI}*$",
+    "iri-reference": rf"^{_NO_URI}*$",
+    "json-pointer": rf"^{_STEP}$",
+    "relative-json-pointer": rf"^(?:0|[1-9][0-9]*)(?:#|{_STEP})$",
+}
+
+
+def known(name: str) -> str:
+    """The wire's own name for a format, or nothing."""
+    if name in FORMATS:
+        return name
+    return "uuid" if name in ("uuid1", "uuid3", "uuid4", "uuid5", "uuid6", "uuid7", "uuid8") else ""
