@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -186,26 +186,24 @@ class _Finish:
         """The names that stay names: used more than once, or on a way back to themselves."""
         uses = Counter(ref.name for head in self.heads.values() for ref in _refs(head))
         kept = {name for name, count in uses.items() if count > 1 and not _small(self.heads[name])}
-        on_way: list[str] = []
-        done: set[str] = set()
-        self._find_loops(root, on_way, done, kept)
+        edges = {name: {ref.name for ref in _refs(head)} for name, head in self.heads.items()}
+        loops = _on_loops(edges)
+        order = self._order(root)
+        for name in order:
+            if name in loops and (name in self.space.definitions or _closes(name, edges, kept)):
+                kept.add(name)
         return kept
 
-    def _find_loops(self, root: str, on_way: list[str], done: set[str], kept: set[str]) -> None:
-        stack: list[tuple[str, Iterator[nodes.Ref]]] = [(root, _refs(self.heads[root]))]
-        on_way.append(root)
-        while stack:
-            name, refs = stack[-1]
-            following = next(refs, None)
-            if following is None:
-                stack.pop()
-                on_way.pop()
-                done.add(name)
-            elif following.name in on_way:
-                kept.add(following.name)
-            elif following.name not in done:
-                on_way.append(following.name)
-                stack.append((following.name, _refs(self.heads[following.name])))
+    def _order(self, root: str) -> list[str]:
+        """The names as they are met from the root on."""
+        order: dict[str, None] = {}
+        waiting = [root]
+        while waiting:
+            name = waiting.pop()
+            if name not in order:
+                order[name] = None
+                waiting.extend(reversed([ref.name for ref in _refs(self.heads[name])]))
+        return list(order)
 
     def _placed(self, node: nodes.Node, inside: tuple[str, ...]) -> nodes.Node:
         """The node with its references resolved: in place, or to a stable name."""
@@ -249,6 +247,36 @@ def _refs(node: nodes.Node) -> Iterator[nodes.Ref]:
         return
     for child in children(node):
         yield from _refs(child)
+
+
+def _on_loops(edges: Mapping[str, set[str]]) -> set[str]:
+    """The names that lead back to themselves."""
+    found = set()
+    for name in edges:
+        seen: set[str] = set()
+        waiting = list(edges[name])
+        while waiting and name not in seen:
+            one = waiting.pop()
+            if one not in seen:
+                seen.add(one)
+                waiting.extend(edges[one])
+        if name in seen:
+            found.add(name)
+    return found
+
+
+def _closes(name: str, edges: Mapping[str, set[str]], kept: set[str]) -> bool:
+    """Whether a name closes a loop that no kept name is on yet."""
+    seen: set[str] = set()
+    waiting = [one for one in edges[name] if one not in kept]
+    while waiting:
+        one = waiting.pop()
+        if one == name:
+            return True
+        if one not in seen:
+            seen.add(one)
+            waiting.extend(next_ for next_ in edges[one] if next_ not in kept)
+    return False
 
 
 def _possible(node: nodes.Node, found: set[str]) -> bool:

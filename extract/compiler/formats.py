@@ -7,9 +7,10 @@ invent one; so types that admit both carry `DATE_TIME` or `TIME` as their patter
 
 from __future__ import annotations
 
-from .rules import FORMATS
+__all__ = ["DATE_TIME", "DURATION", "FORMATS", "OWN", "PATTERNS", "STRICT", "TIME", "known"]
 
-__all__ = ["DATE_TIME", "DURATION", "OWN", "PATTERNS", "TIME", "known"]
+FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
+"""The formats that the strict mode knows."""
 
 _CLOCK = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?"
 TIME = f"^{_CLOCK}$"
@@ -28,6 +29,24 @@ PATTERNS: dict[str, str] = {
     "json-pointer": rf"^{_STEP}$",
     "relative-json-pointer": rf"^(?:0|[1-9][0-9]*)(?:#|{_STEP})$",
 }
+
+
+_DAY = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_HOUR = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+STRICT: dict[str, str] = {
+    "date": f"^{_DAY}$",
+    "time": f"^{_HOUR}$",
+    "date-time": f"^{_DAY}[tT]{_HOUR}$",
+    "duration": r"^P(?!$)(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?)$",
+    "email": rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*$",
+    "hostname": rf"^{_LABEL}(?:\.{_LABEL})*$",
+    "ipv4": rf"^{_BYTE}(?:\.{_BYTE}){{3}}$",
+    "ipv6": r"^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$",
+    "uuid": r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$",
+}
+"""Texts that every server takes for the nine formats: for choosing among alternatives, not for checking."""
 
 
 def known(name: str) -> str:

@@ -39,7 +39,8 @@ def meet(space: Space, one: nodes.Node, other: nodes.Node) -> nodes.Node:
             return _branches(space, first, second)
     for first, second in ((one, other), (other, one)):
         if isinstance(first, nodes.Choice):
-            kept = tuple(value for value in first.values if space.accepts(second, value))
+            loose = replace(second, format=None) if isinstance(second, nodes.Text) else second
+            kept = tuple(value for value in first.values if space.accepts(loose, value))
             return _chosen(first, second, kept)
     rule = _RULES.get((type(one), type(other)))
     if rule is None:
@@ -55,21 +56,36 @@ def _chosen(first: nodes.Choice, second: nodes.Node, kept: tuple[Any, ...]) -> n
 
 
 def _branches(space: Space, union: nodes.Union, other: nodes.Node) -> nodes.Node:
-    many = len(other.branches) if isinstance(other, nodes.Union) else 1
-    if many > 1:
-        other_union = other
-        if len(union.branches) * many > MOST_BRANCHES:
-            wider, dropped = (union, other) if len(union.branches) <= many else (other, union)
-            return replace(wider, after=(*wider.after, *dropped.after, ("allOf", dropped.pointer)))
-        made: list[nodes.Node] = []
-        for branch in union.branches:
-            met = space.both(branch, replace(other_union, title="", description="", after=()))
-            met = space.head(met) if not isinstance(met, nodes.Union) else met
-            made.extend(met.branches if isinstance(met, nodes.Union) and not met.after else (met,))
-        result = joined(space, made, union)
-        return noted(result, replace(other, description=""))
+    if isinstance(other, nodes.Union):
+        return _products(space, union, other)
     bare = replace(other, title="", description="", after=())
     return noted(joined(space, [space.both(branch, bare) for branch in union.branches], union), other)
+
+
+def _products(space: Space, union: nodes.Union, other: nodes.Union) -> nodes.Node:
+    """Each branch of one with each of the other, less those that plainly differ in type."""
+    pairs = [(one, two) for one in union.branches for two in other.branches if not _apart(one, two)]
+    if len(pairs) > MOST_BRANCHES:
+        wider, dropped = (union, other) if len(union.branches) <= len(other.branches) else (other, union)
+        return replace(wider, after=(*wider.after, *dropped.after, ("allOf", dropped.pointer)))
+    result = joined(space, [space.both(one, two) for one, two in pairs], union)
+    return noted(result, replace(other, description="" if other.description == result.description else other.description))
+
+
+def _apart(one: nodes.Node, two: nodes.Node) -> bool:
+    kinds = [_KIND.get(type(each), "") for each in (one, two)]
+    return "" not in kinds and kinds[0] != kinds[1]
+
+
+_KIND: dict[type, str] = {
+    nodes.Null: "null",
+    nodes.Boolean: "boolean",
+    nodes.Number: "number",
+    nodes.Text: "string",
+    nodes.Array: "array",
+    nodes.Tuple: "array",
+    nodes.Record: "object",
+}
 
 
 def joined(space: Space, branches: list[nodes.Node], source: nodes.Node) -> nodes.Node:

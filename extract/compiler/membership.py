@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from .. import nodes
+from .formats import OWN, STRICT
 from .patterns import searcher
 
 __all__ = ["Resolve", "accepts", "json_type", "same"]
@@ -100,6 +101,8 @@ def _text(resolve: Resolve, node: nodes.Text, value: Any) -> bool:
     if not isinstance(value, str) or len(value) < node.min_length:
         return False
     if node.max_length is not None and len(value) > node.max_length:
+        return False
+    if node.format in STRICT and node.pattern not in OWN and not searcher(STRICT[node.format])(value):
         return False
     return node.pattern is None or searcher(node.pattern)(value)
 

@@ -51,6 +51,11 @@ class Reader:
         self.space.places.setdefault(place.key, place.pointer)
         return made
 
+    def definition(self, place: Place) -> nodes.Ref:
+        """A reference to a place that the schema itself refers to."""
+        self.space.definitions.add(place.key)
+        return self.ref(place)
+
     def child(self, place: Place, *tokens: str) -> nodes.Node:
         """The node of a subschema; the trivial ones are given at once."""
         stepped = self.library.step(place, *tokens)
@@ -77,7 +82,7 @@ class Reader:
     def _parts(self, place: Place) -> Iterable[nodes.Node]:
         schema = place.schema
         if place.draft < 2019 and isinstance(schema.get("$ref"), str):
-            yield self.ref(self.library.follow(place, schema["$ref"]))
+            yield self.definition(self.library.follow(place, schema["$ref"]))
             return
         if self._says_type(schema):
             yield self._typed(place)
@@ -220,10 +225,10 @@ class Reader:
     # ---- keywords of every type
 
     def _reference(self, place: Place, reference: Any) -> nodes.Node | None:
-        return self.ref(self.library.follow(place, reference)) if isinstance(reference, str) else None
+        return self.definition(self.library.follow(place, reference)) if isinstance(reference, str) else None
 
     def _dynamic(self, place: Place, reference: Any) -> nodes.Node | None:
-        return self.ref(self.library.follow_dynamic(place, reference)) if isinstance(reference, str) else None
+        return self.definition(self.library.follow_dynamic(place, reference)) if isinstance(reference, str) else None
 
     def _all(self, place: Place, branches: Any) -> nodes.Node | None:
         if not isinstance(branches, list):

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..pointer import join
+from .formats import FORMATS
 from .membership import json_type
 from .patterns import unfit
 
-__all__ = ["DEEPEST", "FORMATS", "Violation", "violations"]
+__all__ = ["DEEPEST", "Violation", "violations"]
 
 DEEPEST = 10
 MOST_PROPERTIES = 5000
 MOST_STRINGS = 120_000
 MOST_ENUM_VALUES = 1000
 LARGE_ENUM, LARGE_ENUM_STRINGS = 250, 15_000
-FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
 
 _WORDS = frozenset(("title", "description"))
 _AT_ROOT = frozenset(("$schema", "$id", "$defs", "definitions"))

@@ -33,6 +33,7 @@ class Space:
         self.heads: dict[str, nodes.Node] = {}
         self.parts: dict[str, frozenset[str]] = {}
         self.places: dict[str, str] = {}
+        self.definitions: set[str] = set()
         self.making: list[str] = []
 
     # ---- names

@@ -36,6 +36,8 @@ def build(wire: Wire, node: nodes.Union, level: int) -> Form:
     """The form of a union."""
     branches = [branch for branch in node.branches if not isinstance(branch, nodes.Null)]
     with_null = len(branches) < len(node.branches)
+    if not branches:
+        return wire.build(nodes.Null() if with_null else nodes.Never(), level)
     if len(branches) == 1:
         form = wire.build(branches[0], level)
         if "null" in form.kinds or not with_null:

@@ -409,7 +409,14 @@ class Wire:
         if field.required:
             return form
         made = self.optional(field.node, form, level)
-        return made if level + made.height <= self.room.levels else self.optional(field.node, self.as_text(field.node), level)
+        if level + made.height <= self.room.levels:
+            return made
+        if isinstance(field.node, nodes.Ref) and field.node.name not in self.recursive:
+            inner = described(self.build(self.type.named[field.node.name], level), self.words(field.node))
+            made = self.optional(field.node, inner, level)
+            if level + made.height <= self.room.levels:
+                return made
+        return self.optional(field.node, self.as_text(field.node), level)
 
     def _entry_kinds(self, node: nodes.Record) -> list[nodes.Entry]:
         """The kinds of properties that are not declared: one for each pattern, and one for all others."""
