@@ -86,3 +86,8 @@ class Traffic:
         self.pace = Pace(limits.requests_per_minute, limits.tokens_per_minute)
         self.slots = asyncio.Semaphore(limits.in_flight)
         self.budget = budget or Budget(limits.budget_usd)
+
+    @property
+    def counted(self) -> bool:
+        """Whether anybody asks how many tokens a call has: counting takes time."""
+        return self.budget.limit is not None or bool(self.limits.tokens_per_minute)

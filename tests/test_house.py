@@ -188,7 +188,7 @@ def test_importing_every_room_has_no_effect() -> None:
         "import importlib, os, sys, threading, pathlib",
         "before = (dict(os.environ), sorted(os.listdir()), threading.active_count(), os.getcwd())",
         "for path in sorted(pathlib.Path('extract').rglob('*.py')):",
-        "    if path.stem not in ("testing_fixtures", "__main__") and '_ready' not in path.parts:",
+        "    if path.stem not in ('testing_fixtures', '__main__') and '_ready' not in path.parts:",
         "        importlib.import_module('.'.join(path.with_suffix('').parts).removesuffix('.__init__'))",
         "print(before == (dict(os.environ), sorted(os.listdir()), threading.active_count(), os.getcwd()))",
     )

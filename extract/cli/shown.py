@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,13 +51,15 @@ def fail(error: ExtractError) -> int:
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str = "") -> None:
     """Rows as a table on standard error, in the width of the terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     names = list(columns or dict.fromkeys(name for row in rows for name in row))
-    drawn = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        drawn.add_column(name, overflow="fold", max_width=36)
+        numbers = all(isinstance(row.get(name), (int, float, Decimal, NoneType)) for row in rows)
+        drawn.add_column(name, justify="right" if numbers else "left", no_wrap=True, overflow="ellipsis", max_width=44)
     for row in rows:
         drawn.add_row(*(_cell(row.get(name)) for name in names))
     Console(stderr=True).print(drawn)
@@ -74,7 +77,7 @@ def _cell(value: Any) -> str:
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal, a line for each twentieth elsewhere, nothing if `quiet`."""
+    """A bar on a terminal, a line for each fifth elsewhere, nothing if `quiet`."""
     if quiet:
         yield lambda update: None
     elif sys.stderr.isatty():
@@ -106,7 +109,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def _lines(update: Progress) -> None:
-    every = max(1, update.total // 20)
+    every = max(1, update.total // 5)
     if update.done % every == 0 or update.done == update.total:
         say(f"{update.done}/{update.total} documents, {_told(update)}")
 
@@ -124,20 +127,25 @@ def account(run: Run) -> None:
     """The end of a run: the first records, the documents by state, the steps, the cost, and where everything went."""
     if run.sample:
         table(run.sample, title="records")
+    for entry in run.refused:
+        say(f"{entry.state}: {entry.source}: {'; '.join(entry.reasons)}")
     states = ", ".join(f"{run.states[state]} {state}" for state in STATES if run.states.get(state))
     say(f"{sum(run.states.values())} documents: {states or 'none'}")
-    table([_flow(flow.plain()) for flow in run.flows], title="rows by step")
+    table(_steps(run), title="rows by step")
     say(f"{run.calls} calls, {run.usage.input + run.usage.output:,} tokens, {_money(run.cost)}, {run.seconds:.1f} s")
     if run.over_budget:
         say(f"The provider charged {_money(run.over_budget)} more than was reserved.")
     for path, count in run.outputs:
         say(f"{count:>6} rows in {path}")
     if run.states.get("rejected") or run.states.get("review"):
-        say(f"       why documents were rejected: {run.folder / 'rejected.jsonl'}")
+        say(f"       what was not written, and why: {run.folder / 'rejected.jsonl'}")
     say(f"       the run: {run.folder}")
     if run.stopped is not None:
         say(f"stopped: {run.stopped}")
 
 
-def _flow(counts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: count or None if name not in ("in", "out") else count for name, count in counts.items()}
+def _steps(run: Run) -> list[dict[str, Any]]:
+    """The counts of the steps, without the columns that are zero everywhere."""
+    flows = [flow.plain() for flow in run.flows]
+    used = [name for name in flows[0] if name in ("step", "in", "out") or any(flow[name] for flow in flows)]
+    return [{name: flow[name] for name in used} for flow in flows]

@@ -180,7 +180,7 @@ class Local:
         return reply
 
     async def _attempt(self, call: Call, facts: ModelFacts) -> Reply:
-        tokens = estimate_call(call)
+        tokens = estimate_call(call) if self.traffic.counted else 0
         await self.traffic.pace.take(tokens + _most_output(call, facts, default=0))
         async with self.traffic.slots:
             if self.stopped is not None:
@@ -201,7 +201,7 @@ class Local:
         await self.ledger.record(call, reply, facts.price.of(reply.usage) if facts.price else None)
 
     def _reserve(self, call: Call, facts: ModelFacts, tokens: int) -> Decimal:
-        if facts.price is None:
+        if facts.price is None or self.traffic.budget.limit is None:
             return Decimal(0)
         most = (tokens * facts.price.input + _most_output(call, facts) * facts.price.output) / 1_000_000
         self.traffic.budget.reserve(most)
@@ -217,8 +217,8 @@ class Local:
         shape = shape_of(model.mode)
         reader = task.schema.reader(shape=shape)
         reply = None
-        tokens = estimate_call(call)
-        await self.traffic.pace.take(tokens)
+        tokens = estimate_call(call) if self.traffic.counted else 0
+        await self.traffic.pace.take(tokens + _most_output(call, facts, default=0))
         async with self.traffic.slots:
             reserved = self._reserve(call, facts, tokens)
             self.sent += 1

@@ -47,7 +47,7 @@ class Progress:
 @dataclass(frozen=True)
 class Run:
     """What happened. `stopped` says why some documents are pending; `cost` is in US dollars, None where a model has no
-    price; `sample` holds the first rows at the end, to be shown."""
+    price; `sample` holds the first rows at the end and `refused` the first documents that gave none, to be shown."""
 
     folder: Path
     states: Mapping[str, int]
@@ -61,6 +61,7 @@ class Run:
     warnings: tuple[str, ...] = ()
     stopped: ExtractError | None = None
     sample: tuple[Mapping[str, Any], ...] = ()
+    refused: tuple[Entry, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """The run as one object, as ``extract run --json`` prints it."""
@@ -121,6 +122,7 @@ async def execute(
             warnings=cascade.warnings,
             stopped=engine.stopped,
             sample=sample,
+            refused=tuple(work.refused),
         )
         _check_conserved(run)
         write_run(folder, run.plain())

@@ -36,6 +36,8 @@ STATES: tuple[State, ...] = ("written", "filtered", "merged", "review", "rejecte
 END = 0
 """The number under which a row is kept that came through all of these steps."""
 
+_SHOWN = 20
+
 
 @dataclass
 class Flow:
@@ -105,7 +107,7 @@ def task_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...]) -> Task[Any]:
 
 
 class Work:
-    """The documents of one start of a run, and the sums over them."""
+    """The documents of one start of a run, and the sums over them; `refused` keeps the first that gave no row."""
 
     def __init__(self, pipeline: Pipeline, task: Task[Any], inputs: Sequence[Input]):
         self.pipeline, self.task, self.inputs = pipeline, task, inputs
@@ -113,6 +115,7 @@ class Work:
         self.states: Counter[str] = Counter()
         self.calls, self.usage = 0, Usage()
         self.cost: Decimal | None = Decimal(0)
+        self.refused: list[Entry] = []
         self._fingerprint = digest(canonical([pipeline.fingerprint, [one.plain() for one in task.models]]))
 
     def jobs(self) -> Iterator[Job[Any]]:
@@ -130,7 +133,7 @@ class Work:
             self.calls += len(extraction.attempts)
             self.usage += extraction.usage
             self.cost = None if self.cost is None or extraction.cost is None else self.cost + extraction.cost
-        return Entry(
+        entry = Entry(
             id=given.source,
             ordinal=given.ordinal,
             source=given.source,
@@ -142,6 +145,9 @@ class Work:
             cost=extraction.cost if extraction else Decimal(0),
             detail=_detail(extraction),
         )
+        if state in ("rejected", "review") and len(self.refused) < _SHOWN:
+            self.refused.append(entry)
+        return entry
 
     def _extracted(self, given: Input, outcome: Outcome[Any]) -> tuple[State, list[Mapping[str, Any]], tuple[str, ...]]:
         """The state of a document, the rows that it gave, and why it gave none."""
