@@ -286,13 +286,19 @@ def _character(code: int) -> str:
 
 def _laid_out(words: list[_Word]) -> str:
     """The page as lines from top to bottom. Words stand one space apart; across a gap wider than a line is high
-    they stand at least two apart, under each other as on the page, so that columns can be told by their place."""
+    they stand at least two apart, under each other as on the page, so that columns can be told by their place. A
+    blank line stands where more than a line is free."""
     if not words:
         return ""
     unit = median((word.right - word.left) / len(word.text) for word in words) or 1.0
     margin = min(word.left for word in words)
-    lines = [_line(row, unit, margin) for row in _rows(words)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    text, last = "", None
+    for row in _rows(words):
+        if last is not None and last.bottom - row[0].top > 1.2 * min(last.height, row[0].height):
+            text += "\n"
+        text += _line(row, unit, margin).rstrip() + "\n"
+        last = row[0]
+    return text
 
 
 def _rows(words: Sequence[_Word]) -> list[list[_Word]]:

@@ -110,6 +110,11 @@ def test_another_date_of_the_same_form_decides_with_less_certainty() -> None:
     assert read(Record, "Date: 02/03/2018\nDue date: 30-03-2018") == {"due_date": "2018-03-30"}
 
 
+def test_a_date_of_another_kind_is_not_taken_and_one_behind_a_number_is() -> None:
+    assert one(datetime.date, "Due date: 30/03/2018", "date") is None
+    assert one(datetime.date, "Order #50 30/03/2018 10:27", "date") == "2018-03-30"
+
+
 def test_a_description_may_name_the_order() -> None:
     class Record(BaseModel):
         date: datetime.date = Field(description="The day, written mm/dd/yyyy")

@@ -72,11 +72,11 @@ def contexts(page: Page, start: int, end: int, before: int) -> Iterator[tuple[tu
     index = line_at(page, start)
     line = page.lines[index]
     words = page.text[max(line.start, before) : start] if before < start else ""
-    label = _last_label(words)
-    if label:
-        yield label, 1.0
+    labels = _last_labels(words)
+    if labels:
+        yield from labels
     elif before >= 0:
-        yield _last_label(page.text[line.start : before]), 0.6
+        yield from ((label, 0.6 * near) for label, near in _last_labels(page.text[line.start : before]))
     else:
         above = page.lines[index - 1] if index else None
         if above is not None and above.text and not any(ch.isdigit() for ch in above.text) and len(above.cells) == 1:
@@ -86,14 +86,14 @@ def contexts(page: Page, start: int, end: int, before: int) -> Iterator[tuple[tu
         yield header
 
 
-def _last_label(words: str) -> tuple[str, ...]:
-    """The label that ends in these words: their last cell, behind its last colon."""
+def _last_labels(words: str) -> list[tuple[tuple[str, ...], float]]:
+    """The labels that end in these words: their last cell behind its last colon, and less near what is before that."""
     for wide in reversed(re.split(r"\s{2,}|\t|\|", words)):
         cell = _CURRENCY.sub("", wide).strip(_EDGE)
         if _LETTER.search(cell) or cell.endswith("#"):
-            tail = re.split(r"[:=]", cell)[-1]
-            return tokens(tail) or tokens(cell)
-    return tokens("#") if words.rstrip().endswith("#") else ()
+            said = [label for part in re.split(r"[:=]", cell) if (label := tokens(part))]
+            return list(zip(reversed(said), (1.0, 0.85), strict=False))
+    return [(tokens("#"), 1.0)] if words.rstrip().endswith("#") else []
 
 
 def _header_above(page: Page, index: int, start: int, end: int) -> tuple[tuple[str, ...], float] | None:
@@ -142,12 +142,14 @@ def _in_line(page: Page, line: Line, below: Line | None) -> Iterator[Labelled]:
         if marks:
             yield from _behind_colons(page, cell, marks, after, _under(cell, below))
         elif _LETTER.search(cell.text) and len(cell.text) <= 40:
-            if after is not None:
+            header = len(line.cells) > 2 and not any(ch.isdigit() for ch in line.text)
+            if after is not None and not header:
                 lead = re.match(r"\s*[:=]\s*", after.text)
                 shift = lead.end() if lead else 0
                 yield _pair(tokens(cell.text), page, after.start + shift, after.end, 0.95 if lead else 0.7)
             under = _under(cell, below)
-            if under is not None and len(under.text) <= _VALUE:
+            valued = after is not None and any(ch.isdigit() for ch in after.text)
+            if under is not None and len(under.text) <= _VALUE and not valued:
                 yield _pair(tokens(cell.text), page, under.start, under.end, _nearness(line))
 
 

@@ -80,9 +80,9 @@ def _line(number: int, raw: str, offset: int) -> Line:
 def column(page: Page, index: int, cell: Cell) -> Page:
     """What stands below a cell of the line `index`, each line as one cell: the whole lines where the cell is the
     first of its line and theirs are not parted at its edge, otherwise the cells between its left edge and its right
-    neighbour. Blank lines are kept as such."""
+    neighbour. Lines that stand far to the right are another column; blank lines are kept as such."""
     line = page.lines[index]
-    right = min((other.left for other in line.cells if other.left > cell.left), default=1_000_000)
+    right = min((other.left for other in line.cells if other.left > cell.left), default=cell.right + 14)
     left = cell.left - 3 if cell is not line.cells[0] else 0
     lines = (_within(below, left, right) for below in page.lines[index + 1 : index + 41])
     return Page(page.text, tuple(below for below in lines if below is not None))

@@ -233,12 +233,12 @@ def _day(paper: Paper, wanted: Wanted, told: Callable[[patterns.Day], tuple[Any,
 
 
 def _belongs_elsewhere(paper: Paper, wanted: Wanted, day: patterns.Day) -> bool:
-    """Whether the date's label says that it is another kind of date."""
+    """Whether the date's label says that it is another kind of date. The label of a number says nothing: the date only
+    stands behind it."""
     others = {"due", "birth", "delivery", "end", "period", "start", "order"} - wanted.names.all - wanted.names.hints
     start = day.start + paper.offset
-    return any(
-        near >= 0.75 and others & set(label) for label, near in contexts(paper.page, start, start + len(day.text), -1)
-    )
+    labels = contexts(paper.page, start, start + len(day.text), -1)
+    return any(near >= 0.75 and others & set(label) and "number" not in label for label, near in labels)
 
 
 def _time(paper: Paper, wanted: Wanted, iso: bool = False) -> Found | None:
