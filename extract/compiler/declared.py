@@ -147,6 +147,8 @@ def declared(source: Any) -> Declared:
             f"{name_of(source)} refers to {wrong.name!r}, which is not defined.",
             fix="Define it before the schema is compiled, in the module of the schema.",
         ) from wrong
+    except ImportError as wrong:
+        raise SchemaError(f"{name_of(source)} needs a package that is missing.", fix=_first_line(wrong) + ".") from wrong
     except (PydanticSchemaGenerationError, PydanticUserError) as wrong:
         raise SchemaError(
             f"{name_of(source)} is no type that pydantic can describe: {_first_line(wrong)}",

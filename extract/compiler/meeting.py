@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import nodes
 from .membership import is_multiple
 from .patterns import searcher
-from .words import noted
+from .words import alike, noted
 
 if TYPE_CHECKING:
     from .space import Space
@@ -92,7 +92,7 @@ def joined(space: Space, branches: list[nodes.Node], source: nodes.Node) -> node
     """The union of branches, without those that are impossible."""
     kept: list[nodes.Node] = []
     for branch in branches:
-        if isinstance(branch, nodes.Never) or branch in kept:
+        if isinstance(branch, nodes.Never) or any(alike(branch, one) for one in kept):
             continue
         kept.append(branch)
     if not kept:

@@ -17,7 +17,7 @@ from .. import nodes
 from ..errors import SchemaError
 from . import meeting, negation
 from .membership import accepts
-from .words import noted
+from .words import alike, noted
 
 __all__ = ["NEVER", "SILENT", "Space"]
 
@@ -81,7 +81,7 @@ class Space:
         return result
 
     def _both(self, one: nodes.Node, other: nodes.Node) -> nodes.Node:
-        if one == other:
+        if alike(one, other):
             return one
         for wide, narrow in ((one, other), (other, one)):
             if isinstance(wide, nodes.Anything) and not wide.after:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from .. import nodes
 
-__all__ = ["noted"]
+__all__ = ["alike", "noted"]
 
 N = TypeVar("N", bound=nodes.Node)
 
@@ -25,3 +25,8 @@ def noted(node: N, source: nodes.Node) -> N:
         words = node.description
     after = node.after + tuple(one for one in source.after if one not in node.after)
     return replace(node, title=source.title or node.title, description=words, after=after)
+
+
+def alike(one: nodes.Node, other: nodes.Node) -> bool:
+    """Whether two nodes are the same; 1 and true are not, though they are equal in Python."""
+    return one == other and repr(one) == repr(other)
