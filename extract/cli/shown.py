@@ -53,26 +53,40 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = Non
     """Rows as a table on standard error, in the width of the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     names = list(columns or dict.fromkeys(name for row in rows for name in row))
+    cells = [[_cell(row.get(name)) for name in names] for row in rows]
+    console = Console(stderr=True)
+    widths = _widths([max(map(len, column)) for column in zip(names, *cells, strict=True)], console.width)
     drawn = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for name in names:
+    for name, width in zip(names, widths, strict=True):
         numbers = all(isinstance(row.get(name), (int, float, Decimal, NoneType)) for row in rows)
-        drawn.add_column(name, justify="right" if numbers else "left", no_wrap=True, overflow="ellipsis", max_width=44)
-    for row in rows:
-        drawn.add_row(*(_cell(row.get(name)) for name in names))
-    Console(stderr=True).print(drawn)
+        drawn.add_column(escape(name), justify="right" if numbers else "left", no_wrap=True, width=width)
+    for row_cells in cells:
+        drawn.add_row(*map(escape, row_cells))
+    console.print(drawn)
+
+
+def _widths(wanted: list[int], room: int) -> list[int]:
+    """The widths of columns that fit into the room: the widest are cut first, and the first one, which names the row,
+    by no more than half."""
+    widths = list(wanted)
+    while sum(widths) + 3 * len(widths) > room:
+        spare = [(width - (wanted[0] // 2 + 20 if i == 0 else 0), i) for i, width in enumerate(widths) if width > 6]
+        if not spare:
+            break
+        widths[max(spare)[1]] -= 1
+    return widths
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
     if value is None:
         return ""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return f"{len(value)} rows"
-    return escape(value if isinstance(value, str) else dump(value))
+    return " ".join(value.split()) if isinstance(value, str) else dump(value)
 
 
 @contextmanager

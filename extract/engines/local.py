@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextvars import copy_context
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -267,4 +267,5 @@ def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> i
 
 def _unopened(job: Job[T], error: DocumentError) -> Extraction[T]:
     message = error.message + (f" {error.fix}" if error.fix else "")
-    return replace(Extraction(value=None, source=job.name), problems=(Problem("", message, "document"),))
+    problems = (Problem("", message, "document"),)
+    return Extraction(value=None, source=error.where or job.name, problems=problems)
