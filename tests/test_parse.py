@@ -33,11 +33,28 @@ RECEIPT = nodes.Type(
 POLICIES: tuple[Policy, ...] = ("safe", "lenient", "strict")
 
 words = st.sampled_from(
-    ["total", "Acme Ltd", 'he said "hi"', "12 Main St, Springfield", "a\nb", "it's", "C:\\dir", "http://x.y?a=1", "{a}", "", "end,", "né 😀"]
+    [
+        "total",
+        "Acme Ltd",
+        'he said "hi"',
+        "12 Main St, Springfield",
+        "a\nb",
+        "it's",
+        "C:\\dir",
+        "http://x.y?a=1",
+        "{a}",
+        "",
+        "end,",
+        "né 😀",
+    ]
 )
-leaves = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(-1e9, 1e9) | words | st.text(max_size=12)
+leaves = (
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(-1e9, 1e9) | words | st.text(max_size=12)
+)
 values = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words | st.text(max_size=6), inner, max_size=4), max_leaves=12
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words | st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
 )
 containers = values.filter(lambda value: isinstance(value, dict | list) and bool(value))
 
@@ -63,7 +80,12 @@ def test_what_is_planted_is_restored_or_refused(value: Any, name: str, rng: rand
 
 
 @settings(max_examples=150, deadline=None)
-@given(containers, st.sampled_from(sorted(DEFECTS)), st.sampled_from(["safe", "lenient"]), st.randoms(use_true_random=False))
+@given(
+    containers,
+    st.sampled_from(sorted(DEFECTS)),
+    st.sampled_from(["safe", "lenient"]),
+    st.randoms(use_true_random=False),
+)
 def test_replaying_the_events_gives_the_value(value: Any, name: str, policy: Policy, rng: random.Random) -> None:
     broken = planted(written(value, rng), name, rng)
     if broken is None:
@@ -166,7 +188,12 @@ def test_numbers_as_text_where_the_grouping_is_plain(written: str, value: Any) -
 
 @pytest.mark.parametrize(
     ("written", "value"),
-    [('"2024/1/5"', "2024-01-05"), ('"January 5, 2024"', "2024-01-05"), ('"25/01/2024"', "2024-01-25"), ('"05/01/2024"', None)],
+    [
+        ('"2024/1/5"', "2024-01-05"),
+        ('"January 5, 2024"', "2024-01-05"),
+        ('"25/01/2024"', "2024-01-25"),
+        ('"05/01/2024"', None),
+    ],
 )
 def test_dates_with_one_reading(written: str, value: str | None) -> None:
     reading = read(f'{{"company": "ACME", "total": 1, "date": {written}}}', RECEIPT)
@@ -236,7 +263,9 @@ def _pieces(text: str, rng: random.Random) -> list[str]:
 
 def _within(part: Any, whole: Any) -> bool:
     if isinstance(part, dict):
-        return isinstance(whole, dict) and all(name in whole and _within(item, whole[name]) for name, item in part.items())
+        return isinstance(whole, dict) and all(
+            name in whole and _within(item, whole[name]) for name, item in part.items()
+        )
     if isinstance(part, list):
         return isinstance(whole, list) and len(part) <= len(whole) and all(map(_within, part, whole))
     if isinstance(part, str):

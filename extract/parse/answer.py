@@ -85,7 +85,8 @@ class _Mender:
         self.untyped = isinstance(type.resolve(type.root), nodes.Anything)
 
     def read(self) -> Reading:
-        alone = whole(self.text, self.checks.names)
+        bracketed = self.text.lstrip()[:1] in ("{", "[")
+        alone = None if bracketed else whole(self.text, self.checks.names)
         if alone is not None:
             return self._given(self._unambiguous(self._align(alone, self.type.root)))
         finding = find(self.text, self.checks.names)
@@ -112,7 +113,8 @@ class _Mender:
         aligner = Aligner(self.type, self.checks, self.text, self.lenient, self._nested)
         value = aligner.read(candidate.tree, node)
         places = _Places(aligner.places)
-        edits = [edit for edit in candidate.edits if not _swallowed(edit, aligner.events)]
+        swallowed = _Swallowed(aligner.events)
+        edits = [edit for edit in candidate.edits if edit not in swallowed]
         events = [_event(edit, self.text, places) for edit in edits]
         events = sorted(
             [*events, *aligner.events, *self._prose(candidate)], key=lambda one: one.span[0] if one.span else 0
@@ -239,26 +241,32 @@ class _Mender:
         return self._given(min(tried, key=lambda one: one.rank))
 
 
-def _swallowed(edit: Edit, events: list[Event]) -> bool:
-    """Whether an insertion at the edge of a value belongs to a change of the whole value."""
-    if edit.start != edit.end:
-        return False
-    for event in events:
-        if event.span is None or event.rule in PUNCTUATION:
-            continue
-        start, end = event.span
-        if edit.owner >= 0 and start <= edit.owner and edit.start == end and event.rule != "read.undeclared":
+class _Swallowed:
+    """Which insertions at the edge of a value belong to a change of the whole value: the bracket that closes a value which
+    is replaced, and the comma before a member that is left out."""
+
+    def __init__(self, events: list[Event]):
+        self._replaced: dict[int, int] = {}
+        self._left_out: set[int] = set()
+        for event in events:
+            if event.span is None:
+                continue
+            start, end = event.span
+            if event.rule == "read.undeclared":
+                self._left_out.add(start)
+            else:
+                self._replaced[end] = min(start, self._replaced.get(end, start))
+
+    def __contains__(self, edit: Edit) -> bool:
+        if edit.start != edit.end:
+            return False
+        if edit.owner >= 0 and self._replaced.get(edit.end, edit.owner + 1) <= edit.owner:
             return True
-        if event.rule == "read.undeclared" and start == edit.start:
-            return True
-    return False
+        return edit.start in self._left_out
 
 
 def _event(edit: Edit, text: str, places: _Places) -> Event:
-    after: Any = edit.after if edit.rule in PUNCTUATION else exact(edit.after)
-    return Event(
-        edit.rule, places.of(edit.start), text[edit.start : edit.end], after, (edit.start, edit.end), edit.risks
-    )
+    return Event(edit.rule, places.of(edit.start), text[edit.start : edit.end], edit.after, (edit.start, edit.end), edit.risks)
 
 
 class _Places:

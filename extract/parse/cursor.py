@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from .tree import Edit
 
@@ -16,6 +17,11 @@ __all__ = ["CLOSER", "QUOTES", "Cursor"]
 CLOSER = {"{": "}", "[": "]", "(": ")"}
 QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "`": "`", "«": "»"}
 
+_MAY_SKIP = frozenset("/#\ufeff\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\x85") | {
+    chr(c) for c in range(0x2000, 0x200B)
+}
+_FAULTS = 50  # a text with more than these is not read on
+_EDITS = 25_000  # nor one that needs more edits than these
 _BLANK = re.compile(r"[\s\ufeff]*")
 _COMMAS = re.compile(r"[\s,]*")
 _QUOTED_KEY = re.compile(
@@ -40,6 +46,7 @@ class Cursor:
         self.edits: list[Edit] = []
         self.faults: list[tuple[int, int, str]] = []
         self.innermost = start
+        self.trusted = False  # the text is JSON from here on: every quote means what it says
         self.doubled = False
         self.odd_quotes = 0
         self.cut = False
@@ -49,11 +56,13 @@ class Cursor:
     def fault(self, start: int, end: int, message: str, halt: bool = True) -> None:
         """Notes what cannot be read; a fault that halts leaves the rest of the text unread."""
         self.faults.append((start, end, message))
-        if halt:
+        if halt or len(self.faults) > _FAULTS:
             self.at = self.size
             self.cut = True
 
-    def edit(self, rule: str, start: int, end: int, after: str, risks: str = "", owner: int = -1) -> None:
+    def edit(self, rule: str, start: int, end: int, after: Any, risks: str = "", owner: int = -1) -> None:
+        if len(self.edits) == _EDITS:
+            self.fault(start, end, f"The text needs more than {_EDITS:,} mends")
         self.odd_quotes += rule == "read.missing-quote"
         self.edits.append(Edit(rule, start, end, after, risks, owner))
 
@@ -68,6 +77,9 @@ class Cursor:
 
     def blank(self, at: int) -> int:
         """The next place from `at` on that is neither white space nor comment."""
+        mark = self.text[at : at + 1]
+        if mark > " " and mark not in _MAY_SKIP:
+            return at
         while True:
             at = _BLANK.match(self.text, at).end()  # type: ignore[union-attr]
             end = self.comment(at)
@@ -89,6 +101,8 @@ class Cursor:
     def ends(self, at: int, plain: bool = True) -> bool:
         """Whether a value may end at `at`, by what follows. `plain` says that nothing in the value spoke against it: then
         anything may follow the outermost bracket."""
+        if self.trusted:
+            return True
         depth = len(self.open)
         while True:
             at = self.blank(at)

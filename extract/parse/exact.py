@@ -14,7 +14,7 @@ from typing import Any
 
 import jiter
 
-__all__ = ["NotJson", "exact", "faithful", "integer", "whole"]
+__all__ = ["NotJson", "exact", "exact_end", "faithful", "integer", "whole"]
 
 _SHORT = 16  # a decimal text of up to 16 characters with a point has at most 15 digits, which a float always keeps
 _DIGITS = 4300  # the longest integer that Python reads as an int by default
@@ -100,3 +100,11 @@ def exact(text: str) -> Any:
         raise NotJson(error.msg, error.pos) from None
     except ValueError as error:
         raise NotJson(str(error), 0) from None
+
+
+def exact_end(text: str, start: int) -> int:
+    """Where the JSON value that begins at `start` ends, or -1 where what stands there is not JSON."""
+    try:
+        return _decoder.raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return -1

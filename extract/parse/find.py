@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from .cursor import Cursor
+from .exact import exact_end
 from .syntax import gap, value
 from .tree import Edit, Leaf, Tree
 
@@ -65,7 +66,7 @@ def whole(text: str, names: Collection[str]) -> Candidate | None:
         text.lstrip()[:1] in _LETTERS and not text.strip().isalpha()
     ):
         return None
-    cursor = Cursor(text, names)
+    cursor = Cursor(text, names, len(text) - len(text.lstrip()))
     candidate = _candidate(cursor)
     if isinstance(candidate.tree, Leaf) and candidate.tree.form == "bare":
         return None
@@ -74,6 +75,8 @@ def whole(text: str, names: Collection[str]) -> Candidate | None:
 
 def _candidate(cursor: Cursor) -> Candidate:
     start = cursor.at
+    if cursor.text[start : start + 1] in ("{", "["):
+        cursor.trusted = exact_end(cursor.text, start) >= 0
     tree = value(cursor)
     end = cursor.at
     rules = {edit.rule for edit in cursor.edits}

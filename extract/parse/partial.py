@@ -28,15 +28,18 @@ from .reading import Policy, Reading
 __all__ = ["Live", "Reader"]
 
 _WAIT = -1  # a step that needs more text
-_LONGEST = 10_000  # characters of one number, literal or name
+_LONGEST = 5_000  # characters of one number, literal or name
+_DEEPEST = 200  # brackets that are open at once in a view
 _BEGIN = re.compile(r"[{\[]|\"|<(?:think|thinking|reasoning|scratchpad)>")
 _OPENED = re.compile(r"\{\s*[\"}]|\[\s*[\[{\"\]\-\dtfn]")
 _NEXT = re.compile(r"\s*")
 _PLAIN = re.compile(r'[^"\\]*')
 _NAME = re.compile(r'"((?:[^"\\\n]|\\.)*)"\s*:')
-_SCALAR = re.compile(r"[-+\w.]+(?=[\s,\]}])")
+_SCALAR = re.compile(r"[-+\w.]++(?=[\s,\]}])")
 _SCALAR_SO_FAR = re.compile(r"[-+\w.]*")
-_ESCAPE = re.compile(r"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?![dD][89a-fA-F])[0-9a-fA-F]{4})|[\"\\/bfnrt])")
+_ESCAPE = re.compile(
+    r"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?![dD][89a-fA-F])[0-9a-fA-F]{4})|[\"\\/bfnrt])"
+)
 _ESCAPE_SO_FAR = re.compile(r"\\(?:u[0-9a-fA-F]{0,4}(?:\\(?:u[0-9a-fA-F]{0,4})?)?)?")
 
 
@@ -145,6 +148,9 @@ class Reader:
             self._in_text, self._step = True, self._text
             return at + 1
         if mark in "{[":
+            if len(self._frames) > _DEEPEST:
+                self._stop()
+                return _WAIT
             self._frames.append(child(self._checks, frame, mark))
             self._show()
             self._step = self._first

@@ -7,7 +7,6 @@ that JSON does not know keeps its backslash, since forgetting to double one is h
 
 from __future__ import annotations
 
-import json
 import re
 
 from .cursor import QUOTES, Cursor
@@ -117,7 +116,7 @@ def _split(cursor: Cursor, start: int, begin: int, next_quote: int) -> Leaf:
     value = unescape(cursor.text[begin:end])
     if "\n" in value or value[-1:] in ("}", "]"):
         cursor.fault(start, end, "A quote is missing, and it could stand in more than one place", halt=False)
-    cursor.edit("read.missing-quote", start, end, json.dumps(value, ensure_ascii=False))
+    cursor.edit("read.missing-quote", start, end, value)
     cursor.at = end
     return Leaf(start, end, value, "string")
 
@@ -131,7 +130,12 @@ def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
         return Leaf(start, cursor.size, unescape(text[begin:]), "string")
     inside = text[begin:end]
     in_list = cursor.open[-1] != "{"
-    if _STRUCTURE.search(inside) or (in_list and "," in inside) or _touching(text, begin, inner) or not cursor.paired(begin, inner):
+    if (
+        _STRUCTURE.search(inside)
+        or (in_list and "," in inside)
+        or _touching(text, begin, inner)
+        or not cursor.paired(begin, inner)
+    ):
         cursor.fault(start, end, "A quote is missing, and it could stand in more than one place")
         return Leaf(start, end, inside, "string")
     risks = "the text could end earlier" if inner else ""
@@ -143,7 +147,7 @@ def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
         inside = inside[: layout.start()]
     value = unescape(inside)
     cursor.at = begin + len(inside)
-    cursor.edit("read.missing-quote", start, cursor.at, json.dumps(value, ensure_ascii=False), risks)
+    cursor.edit("read.missing-quote", start, cursor.at, value, risks)
     return Leaf(start, cursor.at, value, "string")
 
 
@@ -181,7 +185,7 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
     value = unescape(inside)
     cursor.odd_quotes += len(inner) % 2
     if rule:
-        cursor.edit(rule, start, after, json.dumps(value, ensure_ascii=False), risks)
+        cursor.edit(rule, start, after, value, risks)
     return Leaf(start, after, value, "string")
 
 

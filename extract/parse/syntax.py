@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from .cursor import CLOSER, QUOTES, Cursor
-from .exact import faithful, integer
+from .exact import exact, faithful, integer
 from .scalars import looks_numeric
 from .strings import string, unescape
 from .tree import Leaf, List, Member, Object, Tree
@@ -38,7 +38,10 @@ _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
-_TANGLED = re.compile(r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)", re.DOTALL)
+_TANGLED = re.compile(
+    r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
+    re.DOTALL,
+)
 _RUN_TOGETHER = re.compile(r"(?:-?\d[\d.]*|true|false|null)(?:true|false|null|True|False|None)+")
 _HALF = re.compile(r"\"\s*,?\s*$")
 _STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
@@ -325,7 +328,7 @@ def _bare_name(cursor: Cursor) -> str | None:
         rule, name = "read.missing-quote", unescape(name)
     elif "\\" in name:
         cursor.fault(found.start(), found.end(), "A quote is missing around this name", halt=False)
-    cursor.edit(rule, found.start(), found.end(), json.dumps(name, ensure_ascii=False))
+    cursor.edit(rule, found.start(), found.end(), name)
     cursor.at = found.end()
     return name
 
@@ -338,7 +341,7 @@ def _quoted_name(cursor: Cursor) -> str | None:
     begin = at = start + width
     marks = re.compile(rf"\\[\s\S]|{re.escape(closing)}")
     first = -1
-    while found := marks.search(text, at, begin + 400):
+    while found := marks.search(text, at, cursor.size if cursor.trusted else begin + 400):
         at = found.end()
         if found[0][0] == "\\":
             continue
@@ -365,9 +368,8 @@ def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: b
     if inner and (":" in inside or "," in inside or "\n" in inside):
         cursor.fault(start, after, "A quote is missing in or around this name")
     if inner or begin - start > 1 or cursor.text[start] != '"' or any(char < " " for char in inside) or "\\" in inside:
-        written = json.dumps(name, ensure_ascii=False)
         if not _well_formed(cursor.text[start:after]):
-            cursor.edit("read.quoted-name", start, after, written, risks)
+            cursor.edit("read.quoted-name", start, after, name, risks)
     return name
 
 
@@ -402,7 +404,7 @@ def _colon_inside(cursor: Cursor, start: int, begin: int, stop: int) -> str | No
         return None
     end = begin + len(name)
     written = unescape(name.rstrip())
-    cursor.edit("read.missing-quote", start, end, json.dumps(written, ensure_ascii=False))
+    cursor.edit("read.missing-quote", start, end, written)
     cursor.at = end
     return written
 
@@ -431,8 +433,8 @@ def _literal(cursor: Cursor, word: str) -> Leaf:
     start = cursor.at
     cursor.at += len(word)
     if word in _PYTHON:
-        cursor.edit("read.literal", start, cursor.at, _PYTHON[word])
         word = _PYTHON[word]
+        cursor.edit("read.literal", start, cursor.at, _LITERALS[word])
     return Leaf(start, cursor.at, _LITERALS[word], "literal")
 
 
@@ -454,8 +456,9 @@ def _bare(cursor: Cursor) -> Leaf:
         return _literal(cursor, inside)
     number = _nearly(inside)
     if number is not None:
-        cursor.edit("read.number", start, stop, number)
-        return Leaf(start, stop, json.loads(number, parse_float=faithful, parse_int=integer), "number")
+        value = exact(number)
+        cursor.edit("read.number", start, stop, value)
+        return Leaf(start, stop, value, "number")
     return _bare_text(cursor, start, stop, inside)
 
 
@@ -463,7 +466,12 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
     stray = inside[-1] in "\"'" and inside.count(inside[-1]) == 1
     written = inside[:-1] if stray else inside
     quotes = [start + i for i, char in enumerate(written) if char == '"']
-    if not cursor.paired(start, quotes) or len(quotes) % 2 or _tangled(written, stray) or ("\\" in inside and not stray):
+    if (
+        not cursor.paired(start, quotes)
+        or len(quotes) % 2
+        or _tangled(written, stray)
+        or ("\\" in inside and not stray)
+    ):
         cursor.fault(start, stop, "Other values may stand inside this text", halt=False)
     if stray:
         written = unescape(written)
@@ -476,9 +484,7 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
     ):
         cursor.fault(start, stop, "A quote is missing before this, but not necessarily here")
     risks = "the text could end earlier" if any(char in written for char in ',"\n{}[]:') else ""
-    cursor.edit(
-        "read.missing-quote" if stray else "read.bare-text", start, stop, json.dumps(written, ensure_ascii=False), risks
-    )
+    cursor.edit("read.missing-quote" if stray else "read.bare-text", start, stop, written, risks)
     return Leaf(start, stop, written, "string" if stray else "bare")
 
 

@@ -1,0 +1,172 @@
+"""Reads broken answers at random for a bounded time, and the worst that we can think of.
+
+    python benchmarks/read_fuzz.py [--seconds 30] [--seed 1] [--kilobytes 100]
+
+Plants defects into known values (tests/planted_defects.py) and counts what is restored exactly, refused, or read wrongly
+in silence, by defect and policy; checks that replaying the events gives the value. Then times texts of one size that are
+made to be slow to read. Ends with status 1 if anything raised, a replay failed, or a text took more than a second.
+
+What the lenient policy reads wrongly by its own promise: a text that was cut off between two members or items is read up
+to there (`complete` is False), since a closing bracket that a model forgot looks the same. A mark inserted at random
+(not one of the ways in which models break JSON) can turn a literal into a bare text, or be taken for a quote inside a text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
+
+from planted_defects import DEFECTS, planted, type_of, written
+
+from extract import nodes
+from extract.parse import Policy, Reader, read, replay
+from extract.parse.conform import same
+from extract.parse.exact import exact
+
+WORDS = (
+    'total|Acme Ltd|a b|x|12 Main St, Springfield|he said "hi"|"quoted"|line one\nline two|it\'s|C:\\dir|http://x.y/z?a=1|'
+    '1,234.50|2024-01-05|true|note: see [1], {a}||end,|ends "here"|a "b", "c": d|€5|#tag|// no|emoji 😀|trailing |'
+    'Say "yes", then go|key: value|None'
+).split("|")
+NAMES = ["id", "name", "total", "lines", "a b", "note", "address", "x", "is_ok", "Größe", 'a"b', "k:v"]
+UNTYPED = nodes.Type(nodes.Anything())
+
+
+def made(rng: random.Random, depth: int = 0) -> Any:
+    """A value like those of answers: records, lists of records, texts with everything in them."""
+    draw = rng.random()
+    if depth == 0 or (depth < 4 and draw < 0.35):
+        if rng.random() < 0.6:
+            return {name: made(rng, depth + 1) for name in rng.sample(NAMES, rng.randint(depth == 0, 4))}
+        names = rng.sample(NAMES[:9], rng.randint(1, 3))
+        rows = range(rng.randint(1, 3))
+        return [{name: rng.choice([rng.randint(0, 99), rng.choice(WORDS)]) for name in names} for _ in rows]
+    scalars = [None, True, False, rng.randint(-5, 99999), round(rng.uniform(-99, 9999), 2)]
+    return rng.choice([*scalars, *(rng.choice(WORDS) for _ in range(4))])
+
+
+def fuzz(seconds: float, rng: random.Random) -> int:
+    """Plants and reads for so long; gives how often something failed that must not."""
+    counts: dict[tuple[str, Policy], collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    failures = 0
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        value = made(rng)
+        text = written(value, rng)
+        for name in DEFECTS:
+            broken = planted(text, name, rng)
+            if broken is None:
+                continue
+            policies: tuple[Policy, ...] = ("safe", "lenient")
+            for policy in policies:
+                for type in (type_of(value), UNTYPED):
+                    reading = read(broken, type, policy)
+                    exactly = same(reading.value, value)
+                    counts[name, policy]["refused" if reading.problems else "exact" if exactly else "wrong"] += 1
+                    if not reading.problems and not same(exact(replay(broken, reading.events)), reading.value):
+                        failures += 1
+                        print("replay differs:", repr(broken))
+    for name in DEFECTS:
+        shown = (
+            f"{policy}: " + " ".join(f"{counts[name, policy][k]:5} {k}" for k in ("exact", "refused", "wrong"))
+            for policy in policies
+        )
+        print(f"{name:24}", "   ".join(shown))
+    return failures
+
+
+def worst(size: int) -> dict[str, str]:
+    """Texts of a size that invite reading them over and over."""
+
+    def of(piece: str, before: str = "", after: str = "") -> str:
+        return before + piece * (size // len(piece)) + after
+
+    return {
+        "open brackets": of("["),
+        "open objects": of('{"a":'),
+        "open in prose": of("{ a "),
+        "names in prose": of("{x} "),
+        "brackets in prose": of("[x] "),
+        "quotes": of('"'),
+        "quotes in a text": of('a " ', '{"a": "', '"}'),
+        "quotes and commas": of('", ', '{"a": "', '"}'),
+        "quotes and colons": of('": ', '{"a": "', '"}'),
+        "quotes and names": of('", "b ', '{"a": "'),
+        "quotes and comments": of('" /* ', '{"a": "'),
+        "quotes and lines": of('" // ', '{"a": "'),
+        "quotes and blanks": of('"' + " " * 50, '{"a": "'),
+        "quotes and closers": of('"}]', '{"a": "'),
+        "backslashes": of("\\", '{"a": "', '"}'),
+        "escapes": of('\\"', '{"a": "', '"}'),
+        "single quotes": of("' ", "{'a': '", "'}"),
+        "bare words": of("word ", "{a: ", "}"),
+        "bare commas": of("w, ", "{a: ", "}"),
+        "bare names": of("a: b, ", "{", "}"),
+        "bare brackets": of("w[", "{a: ", "}"),
+        "bare braces": of("w{}", "{a: ", "}"),
+        "commas": of(",", "[1", "2]"),
+        "blanks": of(" ", '{"a":', "1}"),
+        "comments": of("/**/", "[", "1]"),
+        "open comment": of("/*", "[1, "),
+        "line comments": of("# x\n", "", "[1,]"),
+        "digits": of("1", "[", ",]"),
+        "digits and points": of("1.", "[", ",]"),
+        "fences": of("```\n"),
+        "fenced starts": of('```json\n{"a": '),
+        "fenced answers": of('```json\n{"a": 1,}\n```\n'),
+        "small answers": of('{"a": 1,} '),
+        "thinking": of("<think>"),
+        "thought": of("</think>"),
+        "thoughts": of("<think>{</think>"),
+        "missing commas": of("1 ", "[", "]"),
+        "missing quotes": of('"a: 1, ', "{", "}"),
+        "doubled names": of('"a":1,', "{", "}"),
+        "wrong closers": of("[}", "{", "}"),
+        "parentheses": of("(1,", "[", "]"),
+        "elisions": of("1, ..., ", "[", "]"),
+        "records": of('{"a": 1, "b": "x"}, ', "[", "]"),
+        "smart quotes": of("“a” ", "{“a”: “", "”}"),
+        "triple quotes": of('""" ', '{"a": """', '"""}'),
+    }
+
+
+def hardest(size: int) -> float:
+    """Reads every slow text in every way and gives the longest time, in seconds."""
+    node = nodes.Record(fields=(nodes.Field(name="a", node=nodes.Union(branches=(nodes.Number(), nodes.Text()))),))
+    types = {"untyped": UNTYPED, "typed": nodes.Type(node), "list": nodes.Type(nodes.Array(items=node))}
+    times = []
+    for name, text in worst(size).items():
+        for kind, type in types.items():
+            for policy in ("safe", "lenient"):
+                began = time.perf_counter()
+                read(text, type, policy)
+                times.append((time.perf_counter() - began, name, kind, policy))
+        began = time.perf_counter()
+        reader = Reader(UNTYPED)
+        for at in range(0, len(text), 5):
+            reader.feed(text[at : at + 5])
+        times.append((time.perf_counter() - began, name, "untyped", "as a stream"))
+    for taken in sorted(times, reverse=True)[:10]:
+        print(f"{taken[0]:6.3f} s  {', '.join(taken[1:])}")
+    return max(times)[0]
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=float, default=30)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--kilobytes", type=int, default=100)
+    chosen = options.parse_args()
+    failures = fuzz(chosen.seconds, random.Random(chosen.seed)) if chosen.seconds else 0
+    return 1 if failures or hardest(chosen.kilobytes * 1000) > 1 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
