@@ -314,7 +314,7 @@ def test_every_mode_asks_in_its_way_and_reads_its_answer(mode: Any) -> None:
         model = opened(server)
         model._wire = known  # type: ignore[attr-defined]  # the mode is negotiated by endpoint, later
         reply = ask(model, a_call())
-        assert (json.loads(reply.text or ""), reply.mode, model.mode) == (RECORD, mode, mode)  # type: ignore[attr-defined]
+        assert (json.loads(reply.text or ""), reply.mode, model.mode) == (RECORD, mode, mode)
         assert streamed(model, a_call())[1] == reply
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -386,13 +387,15 @@ def test_stopping_ends_hanging_requests_and_frees_the_port() -> None:
     with FakeOpenAI(faults=["hang"]) as server:
         connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=10)
         connection.request("POST", "/v1/chat/completions", json.dumps(asking()))
+        while not server.count:
+            time.sleep(0.01)
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         connection.getresponse()
     connection.close()
     port = int(server.address.rpartition(":")[2])
     with FakeOpenAI(["again"], port=port) as again:
         assert said(again, asking()) == "again"
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="Address already in use"):
             FakeOpenAI(port=port).start()
 
 

@@ -279,11 +279,14 @@ class _Clients:
         self._make, self._own = make, own
         self._pid = os.getpid()
         self._open: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None, None]]] = {}
+        # A parent's clients are kept and not touched: to let go of one closes its sockets, in an epoll that both share.
+        self._inherited: list[object] = []
 
     async def of_this_loop(self) -> AsyncOpenAI:
         if self._own is not None:
             return self._own
-        if self._pid != os.getpid():  # the parent's sockets are not ours to close
+        if self._pid != os.getpid():
+            self._inherited.append(self._open)
             self._pid, self._open = os.getpid(), {}
         loop = asyncio.get_running_loop()
         found = self._open.get(loop)

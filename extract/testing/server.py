@@ -8,6 +8,8 @@ Endpoints are rows in one table.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -149,13 +151,15 @@ class FakeOpenAI:
         server = web.Server(self._handle, request_factory=_any_size, handler_cancellation=True, access_log=None)
         runner = web.ServerRunner(server, shutdown_timeout=0.1)
         try:
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", self._port).start()
+            listening = socket.create_server(("127.0.0.1", self._port))
         except OSError as error:
             started.set_exception(error)
             return
-        started.set_result(runner.addresses[0][1])
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        started.set_result(listening.getsockname()[1])
         await self._stopped.wait()
+        await _accept_no_more(listening)
         await runner.cleanup()
 
     # The way of a request
@@ -313,6 +317,15 @@ def _closed(http: web.BaseRequest, response: web.StreamResponse) -> web.StreamRe
     if http.transport is not None:
         http.transport.close()
     return response
+
+
+async def _accept_no_more(listening: socket.socket) -> None:
+    """Lets connections that are being accepted come to be known: asyncio forgets those that it finds its server closed
+    for, and they would stay open. It takes them a few turns of the loop."""
+    with contextlib.suppress(NotImplementedError):  # the loop of Windows has no readers
+        asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def _any_size(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
