@@ -36,10 +36,10 @@ Mode = Literal["strict", "tools", "json_schema", "json", "text"]
 only.
 """
 
-FailureKind = Literal["transport", "configuration", "filter"]
-"""Why there is no answer. ``transport``: it never came, later it may (cut, timeout, 429, 5xx). ``configuration``: the
-request is wrong and will stay wrong (key, model, parameter). ``filter``: the provider's content filter took the
-request."""
+FailureKind = Literal["transport", "configuration", "filter", "document"]
+"""Why there is no answer. ``transport``: it never came, later it may (cut, timeout, 429, 5xx). ``configuration``: every
+request like it will fail (key, model, parameter). ``filter``: the provider's content filter took the request.
+``document``: the model does not take this document (too long, a kind that it cannot read); others may do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,3 +267,16 @@ def test_an_engine_that_was_stopped_raises_what_stopped_it_from_a_plain_drive() 
     model = Scripted([Failure("configuration", "No such model.", fix="")])
     with pytest.raises(ModelError, match=r"scripted: No such model\."):
         asyncio.run(engine(model).drive(task(), Document(text="x")))
+
+
+def test_a_document_that_the_model_does_not_take_is_its_own_problem_and_the_run_goes_on() -> None:
+    def answer(call: Call) -> Any:
+        text = call.inputs[0].text
+        return Failure("document", "It is too long.", status=400) if text == "long" else {"word": text}
+
+    local = engine(Scripted(answer))
+    done = {o.job.name: o.extraction for o in asyncio.run(outcomes(local, jobs(["a", "long", "b"])))}
+    assert [(p.kind, p.message) for p in done["long"].problems] == [("document", "It is too long.")]
+    assert local.stopped is None
+    assert done["a"].ok
+    assert done["b"].ok

@@ -284,7 +284,7 @@ def test_a_setting_that_the_model_does_not_take_is_not_sent(server: FakeOpenAI, 
 def test_an_input_that_the_model_does_not_take_is_not_sent(server: FakeOpenAI) -> None:
     file = Part("file", "scan.pdf", digest="2", media_type="application/pdf", data=b"%PDF")
     assert ask(opened(server, "compatible/qwen"), a_call(file)).failure == Failure(
-        "configuration",
+        "document",
         "compatible/qwen takes no files, and scan.pdf is one.",
         code="unsupported_input",
         fix="Choose a model that takes it, or give the document as text.",

@@ -109,7 +109,7 @@ def _part(part: Part, facts: ModelFacts) -> dict[str, Any]:
     if part.kind not in facts.inputs:
         raise Refused(
             Failure(
-                "configuration",
+                "document",
                 f"{facts.name} takes no {part.kind}s, and {part.name} is one.",
                 code="unsupported_input",
                 fix="Choose a model that takes it, or give the document as text.",
@@ -364,10 +364,27 @@ def _meaning(status: int, code: str, param: str, wire: Wire) -> tuple[FailureKin
             f"The key for {name} may not be used for this.",
             f"Use another key in {wire.key_variable}, or another model.",
         )
+    if status == 413 or code in _OF_THE_DOCUMENT or param.startswith("messages"):
+        return "document", f"{name} does not take this document.", _refused_fix(code, param)
     if status == 404:
         fix = f"Check the model's name and {wire.address_variables}."
         return "configuration", f"The server does not know {wire.model!r} or has no chat endpoint.", fix
     return "configuration", f"The server refused the request to {name}.", _refused_fix(code, param)
+
+
+_OF_THE_DOCUMENT = frozenset(
+    {
+        "context_length_exceeded",
+        "image_parse_error",
+        "invalid_base64",
+        "invalid_image",
+        "invalid_image_format",
+        "image_too_large",
+        "string_above_max_length",
+        "unsupported_image_media_type",
+    }
+)
+"""Codes of refusals that concern what was sent, and not how."""
 
 
 def _refused_fix(code: str, param: str) -> str:
@@ -375,6 +392,8 @@ def _refused_fix(code: str, param: str) -> str:
         return "The document is too long for this model: choose one with a larger context."
     if "schema" in code or param.startswith(("response_format", "tools")):
         return "The server does not take this schema: `extract schema REF --lint` says what it holds."
+    if param.startswith("messages"):
+        return ""
     return f"Change the setting {param!r}, or leave it out." if param else ""
 
 
