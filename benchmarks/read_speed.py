@@ -65,7 +65,7 @@ def orders(count: int) -> list[dict[str, Any]]:
 
 def reports(count: int) -> list[dict[str, Any]]:
     body = 'The parties agree as "stated" above.\nNothing else was said, and the terms stand as they are. ' * 4
-    return [{"title": f"Clause {i}", "body": body, "score": i / 7} for i in range(count)]
+    return [{"title": f"Clause {i}", "body": body, "score": round(i / 7, 3)} for i in range(count)]
 
 
 def best(*runs: Callable[[], Any], rounds: int = 30) -> list[float]:

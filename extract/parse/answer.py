@@ -112,7 +112,7 @@ class _Mender:
     def _align(self, candidate: Candidate, node: nodes.Node) -> _Read:
         aligner = Aligner(self.type, self.checks, self.text, self.lenient, self._nested)
         value = aligner.read(candidate.tree, node)
-        places = _Places(aligner.places)
+        places = _Places(aligner.places if candidate.edits or candidate.faults else [])
         swallowed = _Swallowed(aligner.events)
         edits = [edit for edit in candidate.edits if edit not in swallowed]
         events = [_event(edit, self.text, places) for edit in edits]

@@ -9,6 +9,7 @@ kept as a Decimal. NaN and Infinity are not JSON.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,9 +20,10 @@ __all__ = ["NotJson", "exact", "exact_end", "faithful", "integer", "whole"]
 _SHORT = 16  # a decimal text of up to 16 characters with a point has at most 15 digits, which a float always keeps
 _DIGITS = 4300  # the longest integer that Python reads as an int by default
 
-# Digits and points become "0", exponent letters "e", all else a space: then two searches find numbers at risk.
+# Digits and points become "0", exponent letters "e", all else a space: then two searches find the numbers at risk.
 _CLASSES = bytes(48 if c in b"0123456789." else 101 if c in b"eE" else 32 for c in range(256))
-_LONG = b"0" * (_SHORT + 1)
+_NUMBER = re.compile(rb"[-+.\deE]*")
+_FEW = 5_000  # numbers at risk that are looked at one by one
 
 
 class NotJson(ValueError):
@@ -39,7 +41,7 @@ def faithful(text: str) -> float | Decimal:
     (0.1, Decimal('12345678901234567.89'))
     """
     number = float(text)
-    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+    if (len(text) <= _SHORT and "e" not in text and "E" not in text) or repr(number) == text:
         return number
     try:
         written = Decimal(text)
@@ -58,6 +60,32 @@ def integer(text: str) -> int | Decimal:
 def whole(value: int | float | Decimal) -> bool:
     """Whether a number has no fraction: 1.0 has none."""
     return value == value.to_integral_value() if isinstance(value, Decimal) else value == value // 1
+
+
+def _kept(data: bytes) -> bool:
+    """Whether a float keeps every number in a text: long ones and those with exponents are looked at, wherever they stand."""
+    classes = data.translate(_CLASSES)
+    return _all_kept(data, classes, b"0e") and _all_kept(data, classes, b"0" * (_SHORT + 1))
+
+
+def _all_kept(data: bytes, classes: bytes, mark: bytes) -> bool:
+    at, count = classes.find(mark), 0
+    while at >= 0:
+        while at and classes[at - 1] == 48:
+            at -= 1
+        written = _NUMBER.match(data, at)[0].decode()  # type: ignore[index]
+        count += 1
+        if count > _FEW or not (written.isdigit() or _fits_float(written)):
+            return False
+        at = classes.find(mark, at + len(written))
+    return True
+
+
+def _fits_float(written: str) -> bool:
+    try:
+        return repr(float(written)) == written or isinstance(faithful(written), float)
+    except ValueError:
+        return False
 
 
 class _Refused(ValueError):
@@ -89,8 +117,7 @@ def exact(text: str) -> Any:
     """The value of a JSON text. Raises `NotJson`, and RecursionError where it nests too deep for the interpreter."""
     try:
         data = text.encode()
-        classes = data.translate(_CLASSES)
-        if b"0e" not in classes and _LONG not in classes:
+        if _kept(data):
             return jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError:
         pass  # the careful reader below says what is wrong, if anything is

@@ -61,6 +61,7 @@ class Reader:
         self._checks: Checks = checks(type)
         self._deltas: list[str] = []
         self._rest = ""
+        self._needs = ""  # a character without which the next step cannot be made
         self._live = Live()
         self._frames: list[Frame] = []
         self._in_text = False
@@ -77,14 +78,21 @@ class Reader:
             return live
         if self._step is None:
             return live
+        if self._needs and self._needs not in text and len(self._rest) < _LONGEST:
+            self._rest += text
+            return live
         rest = self._rest + text if self._rest else text
         at = 0
-        while self._step is not None:
-            after = self._step(rest, at)
+        size = len(rest)
+        while (step := self._step) is not None:
+            after = step(rest, at)
             if after < 0:
                 break
             at = after
-        self._rest = rest[at:] if at < len(rest) and self._step is not None else ""
+            if at == size:
+                self._rest = ""
+                return live
+        self._rest = rest[at:] if self._step is not None else ""
         if len(self._rest) > _LONGEST:
             self._stop()
         return live
@@ -139,7 +147,8 @@ class Reader:
         return end + len(self._thought)
 
     def _value(self, text: str, at: int) -> int:
-        at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
+        if at < len(text) and text[at] <= " ":
+            at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
         if at == len(text):
             return _WAIT
         frame, mark = self._frames[-1], text[at]
@@ -187,6 +196,7 @@ class Reader:
         if text[end] == '"':
             self._in_text, self._step = False, self._after
             self._settle(frame, frame.end_text())
+            self._end_at(frame)
             return end + 1
         escape = _ESCAPE.match(text, end)
         if escape is not None:
@@ -226,7 +236,8 @@ class Reader:
 
     def _first(self, text: str, at: int) -> int:
         """After an opening bracket: the first name or item, or the end."""
-        at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
+        if at < len(text) and text[at] <= " ":
+            at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
         if at == len(text):
             return _WAIT
         frame = self._frames[-1]
@@ -236,12 +247,16 @@ class Reader:
         return at
 
     def _name(self, text: str, at: int) -> int:
-        at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
+        if at < len(text) and text[at] <= " ":
+            at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
         found = _NAME.match(text, at)
         if found is None:
-            if at < len(text) and text[at] != '"':
-                self._stop()
+            if at < len(text):
+                self._needs = ":"
+                if text[at] != '"':
+                    self._stop()
             return _WAIT
+        self._needs = ""
         name = found[1] if "\\" not in found[1] else json.loads(f'"{found[1]}"', strict=False)
         if not self._frames[-1].open_name(self._checks, name):
             self._stop()
@@ -256,10 +271,8 @@ class Reader:
     def _after(self, text: str, at: int) -> int:
         """After a value: a comma, or the end of what it stands in."""
         frame = self._frames[-1]
-        if frame.mark == "root":
-            self._live.complete, self._step = True, None
-            return _WAIT
-        at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
+        if at < len(text) and text[at] <= " ":
+            at = _NEXT.match(text, at).end()  # type: ignore[union-attr]
         if at == len(text):
             return _WAIT
         mark = text[at]
@@ -288,7 +301,13 @@ class Reader:
             frame.hidden = True
             self._settle(self._frames[-1], frame.value)
         self._step = self._after
+        self._end_at(self._frames[-1])
         return at + 1
+
+    def _end_at(self, frame: Frame) -> None:
+        """The value as a whole has ended where its place is the outermost."""
+        if frame.mark == "root":
+            self._live.complete, self._step = True, None
 
 
 def _grows_into(part: Any, value: Any) -> bool:

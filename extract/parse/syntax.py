@@ -35,6 +35,7 @@ _PYTHON: dict[str, str] = {
 }
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
+_CLEAN_NAME = re.compile(r'"([^"\\\x00-\x1f:,{}\[\]]+)"(?=:)')
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
@@ -75,8 +76,10 @@ def _container(cursor: Cursor, mark: str) -> Tree:
 
 def gap(cursor: Cursor) -> None:
     """Skips white space and comments; a comment is an edit."""
-    end = cursor.blank(cursor.at)
     at = cursor.at
+    cursor.at = end = cursor.blank(at)
+    if end - at < 2 or ("/" not in cursor.text[at:end] and "#" not in cursor.text[at:end]):
+        return
     while at < end:
         after = cursor.comment(at)
         if after > at:
@@ -86,7 +89,6 @@ def gap(cursor: Cursor) -> None:
             at = after
         else:
             at += 1
-    cursor.at = end
 
 
 def _commas(cursor: Cursor, first: bool) -> tuple[int, int]:
@@ -336,6 +338,10 @@ def _bare_name(cursor: Cursor) -> str | None:
 def _quoted_name(cursor: Cursor) -> str | None:
     """The name in quotes at the cursor, with a quote or the colon behind it possibly missing."""
     text, start = cursor.text, cursor.at
+    clean = _CLEAN_NAME.match(text, start)
+    if clean is not None:
+        cursor.at = clean.end()
+        return clean[1]
     width = 2 if text.startswith('""', start) and text[start + 2 : start + 3] not in ("", ":", " ", '"') else 1
     closing = QUOTES[text[start]] * width
     begin = at = start + width
