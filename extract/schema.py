@@ -1,8 +1,9 @@
 """The face of a compiled type.
 
-`compile` turns a pydantic type or a JSON Schema into a `Schema`, once per type. A schema knows its full JSON Schema and its
-strict wire form, carries values exactly from one to the other and back, reads text as its values, and accounts for every
-rewrite. Values here are JSON values; instances of the user's type are made by `check`, after `decode`.
+`compile` turns a pydantic type or a JSON Schema into a `Schema`, once per type. A schema knows its full JSON Schema
+and its strict wire form, carries values exactly from one to the other and back, reads text as its values, and
+accounts for every rewrite. Values here are JSON values; instances of the user's type are made by `check`, after
+`decode`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from . import nodes, parse
+from . import nodes
+from . import parse as reading
 from .call import Shape
-from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, violations, wire_of
+from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
 from .compiler.codec import ABSENT
 from .compiler.declared import ALIASES, declared, name_of
@@ -23,7 +25,7 @@ from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
 from .jsontext import canonical
-from .pointer import get, join, split
+from .pointer import join, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
 
@@ -109,52 +111,49 @@ class Schema(Generic[T]):
     def parse(
         self,
         text: str,
-        policy: parse.Policy = "safe",
+        policy: reading.Policy = "safe",
         shape: Literal["user", "wire"] = "user",
         partial: bool = False,
-    ) -> parse.Reading:
+    ) -> reading.Reading:
         """The value that a text holds. Raises `ReadingFailed` where it cannot be read without guessing."""
-        reading = self.read(text, policy, shape, partial)
-        if reading.problems:
-            first = reading.problems[0]
+        found = self.read(text, policy, shape, partial)
+        if found.problems:
+            first = found.problems[0]
             raise ReadingFailed(
                 first.message,
                 where=first.pointer or "the answer",
                 fix="Ask again, or read it with policy='lenient'.",
-                value=reading.value,
-                events=reading.events,
-                problems=reading.problems,
+                value=found.value,
+                events=found.events,
+                problems=found.problems,
             )
-        return reading
+        return found
 
     def read(
         self,
         text: str,
-        policy: parse.Policy = "safe",
+        policy: reading.Policy = "safe",
         shape: Literal["user", "wire"] = "user",
         partial: bool = False,
-    ) -> parse.Reading:
+    ) -> reading.Reading:
         """The same without raising: value, events and problems."""
         if shape == "user":
-            return parse.read(text, self.type, policy, partial)
-        return self._unwired(parse.read(text, self.wire_type, policy, partial), partial)
+            return reading.read(text, self.type, policy, partial)
+        return self._unwired(reading.read(text, self.wire_type, policy, partial), partial)
 
-    def reader(self, shape: Literal["user", "wire"] = "user") -> parse.Reader:
+    def reader(self, shape: Literal["user", "wire"] = "user") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
-        return parse.Reader(self.type if shape == "user" else self.wire_type)
+        return reading.Reader(self.type if shape == "user" else self.wire_type)
 
-    def _unwired(self, reading: parse.Reading, partial: bool) -> parse.Reading:
+    def _unwired(self, found: reading.Reading, partial: bool) -> reading.Reading:
         """A reading of the wire shape in the user's."""
-        wire = reading.value
-        whole = not (reading.problems or partial) and reading.complete
-        value = self.decode(wire) if whole else self.decode_partial(wire)
+        wire = found.value
+        whole = not (found.problems or partial) and found.complete
         return replace(
-            reading,
-            value=value,
-            events=tuple(self._event(event, wire) for event in reading.events),
-            problems=tuple(
-                replace(problem, pointer=self.user_pointer(problem.pointer, wire)) for problem in reading.problems
-            ),
+            found,
+            value=self.decode(wire) if whole else self.decode_partial(wire),
+            events=tuple(self._event(event, wire) for event in found.events),
+            problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
         )
 
     def _event(self, event: Event, wire: Json) -> Event:
@@ -174,15 +173,17 @@ class Schema(Generic[T]):
 @overload
 def compile(source: type[T], *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[T]: ...
 @overload
-def compile(source: Mapping[str, Any] | bool, *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[Any]: ...
+def compile(
+    source: Mapping[str, Any] | bool, *, extras: Extras = "ignore", strict: Strict = "allow"
+) -> Schema[Any]: ...
 @overload
 def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[Any]: ...
 def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[Any]:
     """The compiled form of a pydantic type, or of a JSON Schema (drafts 4 to 2020-12) as a dict. Made once per type.
 
-    `extras` says what becomes of undeclared properties of open objects: left out, or carried. `strict="require"` refuses a
-    schema with constraints that the wire does not enforce. Raises `SchemaError`, with the place and the remedy, for what
-    cannot be held exactly.
+    `extras` says what becomes of undeclared properties of open objects: left out, or carried. `strict="require"`
+    refuses a schema with constraints that the wire does not enforce. Raises `SchemaError`, with the place and the
+    remedy, for what cannot be held exactly.
     """
     if isinstance(source, (Mapping, bool)):
         schema = _of_json(canonical(source), extras)

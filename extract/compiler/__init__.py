@@ -1,7 +1,8 @@
 """Makes types and rewrites them for the wire.
 
-`read_schema` reads a JSON Schema as nodes; `wire_of` rewrites nodes into a schema that OpenAI's strict mode takes, with
-the codec between the two; `violations` says what the strict mode refuses in any schema, `lint` what a schema costs.
+`read_schema` reads a JSON Schema as nodes; `wire_of` rewrites nodes into a schema that OpenAI's strict mode takes,
+with the codec between the two; `violations` says what the strict mode refuses in any schema, `lint` what a schema
+costs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Validates a JSON value and says what is wrong with it in plain words, by place.
 
-Pydantic's locations carry names that are no part of the value (tags of unions, functions, keys); they are brought back to
-pointers into the value. Alternatives that all failed at one place become one problem.
+Pydantic's locations carry names that are no part of the value (tags of unions, functions, keys); they are brought
+back to pointers into the value. Alternatives that all failed at one place become one problem.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ def pydantic_check(declared: Declared) -> Check:
 
 
 def _problem(value: Any, location: Sequence[str | int], kind: str, said: str) -> Problem:
-    missing = kind in ("missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument")
+    missing = kind in (
+        "missing",
+        "missing_argument",
+        "missing_keyword_only_argument",
+        "missing_positional_only_argument",
+    )
     place = pointer.join(*_way(value, list(location), missing)[1])
     found = pointer.get(value, place)
     message = "This is required." if missing else _sentence(said)
@@ -138,7 +143,13 @@ def _listed(values: Any) -> str:
     return ", ".join(repr(value) for value in values)
 
 
-_NAMES = {"array": "a list", "object": "an object", "integer": "a whole number", "null": "null", "boolean": "true or false"}
+_NAMES = {
+    "array": "a list",
+    "object": "an object",
+    "integer": "a whole number",
+    "null": "null",
+    "boolean": "true or false",
+}
 
 
 def _typed(named: Any, instance: Any) -> str:

@@ -1,7 +1,7 @@
 """The codecs of records and unions: where a value has to be taken apart by its names.
 
-Both run for every record of every answer, so what can be known beforehand is: which properties differ on the wire, which
-may be missing, and which branch a wire object belongs to.
+Both run for every record of every answer, so what can be known beforehand is: which properties differ on the wire,
+which may be missing, and which branch a wire object belongs to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Branch", "Part", "RecordCodec", "UnionCodec"]
 
 @dataclass(frozen=True)
 class Part:
-    """One declared property: its codec, whether it may be missing (null on the wire), and what the wire admits there."""
+    """One declared property: its codec, whether it may be missing (null on the wire), and what the wire admits."""
 
     name: str
     codec: Codec

@@ -1,9 +1,9 @@
 """The codec between a value in the user's shape and the same value on the wire.
 
-One class for each wire form. `encode` and `decode` are exact inverses on the values of the type; `decode` takes whatever
-the wire schema admits, and what it gives encodes again to the same value. `partial` decodes a value that is not finished
-or not whole: what isn't there is left out (`ABSENT`) and never made up. `locate` brings a place in the wire value to the
-place of the same thing in the user's value.
+One class for each wire form. `encode` and `decode` are exact inverses on the values of the type; `decode` takes
+whatever the wire schema admits, and what it gives encodes again to the same value. `partial` decodes a value that is
+not finished or not whole: what isn't there is left out (`ABSENT`) and never made up. `locate` brings a place in the
+wire value to the place of the same thing in the user's value.
 
 A codec whose forms are the same on both sides says so (`identity`), and then nothing is copied or walked.
 """
@@ -20,9 +20,22 @@ from ..errors import SchemaError
 from .membership import json_type
 
 __all__ = [
-    "ABSENT", "AnyCodec", "BoxCodec", "Codec", "Entries", "Late", "ListCodec", "MapCodec", "NamedValues", "NullMark", "OrNull",
-    "TagCodec",     "TextCodec", "Tokens", "TupleCodec",
-]  # fmt: skip
+    "ABSENT",
+    "AnyCodec",
+    "BoxCodec",
+    "Codec",
+    "Entries",
+    "Late",
+    "ListCodec",
+    "MapCodec",
+    "NamedValues",
+    "NullMark",
+    "OrNull",
+    "TagCodec",
+    "TextCodec",
+    "Tokens",
+    "TupleCodec",
+]
 
 
 class _Absent:

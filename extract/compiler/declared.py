@@ -1,8 +1,9 @@
 """What a user's pydantic type declares, as JSON Schema.
 
-Pydantic's own JSON Schema (validation mode, by alias) is the start; where it is unfit for a wire it is mended: what has no
-JSON Schema is refused with its place, defaults that are no JSON are left out, and the other names by which a field is
-known go along under `ALIASES`, for readers. `Declared` also validates values and makes JSON values of instances.
+Pydantic's own JSON Schema (validation mode, by alias) is the start; where it is unfit for a wire it is mended: what
+has no JSON Schema is refused with its place, defaults that are no JSON are left out, and the other names by which a
+field is known go along under `ALIASES`, for readers. `Declared` also validates values and makes JSON values of
+instances.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from .. import jsontext
 from ..errors import SchemaError
 from ..pointer import join
-
 from .formats import DATE_TIME, DURATION, TIME
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def declared(source: Any) -> Declared:
             fix="Define it before the schema is compiled, in the module of the schema.",
         ) from wrong
     except ImportError as wrong:
-        raise SchemaError(f"{name_of(source)} needs a package that is missing.", fix=_first_line(wrong) + ".") from wrong
+        raise SchemaError(
+            f"{name_of(source)} needs a package that is missing.", fix=_first_line(wrong) + "."
+        ) from wrong
     except (PydanticSchemaGenerationError, PydanticUserError) as wrong:
         raise SchemaError(
             f"{name_of(source)} is no type that pydantic can describe: {_first_line(wrong)}",
@@ -211,7 +213,7 @@ def _generator() -> type[GenerateJsonSchema]:
             return {**made, "pattern": DURATION} if made.get("format") == "duration" else made
 
         def decimal_schema(self, schema: Any) -> dict[str, Any]:
-            number = self.float_schema({**schema, "type": "float"})
+            number = self.float_schema({**schema, "type": "float"})  # type: ignore[typeddict-item]
             return {"anyOf": [number, {"type": "string", "pattern": _decimal_pattern(schema)}]}
 
         def encode_default(self, value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Where the parts of a JSON Schema stand, and what a reference leads to.
 
-A schema document may hold several resources (``$id``), anchors and dynamic anchors, and its draft decides which of these
-keywords count. `Library` walks a document once and answers one question: which `Place` does this reference, written
-here, mean? Reading what stands at a place is the work of `reading`.
+A schema document may hold several resources (``$id``), anchors and dynamic anchors, and its draft decides which of
+these keywords count. `Library` walks a document once and answers one question: which `Place` does this reference,
+written here, mean? Reading what stands at a place is the work of `reading`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From a space of lazily made nodes to a finished `nodes.Type`.
 
-What can be reached is made; impossible branches are dropped; unions lie flat; what is used once stands where it is used,
-and what is used often or refers to itself keeps a stable name. A schema whose every value would be endless is refused.
+What can be reached is made; impossible branches are dropped; unions lie flat; what is used once stands where it is
+used, and what is used often or refers to itself keeps a stable name. A schema whose every value would be endless is
+refused.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def finish(space: Space, root: nodes.Node) -> nodes.Type:
 def _small(node: nodes.Node) -> bool:
     """Whether a node stands in place however often it is used."""
     if isinstance(node, nodes.Union):
-        return len(node.branches) <= 3 and not node.description and all(isinstance(b, _INLINE[:-1]) for b in node.branches)
+        return (
+            len(node.branches) <= 3 and not node.description and all(isinstance(b, _INLINE[:-1]) for b in node.branches)
+        )
     return isinstance(node, _INLINE) or (isinstance(node, nodes.Choice) and len(node.values) <= 3)
 
 
@@ -121,12 +124,19 @@ class _Finish:
         for branch in node.branches:
             branch = branch if isinstance(branch, nodes.Ref) else self._flat(branch)
             inner = self.space.head(branch)
-            if node.exclusive or node.discriminator or not isinstance(inner, nodes.Union) or inner.after:
-                branches.append(branch)
-            elif inner.exclusive or inner.discriminator or inner.description:
+            if (
+                node.exclusive
+                or node.discriminator
+                or not isinstance(inner, nodes.Union)
+                or inner.after
+                or inner.exclusive
+                or inner.discriminator
+                or inner.description
+            ):
                 branches.append(branch)
             else:
-                branches.extend(self._flat(inner).branches if isinstance(self._flat(inner), nodes.Union) else (inner,))
+                flat = self._flat(inner)
+                branches.extend(flat.branches if isinstance(flat, nodes.Union) else (flat,))
         return replace(node, branches=tuple(branches))
 
     def _productive(self) -> set[str]:
@@ -232,7 +242,9 @@ class _Finish:
         return numbered
 
 
-_DULL = frozenset(("properties", "items", "anyOf", "oneOf", "allOf", "not", "then", "else", "if", "additionalProperties"))
+_DULL = frozenset(
+    ("properties", "items", "anyOf", "oneOf", "allOf", "not", "then", "else", "if", "additionalProperties")
+)
 
 
 def _last(place: str) -> str:

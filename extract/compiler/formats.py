@@ -1,8 +1,9 @@
 """Formats on the wire: the nine that the strict mode knows, others as expressions that admit every text of the format.
 
-An expression here may admit more than the format does, never less; formats are checked once a value is there. Dates with a
-time are a case of their own: pydantic admits them without an offset, RFC 3339 does not, and a model must not be made to
-invent one; so types that admit both carry `DATE_TIME` or `TIME` as their pattern, and then the format is left out.
+An expression here may admit more than the format does, never less; formats are checked once a value is there. Dates
+with a time are a case of their own: pydantic admits them without an offset, RFC 3339 does not, and a model must not
+be made to invent one; so types that admit both carry `DATE_TIME` or `TIME` as their pattern, and then the format is
+left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A wire form: a schema that the strict mode takes, with the codec and with what unions must know of it.
 
-Small steps that all rewrites share stand here: making a form nullable, giving it words, telling which JSON types and which
-objects it writes.
+Small steps that all rewrites share stand here: making a form nullable, giving it words, telling which JSON types and
+which objects it writes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def _typed_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     made = dict(schema)
     made["type"] = [schema["type"], "null"]
     if "const" in made:
-        made = {("enum" if key == "const" else key): ([value] if key == "const" else value) for key, value in made.items()}
+        made = {
+            ("enum" if key == "const" else key): ([value] if key == "const" else value) for key, value in made.items()
+        }
     if "enum" in made:
         made["enum"] = [*made["enum"], None]
     return made
@@ -76,7 +78,9 @@ def described(form: Form, words: str) -> Form:
         schema, height = {"anyOf": [schema]}, height + 1
     if "description" in schema:
         words = "\n".join(dict.fromkeys((words, schema["description"])))
-    return replace(form, schema={"description": words, **{k: v for k, v in schema.items() if k != "description"}}, height=height)
+    return replace(
+        form, schema={"description": words, **{k: v for k, v in schema.items() if k != "description"}}, height=height
+    )
 
 
 def led(form: Form, first: str) -> Form:
@@ -94,7 +98,9 @@ def tagged(form: Form, key: str, value: str) -> Form:
     shape = form.objects[0]
     objects = (Shape((key, *shape.names), {**shape.tags, key: frozenset((frozen(value),))}),)
     schema = {**form.schema, "properties": properties, "required": list(properties)}
-    return replace(form, schema=schema, codec=TagCodec(form.codec, key, value), objects=objects, height=max(1, form.height))
+    return replace(
+        form, schema=schema, codec=TagCodec(form.codec, key, value), objects=objects, height=max(1, form.height)
+    )
 
 
 def tags_of(value: nodes.Choice) -> frozenset[str]:

@@ -15,7 +15,17 @@ __all__ = ["Finding", "lint"]
 LONG = 60_000
 """A wire schema of more characters than these is costly: it is part of every request's input."""
 
-_AZURE = ("minItems", "maxItems", "pattern", "format", "minimum", "maximum", "multipleOf", "exclusiveMinimum", "exclusiveMaximum")
+_AZURE = (
+    "minItems",
+    "maxItems",
+    "pattern",
+    "format",
+    "minimum",
+    "maximum",
+    "multipleOf",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,10 @@ class Finding:
 
 def lint(full: Mapping[str, Any], wired: Wired) -> tuple[Finding, ...]:
     """The findings: about the full schema if it were sent as it is, and about the wire schema that is sent."""
-    found = [Finding(one.pointer, "openai", f"as it stands, OpenAI would refuse it: {one.message}") for one in violations(full)]
+    found = [
+        Finding(one.pointer, "openai", f"as it stands, OpenAI would refuse it: {one.message}")
+        for one in violations(full)
+    ]
     found += [Finding(one.pointer, "openai", f"on the wire: {one.message}") for one in violations(wired.schema)]
     text = dump(wired.schema, spaced=False)
     named = [word for word in _AZURE if f'"{word}":' in text]

@@ -1,7 +1,7 @@
 """The conjunction of two nodes: what both admit.
 
-One rule for each pair of kinds, in a table. Where one node cannot say both (two expressions, two branchings that would
-multiply), the wider one is kept and the other constraint is marked to be checked afterwards.
+One rule for each pair of kinds, in a table. Where one node cannot say both (two expressions, two branchings that
+would multiply), the wider one is kept and the other constraint is marked to be checked afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def meet(space: Space, one: nodes.Node, other: nodes.Node) -> nodes.Node:
     for first, second in ((one, other), (other, one)):
         if isinstance(first, nodes.Anything):
             if isinstance(second, nodes.Anything):
-                return noted(first if first.said else replace(second, said=second.said), second if first.said else first)
+                return noted(
+                    first if first.said else replace(second, said=second.said), second if first.said else first
+                )
             return noted(second, first)
         if isinstance(first, nodes.Never):
             return first
@@ -69,7 +71,9 @@ def _products(space: Space, union: nodes.Union, other: nodes.Union) -> nodes.Nod
         wider, dropped = (union, other) if len(union.branches) <= len(other.branches) else (other, union)
         return replace(wider, after=(*wider.after, *dropped.after, ("allOf", dropped.pointer)))
     result = joined(space, [space.both(one, two) for one, two in pairs], union)
-    return noted(result, replace(other, description="" if other.description == result.description else other.description))
+    return noted(
+        result, replace(other, description="" if other.description == result.description else other.description)
+    )
 
 
 def _apart(one: nodes.Node, two: nodes.Node) -> bool:
@@ -100,7 +104,7 @@ def joined(space: Space, branches: list[nodes.Node], source: nodes.Node) -> node
     exclusive = isinstance(source, nodes.Union) and source.exclusive
     discriminator = source.discriminator if isinstance(source, nodes.Union) else ""
     if len(kept) == 1:
-            return noted(kept[0], source)
+        return noted(kept[0], source)
     return nodes.Union(
         branches=tuple(kept),
         exclusive=exclusive,

@@ -1,7 +1,8 @@
 """Whether a JSON value belongs to a node.
 
-Membership is structural: it looks at what the node says itself and not at what stands in `after`, so it may admit more
-than the whole schema does and never less. Branches of unions are chosen by it, and enumerations are narrowed by it.
+Membership is structural: it looks at what the node says itself and not at what stands in `after`, so it may admit
+more than the whole schema does and never less. Branches of unions are chosen by it, and enumerations are narrowed by
+it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """What a node refuses, as a node.
 
-The complement of most nodes can be said with the same kinds: other types, other bounds, a property missing or its value
-refused. What can't be said is left as every value, marked so that it is checked afterwards; a marked node is not exact
-and is never negated again.
+The complement of most nodes can be said with the same kinds: other types, other bounds, a property missing or its
+value refused. What can't be said is left as every value, marked so that it is checked afterwards; a marked node is
+not exact and is never negated again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .. import nodes
@@ -103,10 +104,7 @@ def _choice(space: Space, node: nodes.Choice) -> nodes.Node:
     if "number" in kinds:
         marks = sorted(value for value in node.values if json_type(value) == "number")
         edges = [None, *marks, None]
-        outside.extend(
-            nodes.Number(exclusive_minimum=low, exclusive_maximum=high)
-            for low, high in zip(edges, edges[1:], strict=False)
-        )
+        outside.extend(nodes.Number(exclusive_minimum=low, exclusive_maximum=high) for low, high in pairwise(edges))
     return _union(outside)
 
 

@@ -1,7 +1,8 @@
 """Alternatives that exclude each other, made disjoint.
 
-``oneOf`` admits a value of exactly one branch. Where two branches overlap, each is narrowed to what the other refuses, as far
-as that can be said with few nodes; then the alternatives are plain ones, and the wire enforces the exclusion by itself.
+``oneOf`` admits a value of exactly one branch. Where two branches overlap, each is narrowed to what the other
+refuses, as far as that can be said with few nodes; then the alternatives are plain ones, and the wire enforces the
+exclusion by itself.
 """
 
 from __future__ import annotations

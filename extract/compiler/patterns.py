@@ -1,8 +1,9 @@
 """Regular expressions of JSON Schema: matched here, and written so that a server can enforce them.
 
-JSON Schema's expressions are ECMA's and are searched for. The wire takes a smaller language, and it is not known whether
-a server searches or matches whole; so an expression goes out anchored at both ends, which is safe either way. What the
-wire cannot carry (lookaround, backreferences, word borders) is refused here and left to the check afterwards.
+JSON Schema's expressions are ECMA's and are searched for. The wire takes a smaller language, and it is not known
+whether a server searches or matches whole; so an expression goes out anchored at both ends, which is safe either way.
+What the wire cannot carry (lookaround, backreferences, word borders) is refused here and left to the check
+afterwards.
 """
 
 from __future__ import annotations

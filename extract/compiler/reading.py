@@ -1,8 +1,9 @@
 """Reads JSON Schema, drafts 4 to 2020-12, as nodes.
 
-Each keyword is one row in a table: those that speak of one JSON type narrow the widest node of that type, the others are
-conjunctions, branchings and references in the `Space`. A schema without ``type`` admits the other types too, as the
-specification has it. Keywords that nodes cannot say are marked (`nodes.Node.after`) and checked once a value is there.
+Each keyword is one row in a table: those that speak of one JSON type narrow the widest node of that type, the others
+are conjunctions, branchings and references in the `Space`. A schema without ``type`` admits the other types too, as
+the specification has it. Keywords that nodes cannot say are marked (`nodes.Node.after`) and checked once a value is
+there.
 """
 
 from __future__ import annotations
@@ -347,9 +348,7 @@ def _restricted(space: Space, record: nodes.Record, names: nodes.Node, place: Pl
     mark = (("propertyNames", place.schema["propertyNames"]),)
     if isinstance(names, nodes.Anything):
         return replace(record, after=record.after + mark) if place.schema["propertyNames"] is not True else record
-    fields = tuple(
-        field if space.accepts(names, field.name) else replace(field, node=NEVER) for field in record.fields
-    )
+    fields = tuple(field if space.accepts(names, field.name) else replace(field, node=NEVER) for field in record.fields)
     if any(field.required and isinstance(field.node, nodes.Never) for field in fields):
         return NEVER
     record = replace(record, fields=fields)

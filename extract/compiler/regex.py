@@ -1,8 +1,9 @@
 """Regular expressions as values: ECMA's syntax read into a small tree, changed, and written again.
 
-Only what a server's grammar can carry is read: characters, classes, groups, alternatives, repetitions, and anchors at the
-ends. `whole` gives the tree of all texts in which an expression is found; `bounded` narrows it to texts of some lengths.
-What is not read here (lookaround, backreferences, word borders, flags) is None, and is checked once a value is there.
+Only what a server's grammar can carry is read: characters, classes, groups, alternatives, repetitions, and anchors at
+the ends. `whole` gives the tree of all texts in which an expression is found; `bounded` narrows it to texts of some
+lengths. What is not read here (lookaround, backreferences, word borders, flags) is None, and is checked once a value
+is there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ __all__ = ["ANY", "Alt", "Node", "One", "Repeat", "Seq", "bounded", "none_of", "
 
 MOST_REPEATS = 5000
 """Repetitions above this are too large for the engines that compile expressions."""
+
+
+MOST_BESIDE = 1000
+"""Lengths above this are not worked into an expression that has other parts."""
 
 
 @dataclass(frozen=True)
@@ -358,6 +363,8 @@ def bounded(node: Node, least: int, most: int | None) -> tuple[Node | None, bool
 
 
 def _bounded_sequence(node: Seq, least: int, most: int | None) -> tuple[Node | None, bool]:
+    if max(least, most or 0) > MOST_BESIDE and len(node.parts) > 1:
+        return (_not_empty(node) if least else node), False
     ranges = [lengths_of(part) for part in node.parts]
     varying = [index for index, (short, long) in enumerate(ranges) if short != long]
     fixed = sum(short for index, (short, _) in enumerate(ranges) if index not in varying)
@@ -417,4 +424,3 @@ def _not_empty(node: Node) -> Node:
         ]
         return _alternatives(ways)
     return node
-

@@ -1,14 +1,14 @@
 """What OpenAI's strict mode refuses in a schema.
 
-The rules come from OpenAI's guide to structured outputs (supported schemas, limits) and from answers of the API that were
-reported in public; where the two leave a doubt the rule is marked uncertain. A `Violation` reads as the API's own message
-does after ``Invalid schema for response_format 'name': ``.
+The rules come from OpenAI's guide to structured outputs (supported schemas, limits) and from answers of the API that
+were reported in public; where the two leave a doubt the rule is marked uncertain. A `Violation` reads as the API's
+own message does after ``Invalid schema for response_format 'name': ``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,10 +38,14 @@ _OF_TYPE: dict[str, frozenset[str]] = {
     "boolean": _PLAIN,
     "null": _PLAIN,
 }
-_MATCHES: dict[str, Callable[[Any], bool]] = {
-    "integer": lambda value: json_type(value) == "number" and value == value // 1,
-    **{name: (lambda value, name=name: json_type(value) == name) for name in _OF_TYPE if name != "integer"},
-}
+
+
+def _of_type(value: Any, named: str) -> bool:
+    """Whether a value has the type of this name."""
+    if named == "integer":
+        return json_type(value) == "number" and bool(value == value // 1)
+    return json_type(value) == named
+
 
 Path = tuple[str, ...]
 
@@ -102,7 +106,9 @@ class _Check:
 
     def node(self, schema: Any, path: Path, root: bool = False) -> None:
         if not isinstance(schema, Mapping):
-            said = "schema must have a 'type' key." if isinstance(schema, bool) else f"{schema!r} is not of type 'object'."
+            said = (
+                "schema must have a 'type' key." if isinstance(schema, bool) else f"{schema!r} is not of type 'object'."
+            )
             self.add(path, said)
             return
         if "$ref" in schema:
@@ -122,7 +128,9 @@ class _Check:
             self.add(path, f"$ref cannot have keywords {{{', '.join(map(repr, beside))}}}.")
         target = schema["$ref"]
         if target != "#" and target not in self.definitions:
-            self.add(path, f"reference can only point to definitions defined at the top level of the schema: {target!r}.")
+            self.add(
+                path, f"reference can only point to definitions defined at the top level of the schema: {target!r}."
+            )
 
     def branches(self, branches: Any, path: Path) -> None:
         if not isinstance(branches, list) or not branches:
@@ -202,7 +210,9 @@ class _Check:
             wrong = unfit(schema["pattern"]) if isinstance(schema["pattern"], str) else "it is no string"
             if wrong == "lookaround":
                 place = ".".join(("$", *path, "pattern"))
-                self.add(path, f"Invalid JSON schema: regex lookaround is not supported. Found at {place}.", context=False)
+                self.add(
+                    path, f"Invalid JSON schema: regex lookaround is not supported. Found at {place}.", context=False
+                )
             elif wrong:
                 self.add(path, f"the pattern is not supported: {wrong}.", certain=False)
         if "format" in schema and schema["format"] not in FORMATS:
@@ -229,14 +239,16 @@ class _Check:
         for value in listed:
             if isinstance(value, (dict, list)):
                 self.add(path, "enum and const values must be plain.")
-            elif not any(_MATCHES[one](value) for one in types):
+            elif not any(_of_type(value, one) for one in types):
                 self.add(path, f"enum value {value!r} does not validate against {{'type': {schema['type']!r}}}.")
         if len({json_type(value) for value in listed} - {"null"}) > 1:
             self.add(path, "enum values must be of the same type.")
         if len({json.dumps(value, sort_keys=True) for value in listed}) < len(listed):
             self.add(path, "an enum value stands twice.", certain=False)
         if len(listed) > LARGE_ENUM and length > LARGE_ENUM_STRINGS and any(isinstance(v, str) for v in listed):
-            self.add(path, f"enum with {len(listed)} values has a string length of {length}, above {LARGE_ENUM_STRINGS}.")
+            self.add(
+                path, f"enum with {len(listed)} values has a string length of {length}, above {LARGE_ENUM_STRINGS}."
+            )
 
     # ---- the first names of objects side by side
 

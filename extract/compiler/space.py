@@ -1,8 +1,8 @@
 """Nodes by name, made when they are first looked at, and the algebra over them.
 
 A schema may refer to itself anywhere, so nothing here follows a reference before it must: children are references
-(`nodes.Ref`) into the space, and `head` makes the one node that a reference stands for. A conjunction or a negation of
-references is itself a name, so the algebra ends on every recursive schema.
+(`nodes.Ref`) into the space, and `head` makes the one node that a reference stands for. A conjunction or a negation
+of references is itself a name, so the algebra ends on every recursive schema.
 
 The algebra is sound: what it cannot say exactly it leaves wider, and marks with the constraint that is to be checked
 afterwards. So a value of the type is never lost, and what is loose is known.
@@ -124,7 +124,6 @@ class Space:
 
     def accepts(self, node: nodes.Node, value: Any) -> bool:
         return accepts(self.head, node, value)
-
 
 
 def endless(place: str) -> SchemaError:

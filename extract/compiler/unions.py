@@ -1,8 +1,8 @@
 """Unions on the wire: alternatives that can be told apart by what they look like.
 
-Branches of different JSON types stand side by side. Objects are told apart by a constant that stands first, or by their
-names, with a name of its own first in each (the server wants that); failing both, a record gets a ``variant`` and
-anything else a box with a name of its own.
+Branches of different JSON types stand side by side. Objects are told apart by a constant that stands first, or by
+their names, with a name of its own first in each (the server wants that); failing both, a record gets a ``variant``
+and anything else a box with a name of its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rewrites nodes into a schema that OpenAI's strict mode takes, with the codec between the two.
 
 Each kind of node is one row in a table. The forms are chosen so that a model finds them natural: names, order and
-descriptions stay, nothing is moved without need, and what the wire cannot say goes into the description and is checked
-afterwards. Every rewrite is accounted for. The same type gives the same bytes, always.
+descriptions stay, nothing is moved without need, and what the wire cannot say goes into the description and is
+checked afterwards. Every rewrite is accounted for. The same type gives the same bytes, always.
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ from typing import Any, Literal
 from .. import nodes
 from . import unions
 from .choosing import Part, RecordCodec
-from .codec import AnyCodec, BoxCodec, Codec, Entries, Late, ListCodec, MapCodec, NamedValues, NullMark, TextCodec, TupleCodec, to_text
+from .codec import (
+    AnyCodec,
+    BoxCodec,
+    Codec,
+    Entries,
+    Late,
+    ListCodec,
+    MapCodec,
+    NamedValues,
+    NullMark,
+    TextCodec,
+    TupleCodec,
+    to_text,
+)
 from .finishing import children
 from .formats import OWN, PATTERNS, known
 from .forms import Form, Shape, described, led, nullable, tagged, tags_of
@@ -28,10 +41,11 @@ __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
 
 Extras = Literal["ignore", "keep"]
 
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """One change on the way to the wire: where in the source, by which rule, in words, and whether what it leaves open is
-    checked once the value is there."""
+    """One change on the way to the wire: where in the source, by which rule, in words, and whether what it leaves open
+    is checked once the value is there."""
 
     pointer: str
     rule: str
@@ -39,7 +53,9 @@ class Rewrite:
     checked_afterwards: bool = False
 
     def __str__(self) -> str:
-        return f"{self.pointer or 'the root'}: {self.what}" + (" (checked afterwards)" if self.checked_afterwards else "")
+        return f"{self.pointer or 'the root'}: {self.what}" + (
+            " (checked afterwards)" if self.checked_afterwards else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -66,17 +82,16 @@ def wire_of(type_: nodes.Type, extras: Extras = "ignore") -> Wired:
     while True:
         wired = _settled(type_, extras, room)
         said = " ".join(one.message for one in violations(wired.schema))
-        if "enum" in said and room.members > 4:
-            room = replace(room, members=room.members // 4)
-        elif ("exceed" in said or "levels" in said) and room.levels > 2:
-            room = replace(room, levels=room.levels - 1)
-        else:
+        many, large = "enum" in said and room.members > 4, "exceed" in said and room.levels > 2
+        if not (many or large):
             return wired
+        less = 1 if "levels" in said else 2
+        room = Room(room.levels - (less if large else 0), room.members // (4 if many else 1))
 
 
 def _settled(type_: nodes.Type, extras: Extras, room: Room) -> Wired:
-    """References that are still in the making are guessed first; if a guess was wrong, the whole is made again with what
-    was found."""
+    """References that are still in the making are guessed first; if a guess was wrong, the whole is made again with
+    what was found."""
     guesses: dict[str, Form] = {}
     for _ in range(6):
         wire = Wire(type_, extras, guesses, room)
@@ -119,7 +134,9 @@ class Wire:
 
     def _may_be_object(self, root: nodes.Node) -> bool:
         root = self.type.resolve(root)
-        return isinstance(root, (nodes.Record, nodes.Tuple)) or (isinstance(root, nodes.Union) and len(root.branches) == 1)
+        return isinstance(root, (nodes.Record, nodes.Tuple)) or (
+            isinstance(root, nodes.Union) and len(root.branches) == 1
+        )
 
     def _wired(self, form: Form) -> Wired:
         self._finish_variants()
@@ -399,10 +416,17 @@ class Wire:
             codec = Codec()
         kept = tuple(replace(field, node=held.get(field.name, field.node)) for field in node.fields)
         holding = replace(node, fields=kept, min_properties=0, max_properties=None)
-        return Form(_object(properties), codec, frozenset(("object",)), holding, (Shape(tuple(properties), tags),), height)
+        return Form(
+            _object(properties), codec, frozenset(("object",)), holding, (Shape(tuple(properties), tags),), height
+        )
 
     def _ignored(self, node: nodes.Record) -> bool:
-        return self.extras == "ignore" and bool(node.fields) and isinstance(node.extras, nodes.Anything) and not node.extras.said
+        return (
+            self.extras == "ignore"
+            and bool(node.fields)
+            and isinstance(node.extras, nodes.Anything)
+            and not node.extras.said
+        )
 
     def _field(self, field: nodes.Field, level: int) -> Form:
         form = self.build(field.node, level)
@@ -411,12 +435,16 @@ class Wire:
         made = self.optional(field.node, form, level)
         if level + made.height <= self.room.levels:
             return made
-        if isinstance(field.node, nodes.Ref) and field.node.name not in self.recursive:
+        if isinstance(field.node, nodes.Ref) and self._plain(field.node.name):
             inner = described(self.build(self.type.named[field.node.name], level), self.words(field.node))
             made = self.optional(field.node, inner, level)
             if level + made.height <= self.room.levels:
                 return made
         return self.optional(field.node, self.as_text(field.node), level)
+
+    def _plain(self, name: str) -> bool:
+        """Whether a definition refers to no other, so that it may stand in place where levels are short."""
+        return name not in self.recursive and not _refs(self.type.named[name])
 
     def _entry_kinds(self, node: nodes.Record) -> list[nodes.Entry]:
         """The kinds of properties that are not declared: one for each pattern, and one for all others."""
@@ -519,7 +547,9 @@ class Wire:
             made = self.made[label]
             held = made.held
         codec = Codec() if made.codec.identity else self.late[label]
-        return replace(made, schema=_ref(label), codec=codec, held=held if label != node.name else nodes.Ref(name=label))
+        return replace(
+            made, schema=_ref(label), codec=codec, held=held if label != node.name else nodes.Ref(name=label)
+        )
 
     def _define(self, label: str, node: nodes.Ref) -> None:
         self.late[label] = Late()
@@ -548,7 +578,7 @@ _EMPTY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 def _varied(form: Form, tag: tuple[str, str] | None, first: str) -> Form:
     """A record with another property first, or a constant before them."""
     if first and first not in form.schema["properties"]:
-        form = replace(form, schema={**form.schema, "properties": dict.fromkeys(form.objects[0].names, {})})
+        form = replace(form, schema={**form.schema, "properties": {name: {} for name in form.objects[0].names}})
     if first:
         form = led(form, first)
     return tagged(form, *tag) if tag else form
@@ -653,8 +683,10 @@ def _hashable(node: nodes.Node) -> bool:
 
 def _telling(node: nodes.Node) -> str:
     """A title that says more than the name of the place does."""
+    if not node.title or isinstance(node, nodes.Ref):
+        return ""
     place = node.pointer.rpartition("/")[2]
-    if not place or isinstance(node, nodes.Ref):
+    if not place:
         return ""
     letters = [re.sub(r"[^a-z0-9]", "", text.lower()) for text in (node.title, place)]
     return node.title if letters[0] != letters[1] else ""
