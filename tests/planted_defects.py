@@ -1,7 +1,7 @@
 """Plants one defect into the JSON text of a known value, as models do, and makes the type of a value.
 
-Used by the laws of reading and by the fuzzer: what is planted must be restored exactly or refused. A planted text that is
-valid JSON of another value shows no defect, so nobody could restore it; `planted` gives None for it.
+Used by the laws of reading and by the fuzzer: what is planted must be restored exactly or refused. A planted text
+that is valid JSON of another value shows no defect, so nobody could restore it; `planted` gives None for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import random
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from extract import nodes
@@ -39,7 +40,9 @@ def _node(value: Any, closed: bool) -> nodes.Node:
     if isinstance(value, list):
         kinds = {repr(node := _node(item, closed)): node for item in value}
         items = tuple(kinds.values())
-        return nodes.Array(items=items[0] if len(items) == 1 else nodes.Union(branches=items) if items else nodes.Text())
+        return nodes.Array(
+            items=items[0] if len(items) == 1 else nodes.Union(branches=items) if items else nodes.Text()
+        )
     fields = tuple(nodes.Field(name=name, node=_node(item, closed)) for name, item in value.items())
     return nodes.Record(fields=fields, extras=None if closed else nodes.Anything())
 
@@ -83,7 +86,7 @@ def _string(token: str) -> bool:
 
 
 def _names(tokens: Tokens) -> set[int]:
-    return {start for (start, _, _), (_, _, after) in zip(tokens, tokens[1:], strict=False) if after == ":"}
+    return {start for (start, _, _), (_, _, after) in pairwise(tokens) if after == ":"}
 
 
 def _on_strings(names: bool, new: Callable[[str], str | None]) -> Defect:
@@ -109,7 +112,7 @@ def _unescape_one(token: str) -> str | None:
 
 
 def _trailing_comma(text: str, tokens: Tokens, rng: random.Random) -> str | None:
-    ends = [b for a, b in zip(tokens, tokens[1:], strict=False) if b[2] in "}]" and a[2] not in "{[,"]
+    ends = [b for a, b in pairwise(tokens) if b[2] in "}]" and a[2] not in "{[,"]
     if not ends:
         return None
     at = rng.choice(ends)[0]
@@ -118,7 +121,7 @@ def _trailing_comma(text: str, tokens: Tokens, rng: random.Random) -> str | None
 
 def _comment(text: str, tokens: Tokens, rng: random.Random) -> str | None:
     at = rng.choice(tokens)[0]
-    return text[:at] + rng.choice(["// a note, with \"quotes\"\n", "/* a {note} */ ", "# one: more\n"]) + text[at:]
+    return text[:at] + rng.choice(['// a note, with "quotes"\n', "/* a {note} */ ", "# one: more\n"]) + text[at:]
 
 
 def _last_closer(text: str, tokens: Tokens, rng: random.Random) -> str | None:
@@ -130,13 +133,17 @@ def _cut(text: str, tokens: Tokens, rng: random.Random) -> str | None:
 
 
 def _around(text: str, tokens: Tokens, rng: random.Random) -> str | None:
-    before = rng.choice(["Here is the answer for {name}:\n", "Sure! (see [1] and {x})\n\n", "Result: ", "<think>{\"a\": 1}?</think>\n"])
+    before = rng.choice(
+        ["Here is the answer for {name}:\n", "Sure! (see [1] and {x})\n\n", "Result: ", '<think>{"a": 1}?</think>\n']
+    )
     after = rng.choice(["", "\n\nLet me know if {this} helps.", " is the answer."])
     return before + text + after
 
 
 def _fence(text: str, tokens: Tokens, rng: random.Random) -> str | None:
-    return rng.choice(["```json\n", "```\n", "Answer:\n```JSON\n", "~~~\n"]) + text + rng.choice(["\n```", "\n```\nDone."])
+    return (
+        rng.choice(["```json\n", "```\n", "Answer:\n```JSON\n", "~~~\n"]) + text + rng.choice(["\n```", "\n```\nDone."])
+    )
 
 
 def _python(text: str, tokens: Tokens, rng: random.Random) -> str | None:
@@ -149,7 +156,7 @@ def _structural(token: str) -> bool:
 
 def _inserted(text: str, tokens: Tokens, rng: random.Random) -> str | None:
     at = rng.randrange(len(text) + 1)
-    return text[:at] + rng.choice('"{}[],:\'`\\') + text[at:]
+    return text[:at] + rng.choice("\"{}[],:'`\\") + text[at:]
 
 
 def _deleted(text: str, tokens: Tokens, rng: random.Random) -> str | None:

@@ -44,7 +44,8 @@ class _Tried:
 
 
 class Aligner:
-    """Reads one tree. `events`, `problems` and `places` (which range of the text became which pointer) grow on the way."""
+    """Reads one tree. `events`, `problems` and `places` (which range of the text became which pointer) grow on the
+    way."""
 
     def __init__(
         self, type: nodes.Type, checks: Checks, text: str, lenient: bool, nested: Callable[[str], Tree | None]
@@ -295,9 +296,8 @@ def _counted(self: Aligner, tree: Tree, array: nodes.Array | nodes.Tuple, value:
         self.wrong(pointer, f"At least {array.min_items} items are needed, {len(value)} are there", tree)
     elif array.max_items is not None and len(value) > array.max_items:
         self.wrong(pointer, f"At most {array.max_items} items are allowed, {len(value)} are there", tree)
-    elif isinstance(array, nodes.Array) and array.unique:
-        if not distinct(value):
-            self.wrong(pointer, "An item stands twice in a list of different items", tree)
+    elif isinstance(array, nodes.Array) and array.unique and not distinct(value):
+        self.wrong(pointer, "An item stands twice in a list of different items", tree)
     return value
 
 
@@ -412,9 +412,9 @@ def _tagged(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: s
     """A constant that tells branches apart, given as the name of its branch."""
     constant = self.type.resolve(node)
     text = _text_of(tree)
-    if isinstance(constant, nodes.Choice) and len(constant.values) == 1 and text is not None:
-        if text != constant.values[0] and scalars.fold(text) == scalars.fold(branch):
-            return self.changed("read.choice", pointer, tree, constant.values[0])
+    single = isinstance(constant, nodes.Choice) and len(constant.values) == 1 and text not in (None, constant.values[0])
+    if single and text is not None and scalars.fold(text) == scalars.fold(branch):
+        return self.changed("read.choice", pointer, tree, cast(nodes.Choice, constant).values[0])
     return self.read(tree, node, pointer)
 
 
@@ -443,8 +443,8 @@ def _telling(value: Any) -> bool:
 
 
 def _undeclared(self: Aligner, tree: Object, i: int, names: Names, pointer: str, kept: bool) -> None:
-    """A property that the record does not allow: a problem, unless it can be left out and nothing misses it. The event's
-    range takes a comma along, so that what remains is JSON."""
+    """A property that the record does not allow: a problem, unless it can be left out and nothing misses it. The
+    event's range takes a comma along, so that what remains is JSON."""
     member = tree.members[i]
     at = _step(pointer, member.name)
     if not self.lenient or names.missing or names.resembles(member.name):

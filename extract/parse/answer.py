@@ -1,7 +1,8 @@
 """Reads a whole answer: the exact way first, the tolerant way where that fails.
 
-The tolerant way finds the values in the text, reads each against the type, and takes the one that fits. The policy decides
-which mends are allowed; one that is not is a problem, with the value as it would be read for whoever wants to salvage it.
+The tolerant way finds the values in the text, reads each against the type, and takes the one that fits. The policy
+decides which mends are allowed; one that is not is a problem, with the value as it would be read for whoever wants
+to salvage it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from .. import nodes
 from ..events import Event
 from ..extraction import Problem
-from . import scalars
 from .align import ABSENT, Aligner
 from .conform import Checks, checks, same
 from .exact import NotJson, exact
@@ -188,7 +189,7 @@ class _Mender:
             return None
         first, last = items[0].candidate.start, items[-1].candidate.end
         events = [Event("read.several", "", "", "[", (first, first)), Event("read.several", "", "", "]", (last, last))]
-        for left, right in zip(items, items[1:], strict=False):
+        for left, right in pairwise(items):
             span = (left.candidate.end, right.candidate.start)
             events.append(Event("read.several", "", self.text[slice(*span)], ",", span))
         for i, one in enumerate(items):
@@ -242,8 +243,8 @@ class _Mender:
 
 
 class _Swallowed:
-    """Which insertions at the edge of a value belong to a change of the whole value: the bracket that closes a value which
-    is replaced, and the comma before a member that is left out."""
+    """Which insertions at the edge of a value belong to a change of the whole value: the bracket that closes a value
+    which is replaced, and the comma before a member that is left out."""
 
     def __init__(self, events: list[Event]):
         self._replaced: dict[int, int] = {}
@@ -266,7 +267,9 @@ class _Swallowed:
 
 
 def _event(edit: Edit, text: str, places: _Places) -> Event:
-    return Event(edit.rule, places.of(edit.start), text[edit.start : edit.end], edit.after, (edit.start, edit.end), edit.risks)
+    return Event(
+        edit.rule, places.of(edit.start), text[edit.start : edit.end], edit.after, (edit.start, edit.end), edit.risks
+    )
 
 
 class _Places:

@@ -1,8 +1,8 @@
 """Whether a JSON value belongs to a type as it stands.
 
-Nodes are compiled into functions once per type, because this runs over every well-formed answer: most leaves are settled
-by one look at their Python type. Everything that a node says itself is checked here, bounds, lengths and patterns
-included; what stands in `after`, and formats other than dates, are left to the schema's own check.
+Nodes are compiled into functions once per type, because this runs over every well-formed answer: most leaves are
+settled by one look at their Python type. Everything that a node says itself is checked here, bounds, lengths and
+patterns included; what stands in `after`, and formats other than dates, are left to the schema's own check.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import weakref
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from .. import nodes
@@ -27,9 +27,10 @@ _EVERY: tuple[type, ...] = (str, int, float, Decimal, bool, type(None), list, di
 
 @lru_cache(maxsize=512)
 def pattern(text: str) -> re.Pattern[str] | None:
-    """An ECMA pattern as a Python one, or None where Python has no such pattern: then the schema's own check decides."""
+    """An ECMA pattern as a Python one, or None where Python has no such pattern. Where the two differ Python's takes
+    more, and the schema's own check decides."""
     try:
-        return re.compile(text.replace(r"\d", "[0-9]") if "[" not in text else text)
+        return re.compile(text)
     except re.error:
         return None
 
@@ -75,8 +76,12 @@ def checks(type: nodes.Type) -> Checks:
     if found is not None and found[0]() is type:
         return found[1]
     made = Checks(type)
-    _compiled[id(type)] = (weakref.ref(type, lambda _, key=id(type): _compiled.pop(key, None)), made)
+    _compiled[id(type)] = (weakref.ref(type, partial(_forget, id(type))), made)
     return made
+
+
+def _forget(key: int, gone: weakref.ref[nodes.Type]) -> None:
+    _compiled.pop(key, None)
 
 
 class Checks:
@@ -88,7 +93,7 @@ class Checks:
         self._made: dict[int, tuple[nodes.Node, Check]] = {}
         self.root = self.of(type.root)
         self.names = _names(type)
-        self.plans: dict[int, Any] = {}
+        self.plans: dict[int, Any] = {}  # what the incremental reader knows of each node
 
     def resolve(self, node: nodes.Node) -> nodes.Node:
         while isinstance(node, nodes.Ref):
@@ -99,10 +104,7 @@ class Checks:
         found = self._made.get(id(node))
         if found is not None:
             return found[1]
-        if isinstance(node, nodes.Ref):
-            check = self._later(node)
-        else:
-            check = _MAKERS[type(node)](self, node)
+        check = self._later(node) if isinstance(node, nodes.Ref) else _MAKERS[type(node)](self, node)
         self._made[id(node)] = (node, check)
         return check
 
@@ -323,7 +325,7 @@ def _union(of: Checks, node: nodes.Node) -> Check:
         return lambda value: sum(branch(value) for branch in branches) == 1
 
     def check(value: Any) -> bool:
-        return any(branch(value) for branch in branches)  # noqa: C419
+        return any(branch(value) for branch in branches)
 
     return check
 

@@ -21,7 +21,7 @@ _MAY_SKIP = frozenset("/#\ufeff\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\x85") 
     chr(c) for c in range(0x2000, 0x200B)
 }
 _FAULTS = 50  # a text with more than these is not read on
-_EDITS = 25_000  # nor one that needs more edits than these
+_EDITS = 10_000  # nor one that needs more edits than these
 _BLANK = re.compile(r"[\s\ufeff]*")
 _COMMAS = re.compile(r"[\s,]*")
 _QUOTED_KEY = re.compile(
@@ -48,7 +48,8 @@ class Cursor:
         self.innermost = start
         self.trusted = False  # the text is JSON from here on: every quote means what it says
         self.doubled = False
-        self.odd_quotes = 0
+        self.odd_quotes = 0  # strings that were mended in a way that changes what is inside of quotes and what is not
+        self.odd_names = False
         self.cut = False
         self.forked = False
         self._next: dict[str, int] = {}
@@ -67,7 +68,7 @@ class Cursor:
         self.edits.append(Edit(rule, start, end, after, risks, owner))
 
     def find(self, mark: str, at: int) -> int:
-        """The next place of a mark from `at` on, or the size of the text. Looks that overlap are answered from memory."""
+        """The next place of a mark from `at` on, or the size of the text. Looks that overlap are remembered."""
         known = self._next.get(mark, -1)
         if known < at or self._next.get(mark + " from", self.size) > at:
             found = self.text.find(mark, at)
@@ -99,8 +100,8 @@ class Cursor:
         return at
 
     def ends(self, at: int, plain: bool = True) -> bool:
-        """Whether a value may end at `at`, by what follows. `plain` says that nothing in the value spoke against it: then
-        anything may follow the outermost bracket."""
+        """Whether a value may end at `at`, by what follows. `plain` says that nothing in the value spoke against it:
+        then anything may follow the outermost bracket."""
         if self.trusted:
             return True
         depth = len(self.open)

@@ -1,9 +1,9 @@
 """Well-formed JSON, read exactly.
 
-jiter reads the bulk of it, refuses doubled names and is about as fast as JSON can be read from Python; what it would round
-(long numbers, large exponents) or does not take (lone surrogates, deep nesting) goes to the standard library's scanner,
-with hooks that keep it honest: a doubled name has two readings and is refused, a number that a float would round is
-kept as a Decimal. NaN and Infinity are not JSON.
+jiter reads the bulk of it, refuses doubled names and is about as fast as JSON can be read from Python; what it
+would round (long numbers, large exponents) or does not take (lone surrogates, deep nesting) goes to the standard
+library's scanner, with hooks that keep it honest: a doubled name has two readings and is refused, a number that a
+float would round is kept as a Decimal. NaN and Infinity are not JSON.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def whole(value: int | float | Decimal) -> bool:
 
 
 def _kept(data: bytes) -> bool:
-    """Whether a float keeps every number in a text: long ones and those with exponents are looked at, wherever they stand."""
+    """Whether a float keeps every number in a text: long ones and those with exponents are looked at, wherever they
+    stand."""
     classes = data.translate(_CLASSES)
     return _all_kept(data, classes, b"0e") and _all_kept(data, classes, b"0" * (_SHORT + 1))
 

@@ -1,8 +1,8 @@
 """Finds the values in an answer: between prose, in fences of any kind, after the thinking of a reasoning model.
 
-A value begins at a bracket that looks like the beginning of one, and an outermost value is taken, never a part of one that
-is not closed. A bracket in prose (`{name}`) is prose. Where text outside of the values looks like a torn piece of JSON, the
-finding says so, and nothing is taken out of it.
+A value begins at a bracket that looks like the beginning of one, and an outermost value is taken, never a part of
+one that is not closed. A bracket in prose (`{name}`) is prose. Where text outside of the values looks like a torn
+piece of JSON, the finding says so, and nothing is taken out of it.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Candidate:
 
 @dataclass(slots=True)
 class Finding:
-    """What was found: candidates in order; `torn` says where text outside of them looks like a piece of JSON; `thinking`
-    that the text ends before its thinking does."""
+    """What was found: candidates in order; `torn` says where text outside of them looks like a piece of JSON;
+    `thinking` that the text ends before its thinking does."""
 
     candidates: list[Candidate] = field(default_factory=list)
     torn: tuple[int, str] | None = None
@@ -80,8 +80,8 @@ def _candidate(cursor: Cursor) -> Candidate:
     tree = value(cursor)
     end = cursor.at
     rules = {edit.rule for edit in cursor.edits}
-    if cursor.odd_quotes > 1:
-        cursor.fault(start, end, "Quotes are missing in more than one place", halt=False)
+    if cursor.odd_quotes > 1 or (cursor.odd_quotes and cursor.odd_names):
+        cursor.fault(start, end, "Quotes are missing, and not in one place only", halt=False)
     open_ended = rules & {"read.missing-bracket", "read.wrong-bracket", "read.unclosed"}
     if open_ended and rules & {"read.early-bracket", "read.extra-comma"}:
         cursor.fault(start, end, "The brackets do not go together", halt=False)

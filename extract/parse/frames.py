@@ -1,7 +1,8 @@
-"""The places of a value that is being written: which brackets are open, what stands in them, and what may be shown of it.
+"""The places of a value that is being written: which brackets are open, what stands in them, and what may be shown of
+it.
 
-A frame is hidden where its type is not known before its end (one of several kinds): it is filled out of sight and shown
-when it closes.
+A frame is hidden where its type is not known before its end (one of several kinds): it is filled out of sight and
+shown when it closes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def plan(checks: Checks, node: nodes.Node) -> Plan:
     found = checks.plans.get(id(node))
     if found is None:
         found = checks.plans[id(node)] = _plan(checks, node)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _plan(checks: Checks, node: nodes.Node) -> Plan:
@@ -60,7 +61,7 @@ class Frame:
     in it; a name that is being ignored has none."""
 
     __slots__ = (
-        "hidden", "hides", "mark", "name", "outer", "parts", "plan", "plans", "records", "seen", "sink", "undecided", "value",
+        "hidden", "hides", "mark", "name", "outer", "parts", "plan", "records", "seen", "sink", "undecided", "value",
     )  # fmt: skip
 
     def __init__(self, mark: str, outer: Frame | None, kind: Plan | None, hidden: bool = False):
@@ -72,7 +73,6 @@ class Frame:
         self.name = ""
         self.parts: list[str] | None = None
         self.records: tuple[nodes.Record, ...] = ()
-        self.plans: list[Plan] = []
         self.seen: set[str] = set()
 
     def pointer(self) -> str:

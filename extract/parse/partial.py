@@ -1,10 +1,10 @@
 """An answer read while it is being written.
 
-The `Reader` follows well-formed JSON as it comes, delta by delta, and keeps one value that grows in place: texts show what
-is there of them, numbers, choices and whatever needs its end to be known are withheld until they end, list items are
-checked and handed out as they close. What stands behind its comma or bracket never changes any more. Where the text is
-not well-formed, the view stands still and `finish` reads the whole tolerantly; if that does not agree with what was shown,
-it says so. The cost of a delta depends on its own length only.
+The `Reader` follows well-formed JSON as it comes, delta by delta, and keeps one value that grows in place: texts
+show what is there of them, numbers, choices and whatever needs its end to be known are withheld until they end,
+list items are checked and handed out as they close. What stands behind its comma or bracket never changes any more.
+Where the text is not well-formed, the view stands still and `finish` reads the whole tolerantly; if that does not
+agree with what was shown, it says so. The cost of a delta depends on its own length only.
 """
 
 from __future__ import annotations
@@ -209,9 +209,7 @@ class Reader:
     def _settle(self, frame: Frame, value: Any) -> None:
         """A value has ended: it is shown as the type reads it, and left out of an object where the type does not."""
         kind = frame.plan
-        if frame.hidden or kind is None or kind.free:
-            frame.put(value)
-        elif kind.check(value):
+        if frame.hidden or kind is None or kind.free or kind.check(value):
             frame.put(value)
         else:
             read = self._read(value, kind.node)

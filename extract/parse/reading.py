@@ -1,7 +1,8 @@
 """What reading a text gave: the value, every change on the way to it, and what is wrong with it.
 
-A `Reading` is a value like any other. It promises that nothing in `value` was invented and that nothing was lost without
-a word: what was changed stands in `events`, what could not be read stands in `problems` and is left out of `value`.
+A `Reading` is a value like any other. It promises that nothing in `value` was invented and that nothing was lost
+without a word: what was changed stands in `events`, what could not be read stands in `problems` and is left out of
+`value`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Policy = Literal["safe", "lenient", "strict"]
 
 @dataclass(frozen=True)
 class Reading:
-    """`value` is a JSON value; numbers that a float would round are Decimals. Pointers of events and problems are in its
-    shape. `complete` is False where the text ended before its value did."""
+    """`value` is a JSON value; numbers that a float would round are Decimals. Pointers of events and problems are in
+    its shape. `complete` is False where the text ended before its value did."""
 
     value: Any
     events: tuple[Event, ...] = ()

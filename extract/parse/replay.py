@@ -1,8 +1,8 @@
 """Applies the events of a reading to the text that was read.
 
-Each event replaces its range of the text: those about punctuation by other text, those about values by the JSON text of
-their `after`. Where one range lies in another, the outer event has the last word, and of two on the same range the later.
-What comes out is the JSON text of the value that was read.
+Each event replaces its range of the text: those about punctuation by other text, those about values by the JSON
+text of their `after`. Where one range lies in another, the outer event has the last word, and of two on the same
+range the later. What comes out is the JSON text of the value that was read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["PUNCTUATION", "replay"]
 PUNCTUATION = frozenset(
     "read." + name
     for name in (
-        "comment", "early-bracket", "elision", "extra-comma", "missing-bracket", "missing-colon", "missing-comma", "parenthesis", "prose",
-        "several", "stray-word", "trailing-comma", "unclosed", "wrong-bracket",
+        "comment", "early-bracket", "elision", "extra-comma", "missing-bracket", "missing-colon", "missing-comma",
+        "parenthesis", "prose", "several", "stray-word", "trailing-comma", "unclosed", "wrong-bracket",
     )
 )  # fmt: skip
 """The rules whose `before` and `after` are pieces of text; those of all other rules are JSON values."""

@@ -1,8 +1,9 @@
-"""What a short text means as a number, a truth value, a date or one of a set of choices, where it can mean one thing only.
+"""What a short text means as a number, a truth value, a date or one of a set of choices, where it can mean one thing
+only.
 
-Nothing here knows a locale, so nothing is read that needs one: ``1,234.56`` and ``12,111,123`` are plain, ``3,14`` and
-``1.234,56`` are not numbers here, and ``3,000`` is one only where an integer is asked for. Every function gives None for
-what it does not read.
+Nothing here knows a locale, so nothing is read that needs one: ``1,234.56`` and ``12,111,123`` are plain, ``3,14``
+and ``1.234,56`` are not numbers here, and ``3,000`` is one only where an integer is asked for. Every function gives
+None for what it does not read.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _PLAIN = re.compile(r"([+-]?)(\d+|\d*(?=\.\d))(\.\d*)?([eE][+-]?\d{1,4})?", re.A
 _GROUPED = re.compile(r"([+-]?)(\d{1,3}(?:([,_'’\u00a0\u2009\u202f])\d{3})(?:\3\d{3})*)(\.\d*)?", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?[\d.,'’_\u00a0\u2009\u202f]*\d[\d.,'’_\u00a0\u2009\u202f]*%?", re.ASCII)
 _MONEY = re.compile(r"([+-]?)\s?(?:[$€£¥]|USD|EUR|GBP)\s?([+-]?)(.+)|(.+?)\s?(?:[$€£¥]|USD|EUR|GBP)")
-_LARGE = 10**18  # up to here a number with an exponent becomes an integer
+_LARGE: int = 10**18  # up to here a number with an exponent becomes an integer
 _BARE = re.compile(r"[\W_]+")
 
 
@@ -52,7 +53,7 @@ def _made(sign: str, digits: str, fraction: str, exponent: str, whole: bool) -> 
         return value
     if not fits(value):
         return None
-    return int(value) if abs(value) < _LARGE else value
+    return int(value) if -_LARGE < value < _LARGE else value
 
 
 def amount(text: str, whole: bool) -> int | float | Decimal | None:
@@ -80,18 +81,26 @@ def boolean(text: str, lenient: bool) -> bool | None:
     return None
 
 
-_MONTHS = {
-    name: i + 1
-    for i, names in enumerate(
-        "jan january,feb february,mar march,apr april,may,jun june,jul july,aug august,sep sept september,oct october,"
-        "nov november,dec december".split(",")
-    )
-    for name in names.split()
-}
+_MONTH_NAMES = (
+    ("jan", "january"),
+    ("feb", "february"),
+    ("mar", "march"),
+    ("apr", "april"),
+    ("may",),
+    ("jun", "june"),
+    ("jul", "july"),
+    ("aug", "august"),
+    ("sep", "sept", "september"),
+    ("oct", "october"),
+    ("nov", "november"),
+    ("dec", "december"),
+)
+_MONTHS = {name: i for i, names in enumerate(_MONTH_NAMES, 1) for name in names}
 _YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:00)?)?", re.ASCII)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
 _NAMED = re.compile(
-    r"(?:(?P<d>\d{1,2})(?:st|nd|rd|th)?[ -](?:of )?(?P<m>[A-Za-z]{3,9})\.?|(?P<M>[A-Za-z]{3,9})\.? (?P<D>\d{1,2})(?:st|nd|rd|th)?),?[ -](?P<y>\d{4})",
+    r"(?:(?P<d>\d{1,2})(?:st|nd|rd|th)?[ -](?:of )?(?P<m>[A-Za-z]{3,9})\.?"
+    r"|(?P<M>[A-Za-z]{3,9})\.? (?P<D>\d{1,2})(?:st|nd|rd|th)?),?[ -](?P<y>\d{4})",
     re.ASCII,
 )
 
@@ -126,8 +135,8 @@ def fold(text: str) -> str:
 
 
 def choose(text: str, labels: Sequence[tuple[str, Any]], lenient: bool) -> tuple[Any] | None:
-    """The one choice that a text names, by a label, without regard to case and punctuation; under `lenient` also a label
-    followed by an explanation that names no other one."""
+    """The one choice that a text names, by a label, without regard to case and punctuation; under `lenient` also a
+    label followed by an explanation that names no other one."""
     folded = fold(text)
     found = [value for label, value in labels if fold(label) == folded and folded]
     if not found and lenient:

@@ -1,8 +1,8 @@
 """Quoted strings, as models write them: with quotes and line breaks inside that should have been escaped, in the wrong
 kind of quotes, or with a quote missing.
 
-Where a string ends is decided by what follows each quote (`Cursor.ends`). Escapes are resolved to the last digit; an escape
-that JSON does not know keeps its backslash, since forgetting to double one is how it comes about.
+Where a string ends is decided by what follows each quote (`Cursor.ends`). Escapes are resolved to the last digit;
+an escape that JSON does not know keeps its backslash, since forgetting to double one is how it comes about.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from .cursor import QUOTES, Cursor
 from .tree import Leaf
 
-__all__ = ["string", "unescape"]
+__all__ = ["string", "unescape", "valid"]
 
 _CLEAN = re.compile(r'"([^"\\\x00-\x1f]*)"')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}|x[0-9a-fA-F]{2}|[\s\S]|$)")
@@ -175,7 +175,7 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
         rule = "read.quotes"
     elif any(char < " " for char in inside):
         rule = "read.raw-control"
-    elif not _valid(inside):
+    elif not valid(inside):
         rule, risks = "read.escape", "a character may be missing after the backslash"
         if '\\"' in inside:
             cursor.fault(start, end, "A quote may be missing after a backslash", halt=False)
@@ -206,6 +206,6 @@ def _doubt(cursor: Cursor, start: int, begin: int, end: int, inner: list[int]) -
         cursor.fault(start, end, "This text could end at one of the quotes inside", halt=False)
 
 
-def _valid(inside: str) -> bool:
+def valid(inside: str) -> bool:
     """Whether every escape is one of JSON's."""
     return all(len(e) == 5 or e in '"\\/bfnrt' for e in _ESCAPE.findall(inside))

@@ -13,7 +13,7 @@ from typing import Any
 from .cursor import CLOSER, QUOTES, Cursor
 from .exact import exact, faithful, integer
 from .scalars import looks_numeric
-from .strings import string, unescape
+from .strings import string, unescape, valid
 from .tree import Leaf, List, Member, Object, Tree
 
 __all__ = ["DEPTH", "value"]
@@ -36,6 +36,7 @@ _PYTHON: dict[str, str] = {
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
 _CLEAN_NAME = re.compile(r'"([^"\\\x00-\x1f:,{}\[\]]+)"(?=:)')
+_DOUBLED_NAME = re.compile(r'""[^"\n,:{}\[\]]+""\s*:')
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
@@ -174,7 +175,7 @@ def _unclosed(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> 
 
 
 def _forks(made: List | Object) -> bool:
-    """Whether the missing closer could also stand earlier: what closed last is of the same kind and has several parts."""
+    """Whether the missing closer could also stand earlier: what closed last is of its kind and has several parts."""
     last: Tree = made
     while True:
         if isinstance(last, List) and last.items:
@@ -192,21 +193,22 @@ def _list(cursor: Cursor, bracket: str) -> Tree:
     start = cursor.at
     made = List(start, cursor.size)
     cursor.at += 1
-    first, commas = True, 0
+    first, elided, commas = True, False, 0
     while True:
         count, comma = _commas(cursor, first)
         commas += count
         if _closing(cursor, bracket, made, comma):
             break
-        if not first and not count and not _item_without_comma(cursor, made):
+        if not first and not count and not elided and not _item_without_comma(cursor, made):
             break
+        elided = False
         if cursor.text.startswith("...", cursor.at):
             _elision(cursor, made)
-            first = not made.items
+            elided = True
             continue
         item = value(cursor)
         if not cursor.cut and cursor.colon(cursor.at) >= 0:
-            if not (comma >= 0 and "{" in cursor.open):
+            if comma < 0 or "{" not in cursor.open:
                 cursor.fault(item.start, cursor.at + 1, "A name and a colon stand in a list")
                 break
             cursor.at = item.start
@@ -232,20 +234,15 @@ def _item_without_comma(cursor: Cursor, made: List) -> bool:
 
 
 def _elision(cursor: Cursor, made: List) -> None:
-    """`...` in a list: the model left something out, or says that it did."""
-    at = cursor.at
-    cursor.at = cursor.blank(at + 3)
-    end = cursor.at
+    """`...` in a list: the model left something out, or says that it did. One comma beside it goes along."""
+    start, end = cursor.at, cursor.blank(cursor.at + 3)
     if cursor.text.startswith(",", end):
-        cursor.at = end = end + 1
-        cursor.edit("read.elision", at, end, "", "items may have been left out here")
+        end += 1
     else:
-        begin = cursor.text.rfind(",", made.items[-1].end, at) if made.items else at
-        cursor.edit(
-            "read.elision", max(begin, 0) if made.items else at, at + 3, "", "items may have been left out here"
-        )
-    if made.items and not cursor.text.startswith(("]", "}", ")"), cursor.blank(end)):
-        cursor.at = cursor.text.rfind(",", made.items[-1].end, end) if cursor.at == end else cursor.at
+        end = start + 3
+        start = cursor.text.rfind(",", made.items[-1].end, start) if made.items else start
+    cursor.edit("read.elision", max(start, 0), end, "", "items may have been left out here")
+    cursor.at = end
 
 
 def _parenthesis(cursor: Cursor, made: List, commas: int) -> Tree:
@@ -342,7 +339,7 @@ def _quoted_name(cursor: Cursor) -> str | None:
     if clean is not None:
         cursor.at = clean.end()
         return clean[1]
-    width = 2 if text.startswith('""', start) and text[start + 2 : start + 3] not in ("", ":", " ", '"') else 1
+    width = 2 if _DOUBLED_NAME.match(text, start) else 1
     closing = QUOTES[text[start]] * width
     begin = at = start + width
     marks = re.compile(rf"\\[\s\S]|{re.escape(closing)}")
@@ -367,6 +364,7 @@ def _quoted_name(cursor: Cursor) -> str | None:
 
 def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: bool) -> str:
     inside = cursor.text[begin:end]
+    cursor.odd_names = cursor.odd_names or any(char in inside for char in ",:{}[]")
     layout = _BREAK.search(inside)
     name = unescape(inside[: layout.start()] if layout is not None else inside)
     cursor.at = after
@@ -374,6 +372,10 @@ def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: b
     if inner and (":" in inside or "," in inside or "\n" in inside):
         cursor.fault(start, after, "A quote is missing in or around this name")
     if inner or begin - start > 1 or cursor.text[start] != '"' or any(char < " " for char in inside) or "\\" in inside:
+        if cursor.text[start] == '"' and not valid(inside):
+            risks = risks or "a character may be missing after the backslash"
+            if '\\"' in inside:
+                cursor.fault(start, after, "A quote may be missing after a backslash", halt=False)
         if not _well_formed(cursor.text[start:after]):
             cursor.edit("read.quoted-name", start, after, name, risks)
     return name
@@ -424,9 +426,9 @@ def _scalar(cursor: Cursor) -> Leaf:
         fraction = number[1] is not None or number[2] is not None
         return Leaf(start, cursor.at, faithful(number[0]) if fraction else integer(number[0]), "number")
     word = _WORD.match(text, start)
-    if word is not None and (word[0] in _LITERALS or word[0] in _PYTHON) and cursor.ends(word.end()):
-        if not _runs_on(text, word.end()):
-            return _literal(cursor, word[0])
+    known = word is not None and (word[0] in _LITERALS or word[0] in _PYTHON)
+    if word is not None and known and cursor.ends(word.end()) and not _runs_on(text, word.end()):
+        return _literal(cursor, word[0])
     return _bare(cursor)
 
 

@@ -17,8 +17,9 @@ Form = Literal["string", "number", "literal", "bare"]
 
 @dataclass(slots=True)
 class Edit:
-    """`text[start:end]` becomes `after`, by the rule: punctuation (`replay.PUNCTUATION`) as text, all else as a JSON value. `risks` says in a clause what else it could have meant. `owner` is
-    where the bracket opens that this edit closes, or -1."""
+    """`text[start:end]` becomes `after`, by the rule: punctuation (`replay.PUNCTUATION`) as text, all else as a JSON
+    value. `risks` says in a clause what else it could have meant. `owner` is where the bracket opens that this edit
+    closes, or -1."""
 
     rule: str
     start: int
