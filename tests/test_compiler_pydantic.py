@@ -12,7 +12,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypeVar, Union
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, Optional, TypeVar, Union
 
 import pytest
 from annotated_types import Ge, Len, MultipleOf
@@ -45,7 +45,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from typing_extensions import NotRequired, TypeAliasType, TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from extract.compiler import violations
 from extract.errors import SchemaError
@@ -84,11 +84,11 @@ class Tree(BaseModel):
 
 
 class Left(BaseModel):
-    right: Optional[Right] = None
+    right: Right | None = None
 
 
 class Right(BaseModel):
-    left: Optional[Left] = None
+    left: Left | None = None
     value: int
 
 

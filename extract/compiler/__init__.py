@@ -25,6 +25,6 @@ __all__ = ["Extras", "Finding", "Rewrite", "Violation", "Wired", "lint", "read_s
 def read_schema(full: Mapping[str, Any] | bool, *, tagged: bool = False, aliases: str = "") -> nodes.Type:
     """The nodes of a JSON Schema of any draft from 4 to 2020-12. `tagged`: ``discriminator`` binds, as in pydantic;
     `aliases` is the keyword that lists other names of a property."""
-    library, space = Library(full), Space()
+    library, space = Library(full if isinstance(full, bool) else dict(full)), Space()
     reader = Reader(library, space, tagged, aliases)
     return finish(space, reader.ref(library.root))

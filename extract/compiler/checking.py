@@ -12,6 +12,8 @@ from typing import Any
 from .. import pointer
 from ..extraction import Problem
 from .declared import Declared
+from .formats import PATTERNS
+from .patterns import searcher
 
 __all__ = ["Check", "json_schema_check", "pydantic_check"]
 
@@ -88,7 +90,7 @@ def _joined(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(made)
 
 
-def json_schema_check(schema: Mapping[str, Any]) -> Check:
+def json_schema_check(schema: Mapping[str, Any] | bool) -> Check:
     """Validation with a JSON Schema, by the draft that it names."""
     made: list[Any] = []
 
@@ -101,11 +103,22 @@ def json_schema_check(schema: Mapping[str, Any]) -> Check:
     return check
 
 
-def _validator(schema: Mapping[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator, FormatChecker, validators
+def _validator(schema: Mapping[str, Any] | bool) -> Any:
+    """The validator of the draft that the schema names; one that names none and lists `items` is of an older draft."""
+    from jsonschema import Draft201909Validator, Draft202012Validator, FormatChecker, validators
 
-    kind = validators.validator_for(schema, default=Draft202012Validator)
-    return kind(schema, format_checker=FormatChecker())
+    formats = FormatChecker()
+    for name, pattern in PATTERNS.items():
+        formats.checks(name)(lambda value, fits=searcher(pattern): not isinstance(value, str) or fits(value))
+    default = Draft201909Validator if _lists_items(schema) else Draft202012Validator
+    kind = validators.validator_for(schema, default=default)
+    return kind(schema, format_checker=formats)
+
+
+def _lists_items(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return isinstance(schema.get("items"), list) or any(map(_lists_items, schema.values()))
+    return isinstance(schema, list) and any(map(_lists_items, schema))
 
 
 def _of_error(error: Any) -> Iterable[Problem]:

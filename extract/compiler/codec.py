@@ -168,7 +168,10 @@ class NamedValues(Codec):
         self._values = {frozen(name): value for value, name in self.pairs}
 
     def encode(self, value: Any) -> Any:
-        return self._names.get(frozen(value), value)
+        key = frozen(value)
+        if key in self._values and key not in self._names:
+            raise misfit(f"{value!r} is none of the members of the enumeration.")
+        return self._names.get(key, value)
 
     def decode(self, wire: Any) -> Any:
         return self._values.get(frozen(wire), wire)
@@ -362,18 +365,18 @@ class TupleCodec(Codec):
 
 @dataclass
 class AnyCodec(Codec):
-    """Every JSON value: objects are written as ``{"entries": [{"key", "value"}]}``."""
+    """Every JSON value: objects are written as ``{"map": [{"key", "value"}]}``."""
 
     identity: bool = False
 
     def encode(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {"entries": [{"key": name, "value": self.encode(inner)} for name, inner in value.items()]}
+            return {"map": [{"key": name, "value": self.encode(inner)} for name, inner in value.items()]}
         return [self.encode(one) for one in value] if isinstance(value, list) else value
 
     def decode(self, wire: Any) -> Any:
         if isinstance(wire, dict):
-            return {entry["key"]: self.decode(entry["value"]) for entry in wire["entries"]}
+            return {entry["key"]: self.decode(entry["value"]) for entry in wire["map"]}
         return [self.decode(one) for one in wire] if isinstance(wire, list) else wire
 
     def partial(self, wire: Any) -> Any:
@@ -381,7 +384,7 @@ class AnyCodec(Codec):
             return [one for one in map(self.partial, wire) if one is not ABSENT]
         if not isinstance(wire, dict):
             return wire
-        entries = inside(wire, "entries")
+        entries = inside(wire, "map")
         if not isinstance(entries, list):
             return ABSENT
         made = ((inside(one, "key"), self.partial(inside(one, "value"))) for one in entries)
@@ -394,7 +397,7 @@ class AnyCodec(Codec):
             return (tokens[0], *self.locate(tokens[1:], inside(wire, tokens[0])))
         if len(tokens) < 2:
             return ()
-        entry = inside(inside(wire, "entries"), tokens[1])
+        entry = inside(inside(wire, "map"), tokens[1])
         key = inside(entry, "key")
         if not isinstance(key, str):
             return ()

@@ -7,7 +7,7 @@ written here, mean? Reading what stands at a place is the work of `reading`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
@@ -38,7 +38,7 @@ def tokens_of(pointer: str) -> tuple[str, ...]:
 
 def draft_of(schema: Any, default: int) -> int:
     """The year or number of the draft that ``$schema`` names."""
-    named = schema.get("$schema") if isinstance(schema, Mapping) else None
+    named = schema.get("$schema") if isinstance(schema, dict) else None
     return next((number for part, number in _DRAFTS if isinstance(named, str) and part in named), default)
 
 
@@ -78,7 +78,7 @@ class Library:
         self.bases: dict[int, str] = {}
         self.drafts: dict[int, int] = {}
         self.dynamic = False
-        self.root = self._add("", root)
+        self.root = self.entered(self._add("", root))
 
     def _add(self, name: str, root: Any) -> Place:
         self.documents[name] = root
@@ -91,7 +91,7 @@ class Library:
         stack = [first]
         while stack:
             place = stack.pop()
-            if isinstance(place.schema, Mapping):
+            if isinstance(place.schema, dict):
                 place = self._register(place)
                 stack.extend(self.children(place))
 
@@ -133,16 +133,16 @@ class Library:
         """The places of all subschemas directly under a place."""
         schema = place.schema
         for keyword in SINGLE:
-            if isinstance(schema.get(keyword), (Mapping, bool)):
+            if isinstance(schema.get(keyword), (dict, bool)):
                 yield self.step(place, keyword)
         for keyword in LISTS:
             if isinstance(schema.get(keyword), list):
                 for index in range(len(schema[keyword])):
                     yield self.step(place, keyword, str(index))
         for keyword in MAPS:
-            if isinstance(schema.get(keyword), Mapping):
+            if isinstance(schema.get(keyword), dict):
                 for name, inner in schema[keyword].items():
-                    if isinstance(inner, (Mapping, bool)):
+                    if isinstance(inner, (dict, bool)):
                         yield self.step(place, keyword, name)
 
     def step(self, place: Place, *tokens: str) -> Place:
@@ -150,8 +150,8 @@ class Library:
         schema, base, draft = place.schema, place.base, place.draft
         for token in tokens:
             schema = _inside(schema, token)
-            base = self.bases.get(id(schema), base) if isinstance(schema, Mapping) else base
-            draft = self.drafts.get(id(schema), draft) if isinstance(schema, Mapping) else draft
+            base = self.bases.get(id(schema), base) if isinstance(schema, dict) else base
+            draft = self.drafts.get(id(schema), draft) if isinstance(schema, dict) else draft
         stepped = replace(place, tokens=place.tokens + tokens, schema=schema, base=base, draft=draft)
         return stepped if base == place.base else self.entered(stepped)
 

@@ -98,8 +98,8 @@ def literal(text: str) -> str:
 
 
 def wire_pattern(pattern: str, least: int = 0, most: int | None = None) -> tuple[str | None, bool]:
-    """The expression as it may go on the wire, anchored at both ends, for texts of some lengths; and whether it says all
-    of that. None where the wire cannot carry it, or where no text is possible (then it is exact)."""
+    """The expression as it may go on the wire, anchored at both ends, for texts of some lengths; and whether it says
+    all of that. None where the wire cannot carry it, or where no text is possible (then it is exact)."""
     tree = whole(pattern)
     if tree is None:
         return None, False

@@ -69,7 +69,7 @@ class Reader:
     def read(self, place: Place) -> nodes.Node:
         """The node of what stands at a place."""
         schema = place.schema
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, dict):
             return NEVER if schema is False else nodes.Anything(pointer=place.pointer)
         node: nodes.Node = SILENT
         for part in self._parts(place):
@@ -156,11 +156,11 @@ class Reader:
         after = self._contains(place)
         unique = schema.get("uniqueItems") is True
         if not isinstance(schema.get(prefix_word), list):
-            items = self.child(place, "items") if isinstance(schema.get("items"), (Mapping, bool)) else SILENT
+            items = self.child(place, "items") if isinstance(schema.get("items"), (dict, bool)) else SILENT
             return nodes.Array(items=items, min_items=least, max_items=most, unique=unique, after=after)
         prefix = tuple(self.child(place, prefix_word, str(index)) for index in range(len(schema[prefix_word])))
         rest_word = "items" if prefix_word == "prefixItems" else "additionalItems"
-        said = isinstance(schema.get(rest_word), (Mapping, bool))
+        said = isinstance(schema.get(rest_word), (dict, bool))
         rest: nodes.Node | None = self.child(place, rest_word) if said else SILENT
         if isinstance(rest, nodes.Never) or (most is not None and most <= len(prefix)):
             rest, prefix = None, prefix if most is None else prefix[:most]
@@ -178,7 +178,7 @@ class Reader:
 
     def _object(self, place: Place) -> nodes.Node:
         schema = place.schema
-        said = isinstance(schema.get("additionalProperties"), (Mapping, bool))
+        said = isinstance(schema.get("additionalProperties"), (dict, bool))
         extras = self.child(place, "additionalProperties") if said else SILENT
         entries = tuple(
             nodes.Entry(pattern=pattern, node=self.child(place, "patternProperties", pattern))
@@ -207,8 +207,8 @@ class Reader:
             if name in declared:
                 node = self.space.both(self.child(place, "properties", name), *matched)
                 inner = declared[name]
-                default = (inner["default"],) if isinstance(inner, Mapping) and "default" in inner else ()
-                aliases = tuple(inner.get(self.aliases, ())) if isinstance(inner, Mapping) and self.aliases else ()
+                default = (inner["default"],) if isinstance(inner, dict) and "default" in inner else ()
+                aliases = tuple(inner.get(self.aliases, ())) if isinstance(inner, dict) and self.aliases else ()
             elif matched:
                 node = self.space.both(*matched)
             else:
@@ -218,7 +218,7 @@ class Reader:
 
     def _named(self, place: Place, record: nodes.Record) -> nodes.Node:
         """``propertyNames``: a set of names, or an expression that they match."""
-        if not isinstance(place.schema.get("propertyNames"), (Mapping, bool)):
+        if not isinstance(place.schema.get("propertyNames"), (dict, bool)):
             return record
         names = self.space.head(self.child(place, "propertyNames"))
         return _restricted(self.space, record, names, place)
@@ -246,7 +246,7 @@ class Reader:
             return None
         made = [self.child(place, "oneOf", str(index)) for index in range(len(branches))]
         told = place.schema.get("discriminator")
-        if self.tagged and isinstance(told, Mapping):
+        if self.tagged and isinstance(told, dict):
             tag = nodes.Record(fields=(nodes.Field(name=told["propertyName"], node=SILENT),), extras=SILENT)
             return nodes.Union(
                 branches=tuple(self.space.both(branch, tag) for branch in made),
@@ -258,12 +258,12 @@ class Reader:
         return nodes.Union(branches=tuple(made), exclusive=True, pointer=place.pointer)
 
     def _not(self, place: Place, inner: Any) -> nodes.Node | None:
-        return self.space.without(self.child(place, "not")) if isinstance(inner, (Mapping, bool)) else None
+        return self.space.without(self.child(place, "not")) if isinstance(inner, (dict, bool)) else None
 
     def _if(self, place: Place, inner: Any) -> nodes.Node | None:
         schema = place.schema
-        given = [word for word in ("then", "else") if isinstance(schema.get(word), (Mapping, bool))]
-        if not given or place.draft < 7 or not isinstance(inner, (Mapping, bool)):
+        given = [word for word in ("then", "else") if isinstance(schema.get(word), (dict, bool))]
+        if not given or place.draft < 7 or not isinstance(inner, (dict, bool)):
             return None
         condition = self.child(place, "if")
         yes = self.child(place, "then") if "then" in given else SILENT
@@ -295,9 +295,9 @@ class Reader:
             branches = [self._evaluated(place, self.space.head(branch)) for branch in node.branches]
             return replace(node, branches=tuple(branches))
         schema = place.schema
-        if isinstance(node, nodes.Record) and isinstance(schema.get("unevaluatedProperties"), (Mapping, bool)):
+        if isinstance(node, nodes.Record) and isinstance(schema.get("unevaluatedProperties"), (dict, bool)):
             return _closed_record(self.space, node, self.child(place, "unevaluatedProperties"))
-        if isinstance(node, (nodes.Array, nodes.Tuple)) and isinstance(schema.get("unevaluatedItems"), (Mapping, bool)):
+        if isinstance(node, (nodes.Array, nodes.Tuple)) and isinstance(schema.get("unevaluatedItems"), (dict, bool)):
             return _closed_list(node, self.child(place, "unevaluatedItems"), "contains" in schema)
         return node
 
@@ -411,7 +411,7 @@ def _silent(node: nodes.Node | None) -> bool:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: Any) -> int | None:

@@ -64,10 +64,12 @@ class Violation:
 
 def violations(schema: Any) -> tuple[Violation, ...]:
     """Everything that the strict mode refuses in the schema, in the order in which it stands there."""
-    if not isinstance(schema, Mapping) or schema.get("type") != "object":
-        found = schema.get("type") if isinstance(schema, Mapping) else None
+    if isinstance(schema, Mapping) and not isinstance(schema, dict):
+        schema = dict(schema)
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        found = schema.get("type") if isinstance(schema, dict) else None
         said = f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{found}\"'."
-        return (Violation("", said), *(_Check(schema).run() if isinstance(schema, Mapping) else ()))
+        return (Violation("", said), *(_Check(schema).run() if isinstance(schema, dict) else ()))
     return tuple(_Check(schema).run())
 
 
@@ -105,7 +107,7 @@ class _Check:
     # ---- one node
 
     def node(self, schema: Any, path: Path, root: bool = False) -> None:
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, dict):
             said = (
                 "schema must have a 'type' key." if isinstance(schema, bool) else f"{schema!r} is not of type 'object'."
             )
@@ -177,7 +179,7 @@ class _Check:
     def object(self, schema: Mapping[str, Any], path: Path) -> None:
         if schema.get("additionalProperties") is not False:
             self.add(path, "'additionalProperties' is required to be supplied and to be false.")
-        if not isinstance(schema.get("properties"), Mapping):
+        if not isinstance(schema.get("properties"), dict):
             self.add(path, "object schema missing properties.")
         properties, listed = _mapping(schema.get("properties")), schema.get("required")
         said = "'required' is required to be supplied and to be an array including every key in properties."
@@ -271,7 +273,7 @@ class _Check:
     def objects(self, branches: list[Any], seen: tuple[int, ...]) -> Iterator[Mapping[str, Any]]:
         for branch in branches:
             one = self.target(branch)
-            if not isinstance(one, Mapping) or id(one) in seen:
+            if not isinstance(one, dict) or id(one) in seen:
                 continue
             if isinstance(one.get("anyOf"), list):
                 yield from self.objects(one["anyOf"], (*seen, id(one)))
@@ -280,14 +282,14 @@ class _Check:
 
     def constants(self, schema: Any) -> frozenset[str] | None:
         one = self.target(schema)
-        if not isinstance(one, Mapping) or not ("const" in one or isinstance(one.get("enum"), list)):
+        if not isinstance(one, dict) or not ("const" in one or isinstance(one.get("enum"), list)):
             return None
         return frozenset(json.dumps(v, sort_keys=True) for v in (one["enum"] if "enum" in one else [one["const"]]))
 
     def target(self, schema: Any) -> Any:
         """What a chain of references leads to."""
         seen = set()
-        while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
+        while isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
             if schema["$ref"] in seen:
                 return None
             seen.add(schema["$ref"])
@@ -317,7 +319,7 @@ class _Check:
         known: dict[str, int] = {}
 
         def of(schema: Any, owner: str) -> int:
-            if not isinstance(schema, Mapping):
+            if not isinstance(schema, dict):
                 return 0
             target = schema.get("$ref")
             if isinstance(target, str):
@@ -351,7 +353,7 @@ def _reachable(edges: Mapping[str, set[str]], name: str) -> set[str]:
 
 
 def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, Mapping):
+    if isinstance(schema, dict):
         if isinstance(schema.get("$ref"), str):
             yield schema["$ref"]
         for inner in _inner(schema):
@@ -362,7 +364,7 @@ def _inner(schema: Mapping[str, Any]) -> Iterator[Any]:
     """The schemas one level below, definitions left out."""
     yield from _mapping(schema.get("properties")).values()
     for word in ("items", "additionalProperties"):
-        if isinstance(schema.get(word), Mapping):
+        if isinstance(schema.get(word), dict):
             yield schema[word]
     for word in ("anyOf", "oneOf", "allOf", "prefixItems", "items"):
         if isinstance(schema.get(word), list):
@@ -370,8 +372,8 @@ def _inner(schema: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _height(schema: Any) -> int:
-    return max((1 + _height(inner) for inner in _inner(schema)), default=0) if isinstance(schema, Mapping) else 0
+    return max((1 + _height(inner) for inner in _inner(schema)), default=0) if isinstance(schema, dict) else 0
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}

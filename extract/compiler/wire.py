@@ -67,6 +67,10 @@ class Wired:
     rewrites: tuple[Rewrite, ...]
 
 
+SMALL = 250
+"""A wire of fewer nodes and members of enumerations than these passes no limit."""
+
+
 @dataclass(frozen=True)
 class Room:
     """How much the wire may take: levels, and how many members an enumeration may have before it is written as a
@@ -80,7 +84,9 @@ def wire_of(type_: nodes.Type, extras: Extras = "ignore") -> Wired:
     """The wire form of a type; where a limit is passed it is made again with less room."""
     room = Room()
     while True:
-        wired = _settled(type_, extras, room)
+        wired, small = _settled(type_, extras, room)
+        if small:
+            return wired
         said = " ".join(one.message for one in violations(wired.schema))
         many, large = "enum" in said and room.members > 4, "exceed" in said and room.levels > 2
         if not (many or large):
@@ -89,9 +95,9 @@ def wire_of(type_: nodes.Type, extras: Extras = "ignore") -> Wired:
         room = Room(room.levels - (less if large else 0), room.members // (4 if many else 1))
 
 
-def _settled(type_: nodes.Type, extras: Extras, room: Room) -> Wired:
+def _settled(type_: nodes.Type, extras: Extras, room: Room) -> tuple[Wired, bool]:
     """References that are still in the making are guessed first; if a guess was wrong, the whole is made again with
-    what was found."""
+    what was found. Also gives whether the whole is so small that no limit can be passed."""
     guesses: dict[str, Form] = {}
     for _ in range(6):
         wire = Wire(type_, extras, guesses, room)
@@ -100,7 +106,7 @@ def _settled(type_: nodes.Type, extras: Extras, room: Room) -> Wired:
         if not wrong:
             break
         guesses = {name: wire.made[name] for name in wire.guessed if name in wire.made}
-    return wired
+    return wired, wire.built < SMALL and wire.members < SMALL and wire.height <= DEEPEST
 
 
 def _alike(one: Form, other: Form) -> bool:
@@ -120,6 +126,7 @@ class Wire:
         self.held: dict[str, nodes.Node] = {}
         self.rewrites: dict[tuple[str, str, str], Rewrite] = {}
         self.recursive = _recursive(type_)
+        self.built = self.members = self.height = 0
 
     def run(self) -> Wired:
         if not self._may_be_object(self.type.root):
@@ -140,6 +147,7 @@ class Wire:
 
     def _wired(self, form: Form) -> Wired:
         self._finish_variants()
+        self.height = max([form.height, *(1 + one.height for one in self.made.values())])
         schema = dict(form.schema)
         used = self._used(schema)
         if used:
@@ -149,7 +157,14 @@ class Wire:
     def _boxed_root(self) -> Form:
         form = self.build(self.type.root, 1)
         self.note(self.type.root, "root", 'the root is not an object and is written {"value": ...}')
-        return Form(_object({"value": form.schema}), BoxCodec(form.codec), frozenset(("object",)), form.held)
+        return Form(
+            _object({"value": form.schema}),
+            BoxCodec(form.codec),
+            frozenset(("object",)),
+            form.held,
+            (),
+            form.height + 1,
+        )
 
     def _used(self, schema: Any) -> set[str]:
         used: set[str] = set()
@@ -184,6 +199,7 @@ class Wire:
 
     def build(self, node: nodes.Node, level: int) -> Form:
         """The form of a node at a level; where the wire is not deep enough, its JSON text."""
+        self.built += 1
         if level > self.room.levels:
             return self.as_text(node)
         form = described(_BUILDERS[type(node)](self, node, level), self.words(node))
@@ -213,10 +229,10 @@ class Wire:
         return Form({"type": "string", "pattern": NOTHING}, Codec(), frozenset(("string",)), node)
 
     def anything(self, node: nodes.Node, level: int) -> Form:
-        self.note(node, "anything", 'any JSON value; objects in it are written {"entries": [{"key", "value"}]}')
+        self.note(node, "anything", 'any JSON value; objects in it are written {"map": [{"key", "value"}]}')
         self.defs.update(_ANYTHING)
         kinds = frozenset(("null", "boolean", "number", "string", "array", "object"))
-        return Form(_ref("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("entries",)),), 1)
+        return Form(_ref("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("map",)),), 1)
 
     def number(self, node: nodes.Number, level: int) -> Form:
         schema: dict[str, Any] = {"type": "integer" if node.integer else "number"}
@@ -299,6 +315,7 @@ class Wire:
         return nullable(form) if null else form
 
     def _enumerated(self, node: nodes.Choice, kind: str, values: list[Any]) -> dict[str, Any]:
+        self.members += len(values)
         if kind == "string" and len(values) > self.room.members:
             self.note(node, "enum", "an enumeration over the limits is written as a pattern")
             return {"type": "string", "pattern": f"^(?:{'|'.join(map(literal, values))})$"}
@@ -713,11 +730,11 @@ _SCALARS = [{"type": ["string", "null"]}, {"type": "number"}, {"type": "boolean"
 _ANYTHING: dict[str, Mapping[str, Any]] = {
     "anything": {"anyOf": [*_SCALARS, _ref("anything_list"), _ref("anything_object")]},
     "anything_list": {"type": "array", "items": _ref("anything")},
-    "anything_object": _object({"entries": _ref("anything_entries")}),
+    "anything_object": _object({"map": _ref("anything_entries")}),
     "anything_entries": {"type": "array", "items": _ref("anything_entry")},
     "anything_entry": _object({"key": {"type": "string"}, "value": _ref("anything")}),
 }
-"""Every JSON value, by definitions that lead back to each other: so they count one or two levels where they are used."""
+"""Every JSON value, by definitions that lead back to each other: they count one or two levels where they are used."""
 _BUILDERS: dict[type, Callable[[Wire, Any, int], Form]] = {
     nodes.Null: Wire.null,
     nodes.Boolean: Wire.boolean,
