@@ -55,16 +55,13 @@ class Aligner:
         self.problems: list[Problem] = []
         self.places: list[tuple[int, int, str]] = []
         self._memo: dict[tuple[int, int, str], _Tried] = {}
-        self._branch = ""
 
     def read(self, tree: Tree, node: nodes.Node, pointer: str = "") -> Any:
         """The value, or ABSENT where a problem stands instead."""
         self.places.append((tree.start, tree.end, pointer))
-        branch, self._branch = self._branch, ""
         if isinstance(node, nodes.Ref):
-            branch = branch or node.name
             node = self.type.resolve(node)
-        return _READERS[type(node)](self, tree, node, pointer, branch)
+        return _READERS[type(node)](self, tree, node, pointer)
 
     def changed(self, rule: str, pointer: str, tree: Tree, after: Any, note: str = "") -> Any:
         self.events.append(Event(rule, pointer, self.before(tree), after, (tree.start, tree.end), note))
@@ -77,13 +74,12 @@ class Aligner:
         self.problems.append(Problem(pointer, message, kind, None if tree is None else self.before(tree)))
         return ABSENT
 
-    def attempt(self, tree: Tree, node: nodes.Node, pointer: str, branch: str = "") -> _Tried:
+    def attempt(self, tree: Tree, node: nodes.Node, pointer: str) -> _Tried:
         """Reads a tree as a node without leaving a trace here."""
-        key = (id(tree), id(node), f"{branch}\n{pointer}")
+        key = (id(tree), id(node), pointer)
         found = self._memo.get(key)
         if found is None:
             marks = len(self.events), len(self.problems), len(self.places)
-            self._branch = branch
             value = self.read(tree, node, pointer)
             found = _Tried(
                 value, tuple(self.events[marks[0] :]), tuple(self.problems[marks[1] :]), tuple(self.places[marks[2] :])
@@ -125,7 +121,7 @@ def _text_of(tree: Tree) -> str | None:
 _NO_VALUE = frozenset({"nan", "infinity", "inf", "undefined", "nil", "null", "none"})
 
 
-def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     if isinstance(tree, List):
         return [self.read(item, node, _step(pointer, i)) for i, item in enumerate(tree.items)]
     if isinstance(tree, Object):
@@ -138,11 +134,11 @@ def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch:
     return tree.value
 
 
-def _never(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _never(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     return self.wrong(pointer, "No value is allowed here", tree)
 
 
-def _null(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _null(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     if isinstance(tree, Leaf) and tree.value is None and tree.form == "literal":
         return None
     text = _text_of(tree)
@@ -151,7 +147,7 @@ def _null(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str
     return self.wrong(pointer, f"Expected null, found {_kind(tree)}", tree)
 
 
-def _boolean(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _boolean(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     if isinstance(tree, Leaf):
         if isinstance(tree.value, bool):
             return tree.value
@@ -164,7 +160,7 @@ def _boolean(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: 
     return self.wrong(pointer, f"Expected true or false, found {_kind(tree)}", tree)
 
 
-def _number(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _number(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     number = cast(nodes.Number, node)
     what = "a whole number" if number.integer else "a number"
     value: Any = None
@@ -184,7 +180,7 @@ def _number(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: s
     return value
 
 
-def _text(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _text(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     text = cast(nodes.Text, node)
     if not isinstance(tree, Leaf) or tree.value is None or isinstance(tree.value, bool):
         return self.wrong(pointer, f"Expected a text, found {_kind(tree)}", tree)
@@ -213,7 +209,7 @@ def _described(text: nodes.Text) -> str:
     return " and ".join(parts) or "a text"
 
 
-def _choice(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _choice(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     choice = cast(nodes.Choice, node)
     if isinstance(tree, List) and len(tree.items) == 1 and self.lenient:
         return _unwrapped(self, tree, tree.items[0], node, pointer)
@@ -267,7 +263,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _array(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _array(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     array = cast(nodes.Array, node)
     if not isinstance(tree, List):
         opened = _opened(self, tree, node, pointer)
@@ -301,7 +297,7 @@ def _counted(self: Aligner, tree: Tree, array: nodes.Array | nodes.Tuple, value:
     return value
 
 
-def _tuple(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _tuple(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     listed = cast(nodes.Tuple, node)
     if not isinstance(tree, List):
         opened = _opened(self, tree, node, pointer)
@@ -313,9 +309,9 @@ def _tuple(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: st
     return _counted(self, tree, listed, _items(self, tree, kinds, pointer), pointer)
 
 
-def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     union = cast(nodes.Union, node)
-    tried = [self.attempt(tree, one, pointer, one.name if isinstance(one, nodes.Ref) else "") for one in union.branches]
+    tried = [self.attempt(tree, one, pointer) for one in union.branches]
     fitting = sorted((one for one in tried if not one.problems), key=lambda one: len(one.events))
     if not fitting:
         return _nearest(self, tree, union, tried, pointer)
@@ -342,7 +338,7 @@ def _nearest(self: Aligner, tree: Tree, union: nodes.Union, tried: list[_Tried],
     return self.wrong(pointer, f"{_capital(_kind(tree))} is none of the {len(union.branches)} kinds allowed here", tree)
 
 
-def _record(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
+def _record(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     record = cast(nodes.Record, node)
     if not isinstance(tree, Object):
         opened = _opened(self, tree, node, pointer)
@@ -354,7 +350,7 @@ def _record(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: s
     names = names_of(record, tree, self.lenient)
     if self.lenient and names.missing and (wrapped := _wrapping(self, tree, record, names, pointer)) is not ABSENT:
         return wrapped
-    made = _members(self, tree, record, names, pointer, branch)
+    made = _members(self, tree, record, names, pointer)
     if not record.min_properties <= len(made) <= (record.max_properties or len(made)):
         self.wrong(pointer, f"The object has {len(made)} properties, which is not as many as it must have", tree)
     return made
@@ -375,7 +371,7 @@ def _wrapping(self: Aligner, tree: Object, record: nodes.Record, names: Names, p
     return ABSENT
 
 
-def _members(self: Aligner, tree: Object, record: nodes.Record, names: Names, pointer: str, branch: str) -> Any:
+def _members(self: Aligner, tree: Object, record: nodes.Record, names: Names, pointer: str) -> Any:
     made: dict[str, Any] = {}
     fields = {field.name: field for field in record.fields}
     missing = list(names.missing)
@@ -395,8 +391,8 @@ def _members(self: Aligner, tree: Object, record: nodes.Record, names: Names, po
         if name != member.name:
             self.events.append(Event("read.name", at, member.name, name, (member.start, member.end)))
         kinds = [fields[name].node] if name in fields else names.kinds(name)
-        if branch and self.lenient and name in fields:
-            value = _tagged(self, member.value, kinds[0], at, branch)
+        if self.lenient and name in fields:
+            value = _tagged(self, member.value, kinds[0], at, record)
         else:
             value = self.read(member.value, kinds[0], at)
         for kind in kinds[1:]:
@@ -408,12 +404,13 @@ def _members(self: Aligner, tree: Object, record: nodes.Record, names: Names, po
     return made
 
 
-def _tagged(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, branch: str) -> Any:
-    """A constant that tells branches apart, given as the name of its branch."""
+def _tagged(self: Aligner, tree: Tree, node: nodes.Node, pointer: str, record: nodes.Record) -> Any:
+    """A constant that tells objects apart, given as the name that its object has in the schema."""
     constant = self.type.resolve(node)
     text = _text_of(tree)
     single = isinstance(constant, nodes.Choice) and len(constant.values) == 1 and text not in (None, constant.values[0])
-    if single and text is not None and scalars.fold(text) == scalars.fold(branch):
+    names = {scalars.fold(name) for name in (record.title, record.pointer.rpartition("/")[2]) if name}
+    if single and text is not None and scalars.fold(text) in names:
         return self.changed("read.choice", pointer, tree, cast(nodes.Choice, constant).values[0])
     return self.read(tree, node, pointer)
 
@@ -458,7 +455,7 @@ def _undeclared(self: Aligner, tree: Object, i: int, names: Names, pointer: str,
     self.events.append(Event("read.undeclared", at, self.before(member.value), None, (start, end)))
 
 
-_READERS: Mapping[type, Callable[[Aligner, Tree, nodes.Node, str, str], Any]] = {
+_READERS: Mapping[type, Callable[[Aligner, Tree, nodes.Node, str], Any]] = {
     nodes.Anything: _anything,
     nodes.Never: _never,
     nodes.Null: _null,
