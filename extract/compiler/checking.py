@@ -109,10 +109,15 @@ def _validator(schema: Mapping[str, Any] | bool) -> Any:
 
     formats = FormatChecker()
     for name, pattern in PATTERNS.items():
-        formats.checks(name)(lambda value, fits=searcher(pattern): not isinstance(value, str) or fits(value))
+        formats.checks(name)(_fitting(pattern))
     default = Draft201909Validator if _lists_items(schema) else Draft202012Validator
     kind = validators.validator_for(schema, default=default)
     return kind(schema, format_checker=formats)
+
+
+def _fitting(pattern: str) -> Callable[[object], bool]:
+    fits = searcher(pattern)
+    return lambda value: not isinstance(value, str) or fits(value)
 
 
 def _lists_items(schema: Any) -> bool:

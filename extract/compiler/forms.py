@@ -13,7 +13,7 @@ from typing import Any
 from .. import nodes
 from .codec import Codec, TagCodec, frozen
 
-__all__ = ["Form", "Shape", "described", "led", "nullable", "tagged", "tags_of"]
+__all__ = ["Form", "Shape", "described", "led", "nullable", "object_schema", "reference", "tagged", "tags_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,19 @@ class Form:
     held: nodes.Node
     objects: tuple[Shape, ...] = ()
     height: int = 0
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def nullable(form: Form) -> Form:

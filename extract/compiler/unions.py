@@ -20,7 +20,7 @@ from .membership import json_type
 if TYPE_CHECKING:
     from .wire import Wire
 
-__all__ = ["build"]
+__all__ = ["build", "kinds_of"]
 
 
 @dataclass
@@ -66,7 +66,7 @@ def _box_lookalikes(wire: Wire, options: list[_Option]) -> None:
 
 def _box(wire: Wire, option: _Option, options: list[_Option]) -> None:
     taken = {shape.names[0] for one in options for shape in one.form.objects if shape.names}
-    name = _fresh(_title(option.node, {"array": "list"}.get(min(option.form.kinds), "value")), taken)
+    name = _fresh(_title(option.node, _BOXES.get(type(_bottom(wire, option.node)), "value")), taken)
     wire.note(option.node, "box", f'one alternative is written {{"{name}": ...}} to tell it from the others')
     schema = {
         "type": "object",
@@ -243,6 +243,33 @@ def _branch(wire: Wire, option: _Option) -> Branch:
     return Branch(form.codec, wire.fits(form.held), frozenset(_user_types(wire, form.held, set())), form.kinds, objects)
 
 
+def kinds_of(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
+    """The JSON types that a node will have on the wire, as far as that can be told beforehand."""
+    if isinstance(node, nodes.Ref):
+        if node.name in seen:
+            return set()
+        return kinds_of(wire, wire.type.named[node.name], seen | {node.name})
+    if isinstance(node, nodes.Union):
+        return set().union(*(kinds_of(wire, branch, seen) for branch in node.branches))
+    if isinstance(node, nodes.Record):
+        return {"object"} if node.fields or (node.extras is None and not node.entries) else {"array"}
+    if isinstance(node, nodes.Choice):
+        return {{"array": "string", "object": "string"}.get(json_type(v), json_type(v)) for v in node.values}
+    return set(_PLAIN[type(node)])
+
+
+_PLAIN: dict[type, tuple[str, ...]] = {
+    nodes.Null: ("null",),
+    nodes.Boolean: ("boolean",),
+    nodes.Number: ("number",),
+    nodes.Text: ("string",),
+    nodes.Never: ("string",),
+    nodes.Array: ("array",),
+    nodes.Tuple: ("object",),
+    nodes.Anything: ("null", "boolean", "number", "string", "array", "object"),
+}
+
+
 def _user_types(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
     """The JSON types of a node's values in the user's shape."""
     if isinstance(node, nodes.Ref):
@@ -254,6 +281,8 @@ def _user_types(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
     return set(_TYPES[type(node)])
 
 
+_BOXES: dict[type, str] = {nodes.Record: "map", nodes.Array: "list", nodes.Tuple: "list", nodes.Text: "text"}
+"""The names of boxes for branches that have no title."""
 _NULL = frozenset(("null",))
 _TYPES: dict[type, tuple[str, ...]] = {
     nodes.Null: ("null",),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .. import nodes
-from . import unions
+from . import leaves, unions
 from .choosing import Part, RecordCodec
 from .codec import (
     AnyCodec,
@@ -23,18 +23,15 @@ from .codec import (
     Late,
     ListCodec,
     MapCodec,
-    NamedValues,
     NullMark,
     TextCodec,
     TupleCodec,
     to_text,
 )
 from .finishing import children
-from .formats import OWN, PATTERNS, known
-from .forms import Form, Shape, described, led, nullable, tagged, tags_of
-from .membership import accepts, json_type
-from .patterns import NOTHING, lengths, literal, searcher, wire_pattern
-from .regex import MOST_REPEATS
+from .forms import Form, Shape, described, led, nullable, object_schema, reference, tagged, tags_of
+from .membership import accepts
+from .patterns import searcher, wire_pattern
 from .rules import DEEPEST, violations
 
 __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
@@ -158,7 +155,7 @@ class Wire:
         form = self.build(self.type.root, 1)
         self.note(self.type.root, "root", 'the root is not an object and is written {"value": ...}')
         return Form(
-            _object({"value": form.schema}),
+            object_schema({"value": form.schema}),
             BoxCodec(form.codec),
             frozenset(("object",)),
             form.held,
@@ -218,118 +215,10 @@ class Wire:
             self.note(node, word, f"{word} {_short(value)}", True)
         return "\n".join(dict.fromkeys(filter(None, (said, *marks))))
 
-    def null(self, node: nodes.Node, level: int) -> Form:
-        return Form({"type": "null"}, Codec(), frozenset(("null",)), node)
-
-    def boolean(self, node: nodes.Node, level: int) -> Form:
-        return Form({"type": "boolean"}, Codec(), frozenset(("boolean",)), node)
-
-    def never(self, node: nodes.Node, level: int) -> Form:
-        self.note(node, "never", "no value is possible here")
-        return Form({"type": "string", "pattern": NOTHING}, Codec(), frozenset(("string",)), node)
-
-    def anything(self, node: nodes.Node, level: int) -> Form:
-        self.note(node, "anything", 'any JSON value; objects in it are written {"map": [{"key", "value"}]}')
-        self.defs.update(_ANYTHING)
-        kinds = frozenset(("null", "boolean", "number", "string", "array", "object"))
-        return Form(_ref("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("map",)),), 1)
-
-    def number(self, node: nodes.Number, level: int) -> Form:
-        schema: dict[str, Any] = {"type": "integer" if node.integer else "number"}
-        for name, keyword in _NUMBERS:
-            if getattr(node, name) is not None:
-                schema[keyword] = getattr(node, name)
-        return Form(schema, Codec(), frozenset(("number",)), node)
-
-    def text(self, node: nodes.Text, level: int) -> Form:
-        schema: dict[str, Any] = {"type": "string"}
-        held = node
-        if node.format is not None and node.pattern not in OWN:
-            node = held = self._format(node, schema)
-        if node.pattern is None and (node.min_length > 0 or node.max_length is not None):
-            held = self._lengths(node, held, schema)
-        elif node.pattern is not None:
-            held = self._pattern(node, held, schema)
-        return Form(schema, Codec(), frozenset(("string",)), held)
-
-    def _format(self, node: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
-        assert node.format is not None
-        if known(node.format):
-            schema["format"] = known(node.format)
-        if known(node.format) != node.format:
-            schema["description"] = f"Format: {node.format}."
-            self.note(node, "format", f"the format {node.format!r} is checked once a value is there", True)
-        if node.pattern is None and node.format in PATTERNS:
-            return replace(node, pattern=PATTERNS[node.format])
-        return node
-
-    def _lengths(self, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
-        if max(node.min_length, node.max_length or 0) <= MOST_REPEATS:
-            schema["pattern"] = lengths(node.min_length, node.max_length)
-            return held
-        self.note(node, "length", f"a length of up to {node.max_length} characters is not enforced on the wire", True)
-        least = min(node.min_length, 1)
-        if least:
-            schema["pattern"] = lengths(least, None)
-        return replace(held, min_length=least, max_length=None)
-
-    def _pattern(self, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
-        assert node.pattern is not None
-        pattern, exact = wire_pattern(node.pattern, node.min_length, node.max_length)
-        if pattern is None and exact:
-            schema["pattern"] = NOTHING
-            return held
-        if pattern is None:
-            schema["description"] = f"Must match the pattern {node.pattern}"
-            self.note(node, "pattern", f"the pattern {node.pattern} cannot be enforced on the wire", True)
-            if node.min_length or node.max_length is not None:
-                return self._lengths(node, replace(held, pattern=None), schema)
-            return replace(held, pattern=None)
-        schema["pattern"] = pattern
-        if not exact:
-            self.note(node, "length", "the length is not enforced beside the pattern", True)
-            return replace(held, min_length=0, max_length=None, pattern=pattern)
-        return held
-
-    def choice(self, node: nodes.Choice, level: int) -> Form:
-        groups: dict[str, list[Any]] = {}
-        pairs: list[tuple[Any, Any]] = []
-        for value in node.values:
-            kind = json_type(value)
-            if kind in ("array", "object"):
-                name = to_text(value)
-                while name in node.values:
-                    name += " "
-                pairs.append((value, name))
-                groups.setdefault("string", []).append(name)
-                self.note(node, "enum", "structured members of the enumeration are written as JSON text")
-            else:
-                groups.setdefault(kind, []).append(value)
-        null = groups.pop("null", None)
-        forms = [self._enumerated(node, kind, values) for kind, values in groups.items()]
-        if not forms:
-            return self.null(node, level)
-        schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
-        codec: Codec = NamedValues(pairs) if pairs else Codec()
-        form = Form(schema, codec, frozenset(groups), node, (), 0 if len(forms) == 1 else 1)
-        return nullable(form) if null else form
-
-    def _enumerated(self, node: nodes.Choice, kind: str, values: list[Any]) -> dict[str, Any]:
-        self.members += len(values)
-        if kind == "string" and len(values) > self.room.members:
-            self.note(node, "enum", "an enumeration over the limits is written as a pattern")
-            return {"type": "string", "pattern": f"^(?:{'|'.join(map(literal, values))})$"}
-        if kind == "number" and len(values) > self.room.members:
-            self.note(node, "enum", "an enumeration of numbers over the limits is not enforced on the wire", True)
-            return {"type": "number", "minimum": min(values), "maximum": max(values)}
-        if kind == "number" and all(isinstance(value, int) for value in values):
-            kind = "integer"
-        return {"type": kind, "enum": values}
-
     def array(self, node: nodes.Array, level: int) -> Form:
         item = self.build(node.items, level + 1)
         if isinstance(node.items, nodes.Never):
-            item = self.null(nodes.Null(), level)
+            item = leaves.null(self, nodes.Null(), level)
             node = replace(node, max_items=0)
         schema: dict[str, Any] = {"type": "array", "items": item.schema}
         if node.min_items:
@@ -371,7 +260,7 @@ class Wire:
             rest_codec = rest.codec.item if isinstance(rest.codec, ListCodec) else Codec()
         height = 1 + max(form.height for form in (*items, *((rest,) if rest else ())))
         held = replace(node, prefix=tuple(form.held for form in items), rest=self._held_item(rest))
-        form = Form(_object(properties), TupleCodec(codecs, rest_codec, least), frozenset(("object",)), held)
+        form = Form(object_schema(properties), TupleCodec(codecs, rest_codec, least), frozenset(("object",)), held)
         return replace(form, objects=(Shape(tuple(properties)),), height=height)
 
     @staticmethod
@@ -386,7 +275,7 @@ class Wire:
         taken = {name for shape in form.objects for name in shape.names}
         name = next(one for one in ("value", "null", "explicit_null", "explicit_null_") if one not in taken)
         self.note(node, "null", f'missing is written as null, and null itself as {{"{name}": null}}')
-        mark = _object({name: {"type": "null"}})
+        mark = object_schema({name: {"type": "null"}})
         if "anyOf" in form.schema:
             schema = {**form.schema, "anyOf": [*form.schema["anyOf"], mark]}
             height = max(form.height, 2)
@@ -434,7 +323,7 @@ class Wire:
         kept = tuple(replace(field, node=held.get(field.name, field.node)) for field in node.fields)
         holding = replace(node, fields=kept, min_properties=0, max_properties=None)
         return Form(
-            _object(properties), codec, frozenset(("object",)), holding, (Shape(tuple(properties), tags),), height
+            object_schema(properties), codec, frozenset(("object",)), holding, (Shape(tuple(properties), tags),), height
         )
 
     def _ignored(self, node: nodes.Record) -> bool:
@@ -495,7 +384,7 @@ class Wire:
                 name["pattern"] = written
             elif kind.pattern:
                 name["description"] = f"Must match {kind.pattern}"
-            branches.append(_object({key: name, "value": form.schema}))
+            branches.append(object_schema({key: name, "value": form.schema}))
             made.append(Entries(key, form.codec, self.fits(form.held)))
             helds.append(form.held)
             height = max(height, form.height + 2 + several)
@@ -513,14 +402,14 @@ class Wire:
 
     def free_entries(self, node: nodes.Record, kinds: list[nodes.Entry], least: int) -> Form:
         """Entries of any values, by the definitions that every value has."""
-        self.anything(kinds[0].node, 0)
+        leaves.anything(self, kinds[0].node, 0)
         codec = MapCodec([Entries("key", AnyCodec(), lambda value: True)], _router(node, kinds))
         held = replace(node, entries=(), extras=nodes.Anything(), min_properties=least)
-        schema: dict[str, Any] = _ref("anything_entries")
+        schema: dict[str, Any] = reference("anything_entries")
         height = 1
         most = None if node.fields else node.max_properties
         if least or most is not None:
-            schema, height = {"type": "array", "items": _ref("anything_entry")}, 2
+            schema, height = {"type": "array", "items": reference("anything_entry")}, 2
             schema |= {"minItems": least} if least else {}
             schema |= {"maxItems": most} if most is not None else {}
         return Form(schema, codec, frozenset(("array",)), held, (), height)
@@ -539,7 +428,7 @@ class Wire:
             self.variants.append((label, owner, tag, first))
         made = _varied(replace(base, schema=_EMPTY_OBJECT), tag, first)
         codec = Codec() if made.codec.identity else self.late[label]
-        return replace(made, schema=_ref(label), codec=codec)
+        return replace(made, schema=reference(label), codec=codec)
 
     def _finish_variants(self) -> None:
         for label, owner, tag, first in self.variants:
@@ -565,7 +454,7 @@ class Wire:
             held = made.held
         codec = Codec() if made.codec.identity else self.late[label]
         return replace(
-            made, schema=_ref(label), codec=codec, held=held if label != node.name else nodes.Ref(name=label)
+            made, schema=reference(label), codec=codec, held=held if label != node.name else nodes.Ref(name=label)
         )
 
     def _define(self, label: str, node: nodes.Ref) -> None:
@@ -579,9 +468,9 @@ class Wire:
     def _guess(self, label: str, node: nodes.Ref) -> Form:
         known = self.guesses.get(label)
         body = self.type.named[node.name]
-        kinds = known.kinds if known else frozenset(_kinds(self, body, set()))
+        kinds = known.kinds if known else frozenset(unions.kinds_of(self, body, set()))
         objects = known.objects if known else ()
-        form = Form(_ref(label), self.late[label], kinds, nodes.Ref(name=node.name), objects, 0)
+        form = Form(reference(label), self.late[label], kinds, nodes.Ref(name=node.name), objects, 0)
         self.guessed[label] = form
         return form
 
@@ -622,33 +511,6 @@ def _refs(node: nodes.Node) -> list[nodes.Ref]:
     return [node] if isinstance(node, nodes.Ref) else [ref for child in children(node) for ref in _refs(child)]
 
 
-def _kinds(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
-    """The JSON types that a node will have on the wire, as far as that can be told beforehand."""
-    if isinstance(node, nodes.Ref):
-        if node.name in seen:
-            return set()
-        return _kinds(wire, wire.type.named[node.name], seen | {node.name})
-    if isinstance(node, nodes.Union):
-        return set().union(*(_kinds(wire, branch, seen) for branch in node.branches))
-    if isinstance(node, nodes.Record):
-        return {"object"} if node.fields or (node.extras is None and not node.entries) else {"array"}
-    if isinstance(node, nodes.Choice):
-        return {{"array": "string", "object": "string"}.get(json_type(v), json_type(v)) for v in node.values}
-    return set(_PLAIN[type(node)])
-
-
-_PLAIN: dict[type, tuple[str, ...]] = {
-    nodes.Null: ("null",),
-    nodes.Boolean: ("boolean",),
-    nodes.Number: ("number",),
-    nodes.Text: ("string",),
-    nodes.Never: ("string",),
-    nodes.Array: ("array",),
-    nodes.Tuple: ("object",),
-    nodes.Anything: ("null", "boolean", "number", "string", "array", "object"),
-}
-
-
 def _never_dropped(node: nodes.Record, kinds: list[nodes.Entry]) -> bool:
     """Whether each entry that the wire admits is a property of the type."""
     if len(kinds) != 1 or node.fields or any(isinstance(entry.node, nodes.Never) for entry in node.entries):
@@ -669,19 +531,6 @@ def _router(node: nodes.Record, kinds: list[nodes.Entry]) -> Callable[[str], int
         return next((index for index, match in matchers if match(name)), last)
 
     return route
-
-
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/$defs/{name}"}
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -718,31 +567,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-_NUMBERS = (
-    ("minimum", "minimum"),
-    ("maximum", "maximum"),
-    ("exclusive_minimum", "exclusiveMinimum"),
-    ("exclusive_maximum", "exclusiveMaximum"),
-    ("multiple_of", "multipleOf"),
-)
 _AFTER = {"uniqueItems": "No item twice."}
-_SCALARS = [{"type": ["string", "null"]}, {"type": "number"}, {"type": "boolean"}]
-_ANYTHING: dict[str, Mapping[str, Any]] = {
-    "anything": {"anyOf": [*_SCALARS, _ref("anything_list"), _ref("anything_object")]},
-    "anything_list": {"type": "array", "items": _ref("anything")},
-    "anything_object": _object({"map": _ref("anything_entries")}),
-    "anything_entries": {"type": "array", "items": _ref("anything_entry")},
-    "anything_entry": _object({"key": {"type": "string"}, "value": _ref("anything")}),
-}
-"""Every JSON value, by definitions that lead back to each other: they count one or two levels where they are used."""
 _BUILDERS: dict[type, Callable[[Wire, Any, int], Form]] = {
-    nodes.Null: Wire.null,
-    nodes.Boolean: Wire.boolean,
-    nodes.Never: Wire.never,
-    nodes.Anything: Wire.anything,
-    nodes.Number: Wire.number,
-    nodes.Text: Wire.text,
-    nodes.Choice: Wire.choice,
+    nodes.Null: leaves.null,
+    nodes.Boolean: leaves.boolean,
+    nodes.Never: leaves.never,
+    nodes.Anything: leaves.anything,
+    nodes.Number: leaves.number,
+    nodes.Text: leaves.text,
+    nodes.Choice: leaves.choice,
     nodes.Array: Wire.array,
     nodes.Tuple: Wire.tuple_,
     nodes.Record: Wire.record,

@@ -1,0 +1,161 @@
+"""Plain values on the wire: scalars, enumerations, and every JSON value.
+
+One function for each kind of node, in the table of `wire`. What the wire cannot say of a text goes into its description
+and is checked once a value is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .. import nodes
+from .codec import AnyCodec, Codec, NamedValues, to_text
+from .formats import OWN, PATTERNS, known
+from .forms import Form, Shape, nullable, object_schema, reference
+from .membership import json_type
+from .patterns import NOTHING, lengths, literal, wire_pattern
+from .regex import MOST_REPEATS
+
+if TYPE_CHECKING:
+    from .wire import Wire
+
+__all__ = ["anything", "boolean", "choice", "never", "null", "number", "text"]
+
+
+def null(wire: Wire, node: nodes.Node, level: int) -> Form:
+    return Form({"type": "null"}, Codec(), frozenset(("null",)), node)
+
+
+def boolean(wire: Wire, node: nodes.Node, level: int) -> Form:
+    return Form({"type": "boolean"}, Codec(), frozenset(("boolean",)), node)
+
+
+def never(wire: Wire, node: nodes.Node, level: int) -> Form:
+    wire.note(node, "never", "no value is possible here")
+    return Form({"type": "string", "pattern": NOTHING}, Codec(), frozenset(("string",)), node)
+
+
+def anything(wire: Wire, node: nodes.Node, level: int) -> Form:
+    wire.note(node, "anything", 'any JSON value; objects in it are written {"map": [{"key", "value"}]}')
+    wire.defs.update(_ANYTHING)
+    kinds = frozenset(("null", "boolean", "number", "string", "array", "object"))
+    return Form(reference("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("map",)),), 1)
+
+
+def number(wire: Wire, node: nodes.Number, level: int) -> Form:
+    schema: dict[str, Any] = {"type": "integer" if node.integer else "number"}
+    for name, keyword in _NUMBERS:
+        if getattr(node, name) is not None:
+            schema[keyword] = getattr(node, name)
+    return Form(schema, Codec(), frozenset(("number",)), node)
+
+
+def text(wire: Wire, node: nodes.Text, level: int) -> Form:
+    schema: dict[str, Any] = {"type": "string"}
+    held = node
+    if node.format is not None and node.pattern not in OWN:
+        node = held = _format(wire, node, schema)
+    if node.pattern is None and (node.min_length > 0 or node.max_length is not None):
+        held = _lengths(wire, node, held, schema)
+    elif node.pattern is not None:
+        held = _pattern(wire, node, held, schema)
+    return Form(schema, Codec(), frozenset(("string",)), held)
+
+
+def _format(wire: Wire, node: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
+    assert node.format is not None
+    if known(node.format):
+        schema["format"] = known(node.format)
+    if known(node.format) != node.format:
+        schema["description"] = f"Format: {node.format}."
+        wire.note(node, "format", f"the format {node.format!r} is checked once a value is there", True)
+    if node.pattern is None and node.format in PATTERNS:
+        return replace(node, pattern=PATTERNS[node.format])
+    return node
+
+
+def _lengths(wire: Wire, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
+    if max(node.min_length, node.max_length or 0) <= MOST_REPEATS:
+        schema["pattern"] = lengths(node.min_length, node.max_length)
+        return held
+    wire.note(node, "length", f"a length of up to {node.max_length} characters is not enforced on the wire", True)
+    least = min(node.min_length, 1)
+    if least:
+        schema["pattern"] = lengths(least, None)
+    return replace(held, min_length=least, max_length=None)
+
+
+def _pattern(wire: Wire, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
+    assert node.pattern is not None
+    pattern, exact = wire_pattern(node.pattern, node.min_length, node.max_length)
+    if pattern is None and exact:
+        schema["pattern"] = NOTHING
+        return held
+    if pattern is None:
+        schema["description"] = f"Must match the pattern {node.pattern}"
+        wire.note(node, "pattern", f"the pattern {node.pattern} cannot be enforced on the wire", True)
+        if node.min_length or node.max_length is not None:
+            return _lengths(wire, node, replace(held, pattern=None), schema)
+        return replace(held, pattern=None)
+    schema["pattern"] = pattern
+    if not exact:
+        wire.note(node, "length", "the length is not enforced beside the pattern", True)
+        return replace(held, min_length=0, max_length=None, pattern=pattern)
+    return held
+
+
+def choice(wire: Wire, node: nodes.Choice, level: int) -> Form:
+    groups: dict[str, list[Any]] = {}
+    pairs: list[tuple[Any, Any]] = []
+    for value in node.values:
+        kind = json_type(value)
+        if kind in ("array", "object"):
+            name = to_text(value)
+            while name in node.values:
+                name += " "
+            pairs.append((value, name))
+            groups.setdefault("string", []).append(name)
+            wire.note(node, "enum", "structured members of the enumeration are written as JSON text")
+        else:
+            groups.setdefault(kind, []).append(value)
+    with_null = groups.pop("null", None) is not None
+    forms = [_enumerated(wire, node, kind, values) for kind, values in groups.items()]
+    if not forms:
+        return null(wire, node, level)
+    schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
+    codec: Codec = NamedValues(pairs) if pairs else Codec()
+    form = Form(schema, codec, frozenset(groups), node, (), 0 if len(forms) == 1 else 1)
+    return nullable(form) if with_null else form
+
+
+def _enumerated(wire: Wire, node: nodes.Choice, kind: str, values: list[Any]) -> dict[str, Any]:
+    wire.members += len(values)
+    if kind == "string" and len(values) > wire.room.members:
+        wire.note(node, "enum", "an enumeration over the limits is written as a pattern")
+        return {"type": "string", "pattern": f"^(?:{'|'.join(map(literal, values))})$"}
+    if kind == "number" and len(values) > wire.room.members:
+        wire.note(node, "enum", "an enumeration of numbers over the limits is not enforced on the wire", True)
+        return {"type": "number", "minimum": min(values), "maximum": max(values)}
+    if kind == "number" and all(isinstance(value, int) for value in values):
+        kind = "integer"
+    return {"type": kind, "enum": values}
+
+
+_NUMBERS = (
+    ("minimum", "minimum"),
+    ("maximum", "maximum"),
+    ("exclusive_minimum", "exclusiveMinimum"),
+    ("exclusive_maximum", "exclusiveMaximum"),
+    ("multiple_of", "multipleOf"),
+)
+_SCALARS = [{"type": ["string", "null"]}, {"type": "number"}, {"type": "boolean"}]
+_ANYTHING: dict[str, Mapping[str, Any]] = {
+    "anything": {"anyOf": [*_SCALARS, reference("anything_list"), reference("anything_object")]},
+    "anything_list": {"type": "array", "items": reference("anything")},
+    "anything_object": object_schema({"map": reference("anything_entries")}),
+    "anything_entries": {"type": "array", "items": reference("anything_entry")},
+    "anything_entry": object_schema({"key": {"type": "string"}, "value": reference("anything")}),
+}
+"""Every JSON value, by definitions that lead back to each other: they count one or two levels where they are used."""
