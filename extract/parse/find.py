@@ -19,7 +19,7 @@ from .tree import Edit, Leaf, Tree
 __all__ = ["Candidate", "Finding", "find", "whole"]
 
 _ATTEMPTS = 64
-_LETTERS = frozenset("tfnTFN")
+_ALONE = re.compile(r"""\s*(?:[{\["'“\d-].*|\(\s*["'\[{\d-].*\)|[tfnTFN][A-Za-z]*)\s*""", re.DOTALL)
 _MARK = re.compile(
     r"```|</?\s*(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)\s*>|[{\[}\]]|\"(?=\s*:)", re.I
 )
@@ -62,9 +62,7 @@ class Finding:
 
 def whole(text: str, names: Collection[str]) -> Candidate | None:
     """The text as one value with nothing around it, or None."""
-    if text.lstrip()[:1] not in set("{[\"'“-0123456789tfnTFN") or (
-        text.lstrip()[:1] in _LETTERS and not text.strip().isalpha()
-    ):
+    if not _ALONE.fullmatch(text):
         return None
     cursor = Cursor(text, names, len(text) - len(text.lstrip()))
     candidate = _candidate(cursor)

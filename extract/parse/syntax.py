@@ -45,6 +45,7 @@ _TANGLED = re.compile(
     re.DOTALL,
 )
 _RUN_TOGETHER = re.compile(r"(?:-?\d[\d.]*|true|false|null)(?:true|false|null|True|False|None)+")
+_NAME_INSIDE = re.compile(r"[\"']\s*:")
 _HALF = re.compile(r"\"\s*,?\s*$")
 _STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
 
@@ -474,6 +475,8 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
     stray = inside[-1] in "\"'" and inside.count(inside[-1]) == 1
     written = inside[:-1] if stray else inside
     quotes = [start + i for i, char in enumerate(written) if char == '"']
+    if _NAME_INSIDE.search(written):
+        cursor.fault(start, stop, "A name may stand inside this text", halt=False)
     if (
         not cursor.paired(start, quotes)
         or len(quotes) % 2
