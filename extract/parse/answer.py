@@ -22,7 +22,7 @@ from .exact import NotJson, exact
 from .find import Candidate, Finding, find, whole
 from .reading import Policy, Reading
 from .replay import PUNCTUATION
-from .tree import Edit, Leaf, List, Tree
+from .tree import Edit, Leaf, List, Tree, places_of, plain
 
 __all__ = ["SIZE", "read_whole"]
 
@@ -112,8 +112,12 @@ class _Mender:
 
     def _align(self, candidate: Candidate, node: nodes.Node) -> _Read:
         aligner = Aligner(self.type, self.checks, self.text, self.lenient, self._nested)
-        value = aligner.read(candidate.tree, node)
-        places = _Places(aligner.places if candidate.edits or candidate.faults else [])
+        value = self._as_it_stands(candidate, node)
+        if value is ABSENT:
+            value, located = aligner.read(candidate.tree, node), aligner.places
+        else:
+            located = list(places_of(candidate.tree)) if candidate.edits else []
+        places = _Places(located if candidate.edits or candidate.faults else [])
         swallowed = _Swallowed(aligner.events)
         edits = [edit for edit in candidate.edits if edit not in swallowed]
         events = [_event(edit, self.text, places) for edit in edits]
@@ -129,6 +133,13 @@ class _Mender:
             faults.append(Problem("", where, "reading"))
         problems = (*faults, *self._risks(edits, places), *aligner.problems)
         return _Read(candidate, value, tuple(events), problems)
+
+    def _as_it_stands(self, candidate: Candidate, node: nodes.Node) -> Any:
+        """The value of a candidate that needs no aligning once its syntax is mended, or ABSENT."""
+        if candidate.faults or any(edit.rule == "read.bare-text" for edit in candidate.edits):
+            return ABSENT
+        value = plain(candidate.tree)
+        return value if self.checks.of(node)(value) else ABSENT
 
     def _risks(self, edits: list[Edit], places: _Places) -> Iterable[Problem]:
         """What the policy does not allow."""

@@ -7,10 +7,11 @@ edit that `risks` something has another reading that is not absurd: the safe pol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Edit", "Form", "Leaf", "List", "Member", "Object", "Tree", "plain"]
+__all__ = ["Edit", "Form", "Leaf", "List", "Member", "Object", "Tree", "places_of", "plain"]
 
 Form = Literal["string", "number", "literal", "bare"]
 
@@ -73,3 +74,16 @@ def plain(tree: Tree) -> Any:
     if isinstance(tree, List):
         return [plain(item) for item in tree.items]
     return {member.name: plain(member.value) for member in tree.members}
+
+
+def places_of(tree: Tree, pointer: str = "") -> Iterator[tuple[int, int, str]]:
+    """The range of every value of a tree, with its pointer; a name belongs to its value."""
+    yield tree.start, tree.end, pointer
+    if isinstance(tree, List):
+        for i, item in enumerate(tree.items):
+            yield from places_of(item, f"{pointer}/{i}")
+    elif isinstance(tree, Object):
+        for member in tree.members:
+            inner = f"{pointer}/{member.name.replace('~', '~0').replace('/', '~1')}"
+            yield member.start, member.end, inner
+            yield from places_of(member.value, inner)
