@@ -114,14 +114,23 @@ _decoder = json.JSONDecoder(
 )
 
 
-def exact(text: str) -> Any:
-    """The value of a JSON text. Raises `NotJson`, and RecursionError where it nests too deep for the interpreter."""
+_CAREFULLY = object()
+
+
+def _quick(text: str) -> Any:
+    """What jiter reads, or `_CAREFULLY` where the careful reader must read it or say what is wrong."""
     try:
         data = text.encode()
-        if _kept(data):
-            return jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
+        return jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True) if _kept(data) else _CAREFULLY
     except ValueError:
-        pass  # the careful reader below says what is wrong, if anything is
+        return _CAREFULLY
+
+
+def exact(text: str) -> Any:
+    """The value of a JSON text. Raises `NotJson`, and RecursionError where it nests too deep for the interpreter."""
+    value = _quick(text)
+    if value is not _CAREFULLY:
+        return value
     try:
         return _decoder.decode(text)
     except json.JSONDecodeError as error:
