@@ -96,7 +96,9 @@ def main() -> None:
     print(f"validate_python       {python * 1e6:7.2f} us")
     print(f"validate_json         {json * 1e6:7.2f} us")
     print(f"decode                {decode * 1e6:7.2f} us   {decode / python:.2f} of validate_python (goal: under 1)")
-    print(f"encode                {encode * 1e6:7.2f} us   {encode / python:.2f} of validate_python (goal: at most 1.5)")
+    print(
+        f"encode                {encode * 1e6:7.2f} us   {encode / python:.2f} of validate_python (goal: at most 1.5)"
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ SINGLE = (
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 MAPS = ("properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies")
 
+_POSITIONS: dict[str, frozenset[str]] = {
+    keyword: frozenset(kind for kind, words in (("one", SINGLE), ("list", LISTS), ("map", MAPS)) if keyword in words)
+    for keyword in (*SINGLE, *LISTS, *MAPS)
+}
+"""Where subschemas stand: keywords of one, of a list, of a map of them."""
+
 _DRAFTS = (("draft-03", 3), ("draft-04", 4), ("draft-06", 6), ("draft-07", 7), ("2019-09", 2019), ("2020-12", 2020))
 
 
@@ -39,6 +45,8 @@ def tokens_of(pointer: str) -> tuple[str, ...]:
 def draft_of(schema: Any, default: int) -> int:
     """The year or number of the draft that ``$schema`` names."""
     named = schema.get("$schema") if isinstance(schema, dict) else None
+    if named is None:
+        return default
     return next((number for part, number in _DRAFTS if isinstance(named, str) and part in named), default)
 
 
@@ -98,7 +106,8 @@ class Library:
     def _register(self, place: Place) -> Place:
         schema = place.schema
         draft = draft_of(schema, place.draft)
-        place = replace(place, draft=draft)
+        if draft != place.draft:
+            place = replace(place, draft=draft)
         if not (draft < 2019 and "$ref" in schema):
             place = self._register_names(place)
         old = schema.get("id")
@@ -131,19 +140,23 @@ class Library:
 
     def children(self, place: Place) -> Iterator[Place]:
         """The places of all subschemas directly under a place."""
-        schema = place.schema
-        for keyword in SINGLE:
-            if isinstance(schema.get(keyword), (dict, bool)):
-                yield self.step(place, keyword)
-        for keyword in LISTS:
-            if isinstance(schema.get(keyword), list):
-                for index in range(len(schema[keyword])):
-                    yield self.step(place, keyword, str(index))
-        for keyword in MAPS:
-            if isinstance(schema.get(keyword), dict):
-                for name, inner in schema[keyword].items():
+        for keyword, value in place.schema.items():
+            kinds = _POSITIONS.get(keyword)
+            if kinds is None:
+                continue
+            if isinstance(value, dict) and "map" in kinds:
+                for name, inner in value.items():
                     if isinstance(inner, (dict, bool)):
-                        yield self.step(place, keyword, name)
+                        yield self._under(place, inner, keyword, name)
+            elif isinstance(value, (dict, bool)) and "one" in kinds:
+                yield self._under(place, value, keyword)
+            elif isinstance(value, list) and "list" in kinds:
+                for index, inner in enumerate(value):
+                    yield self._under(place, inner, keyword, str(index))
+
+    @staticmethod
+    def _under(place: Place, schema: Any, *tokens: str) -> Place:
+        return Place(place.document, place.tokens + tokens, schema, place.base, place.draft, place.dynamic)
 
     def step(self, place: Place, *tokens: str) -> Place:
         """The place some tokens further, with the base, the draft and the dynamic scope that hold there."""
@@ -152,7 +165,7 @@ class Library:
             schema = _inside(schema, token)
             base = self.bases.get(id(schema), base) if isinstance(schema, dict) else base
             draft = self.drafts.get(id(schema), draft) if isinstance(schema, dict) else draft
-        stepped = replace(place, tokens=place.tokens + tokens, schema=schema, base=base, draft=draft)
+        stepped = Place(place.document, place.tokens + tokens, schema, base, draft, place.dynamic)
         return stepped if base == place.base else self.entered(stepped)
 
     def entered(self, place: Place) -> Place:

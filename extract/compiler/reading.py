@@ -34,6 +34,7 @@ _BY_TYPE: dict[str, tuple[str, ...]] = {
         "maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "unevaluatedProperties",
     ),
 }  # fmt: skip
+_SAYING = frozenset(("type", "enum", "const", *(keyword for group in _BY_TYPE.values() for keyword in group)))
 _KINDS = ("null", "boolean", "string", "number", "array", "object")
 
 
@@ -95,10 +96,7 @@ class Reader:
 
     @staticmethod
     def _says_type(schema: Mapping[str, Any]) -> bool:
-        return (
-            "type" in schema or "enum" in schema or "const" in schema
-            or any(keyword in schema for group in _BY_TYPE.values() for keyword in group)
-        )  # fmt: skip
+        return not _SAYING.isdisjoint(schema)
 
     def _typed(self, place: Place) -> nodes.Node:
         schema = place.schema
