@@ -1,7 +1,7 @@
 """How many wire schemas the grammar engines compile: llguidance and xgrammar, which servers use.
 
-Run it in an environment that has them (`pip install llguidance xgrammar`), over schemas one a line, gzipped or not, each
-with the keys ``name`` and ``schema``:
+Run it in an environment that has them (`pip install llguidance xgrammar`), over schemas one a line, gzipped or not,
+each with the keys ``name`` and ``schema``:
 
     python -m benchmarks.compile_grammars --data schemas.jsonl.gz [--limit 300] [--worst 10]
 

@@ -14,17 +14,19 @@ from extract.schema import compile
 PAGE = Path(__file__).parent / "schemas.md"
 OBJECT = {"type": "object", "additionalProperties": False}
 TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+MAYBE = {"type": ["string", "null"]}
 
 ROWS: tuple[tuple[str, Any, Any], ...] = (
     ("required property", {**OBJECT, "properties": {"a": TEXT}, "required": ["a"]}, {"a": "x"}),
     ("optional property, missing", {**OBJECT, "properties": {"a": TEXT}}, {}),
-    ("optional property that may be null, null", {**OBJECT, "properties": {"a": {"type": ["string", "null"]}}}, {"a": None}),
+    ("optional property that may be null, null", {**OBJECT, "properties": {"a": MAYBE}}, {"a": None}),
     ("undeclared properties", {"type": "object", "properties": {"a": TEXT}, "required": ["a"]}, {"a": "x", "b": 1}),
     ("map", {"type": "object", "additionalProperties": {"type": "integer"}}, {"a": 1}),
     ("pattern properties", {**OBJECT, "properties": {"a": TEXT}, "patternProperties": {"^x-": TEXT}}, {"x-b": "y"}),
     ("any value", {}, {"a": [1]}),
     ("tuple", {"type": "array", "prefixItems": [TEXT, {"type": "integer"}], "items": False, "minItems": 2}, ["x", 1]),
-    ("tuple with a rest", {"type": "array", "prefixItems": [TEXT], "items": {"type": "integer"}, "minItems": 1}, ["x", 1, 2]),
+    ("tuple with a rest", {"type": "array", "prefixItems": [TEXT], "items": WHOLE, "minItems": 1}, ["x", 1, 2]),
     ("set", {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}, [1, 2]),
     ("length", {"type": "string", "minLength": 2, "maxLength": 5}, "abc"),
     ("pattern", {"type": "string", "pattern": "[0-9]"}, "a1"),
@@ -53,7 +55,11 @@ ROWS: tuple[tuple[str, Any, Any], ...] = (
         },
         {"a": 1},
     ),
-    ("lists and maps side by side", {"anyOf": [{"type": "array", "items": TEXT}, {"type": "object", "additionalProperties": TEXT}]}, {"a": "x"}),
+    (
+        "lists and maps side by side",
+        {"anyOf": [{"type": "array", "items": TEXT}, {"type": "object", "additionalProperties": TEXT}]},
+        {"a": "x"},
+    ),
     ("oneOf", {"oneOf": [{"type": "integer"}, {"type": "string"}]}, 1),
     ("allOf", {"allOf": [{**OBJECT, "properties": {"a": TEXT, "b": TEXT}}, {"required": ["a"]}]}, {"a": "x"}),
     ("not", {"type": "string", "not": {"enum": ["no"]}}, "yes"),
@@ -79,7 +85,8 @@ def page() -> str:
 
 A schema is compiled into one that OpenAI's strict mode takes, and values come back exactly:
 `schema.decode(schema.encode(value)) == value`. What the wire cannot enforce stands in its descriptions and is checked
-once a value is there; `schema.explain()` lists every rewrite, and `strict="require"` refuses schemas that need such checks.
+once a value is there; `schema.explain()` lists every rewrite, and `strict="require"` refuses schemas that need such
+checks.
 
 This table is made by `python docs/make_schemas.py`, with `extras="keep"`.
 

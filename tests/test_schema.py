@@ -92,8 +92,9 @@ def test_require_refuses_what_the_wire_does_not_enforce() -> None:
     with pytest.raises(SchemaError) as caught:
         compile(Tagged, strict="require")
     assert str(caught.value) == (
-        "/properties/tags: 1 constraints of Tagged are not enforced on the wire; the first: doubles are not refused on "
-        "the wire.\n  Change the schema, or compile it with strict='allow': they are then checked once a value is there."
+        "/properties/tags: 1 constraints of Tagged are not enforced on the wire; the first: doubles are not refused "
+        "on the wire.\n"
+        "  Change the schema, or compile it with strict='allow': they are then checked once a value is there."
     )
     assert compile(Item, strict="require") is compile(Item)
 
@@ -107,8 +108,8 @@ def test_the_shape_is_the_schema_as_plain_values() -> None:
 def test_findings_name_what_a_server_would_refuse() -> None:
     findings = compile({"type": "object", "properties": {"a": {"type": "string"}}}).lint()
     assert str(findings[0]) == (
-        "the root: as it stands, OpenAI would refuse it: In context=(), 'additionalProperties' is required to be supplied "
-        "and to be false. (openai)"
+        "the root: as it stands, OpenAI would refuse it: In context=(), 'additionalProperties' is required to be "
+        "supplied and to be false. (openai)"
     )
     assert not [one for one in findings if one.message.startswith("on the wire")]
 

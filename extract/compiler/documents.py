@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -62,11 +63,11 @@ class Place:
     draft: int = field(compare=False)
     dynamic: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def pointer(self) -> str:
         return pointer_of(self.tokens)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A name that no other place has."""
         scope = "".join(f"@{name}={where}" for name, where in self.dynamic)

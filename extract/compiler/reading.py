@@ -115,7 +115,7 @@ class Reader:
         node = EVERY[kind] if rule is None else rule(self, place)
         if kind == "number" and whole and isinstance(node, nodes.Number):
             node = replace(node, integer=True)
-        return replace(node, pointer=place.pointer)
+        return replace(node, pointer=place.pointer) if node.pointer != place.pointer else node
 
     # ---- keywords of one type
 

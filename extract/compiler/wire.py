@@ -65,7 +65,8 @@ class Wired:
 
 
 SMALL = 250
-"""A wire of fewer nodes and members of enumerations than these passes no limit."""
+"""A wire of fewer nodes and members of enumerations than these passes no limit, if it has no more levels than these."""
+FLAT = 5
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _settled(type_: nodes.Type, extras: Extras, room: Room) -> tuple[Wired, bool
         if not wrong:
             break
         guesses = {name: wire.made[name] for name in wire.guessed if name in wire.made}
-    return wired, wire.built < SMALL and wire.members < SMALL and wire.height <= DEEPEST
+    return wired, wire.built < SMALL and wire.members < SMALL and wire.height <= FLAT
 
 
 def _alike(one: Form, other: Form) -> bool:
