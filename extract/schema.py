@@ -8,6 +8,7 @@ accounts for every rewrite. Values here are JSON values; instances of the user's
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -217,8 +218,6 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
 
 @lru_cache(maxsize=1024)
 def _of_json(text: bytes, extras: Extras) -> Schema[Any]:
-    import json
-
     full = json.loads(text)
     title = full.get("title") if isinstance(full, dict) else None
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] if isinstance(title, str) else ""

@@ -14,9 +14,10 @@ from typing import Any
 
 from .. import nodes
 from .documents import Library, Place
+from .meeting import named_node
 from .membership import json_type
 from .negation import EVERY, others
-from .patterns import searcher
+from .patterns import lengths, searcher
 from .space import NEVER, SILENT, Space
 from .words import noted
 
@@ -357,8 +358,6 @@ def _restricted(space: Space, record: nodes.Record, names: nodes.Node, place: Pl
         entry = () if record.extras is None else (nodes.Entry(pattern=names.pattern, node=record.extras),)
         return replace(record, entries=entry, extras=None, after=record.after + loose)
     if isinstance(names, nodes.Text) and names.pattern is None and names.format is None and not record.entries:
-        from .patterns import lengths
-
         entry = () if record.extras is None else (
             nodes.Entry(pattern=lengths(names.min_length, names.max_length), node=record.extras),
         )  # fmt: skip
@@ -369,8 +368,6 @@ def _restricted(space: Space, record: nodes.Record, names: nodes.Node, place: Pl
 
 
 def _listed(space: Space, record: nodes.Record, names: nodes.Choice) -> nodes.Record:
-    from .meeting import named_node
-
     declared = {field.name for field in record.fields}
     added = tuple(
         nodes.Field(name=name, node=named_node(space, record, name), required=False)
