@@ -83,8 +83,11 @@ def iterate(start: Callable[[], AsyncIterator[T]], twin: str) -> Iterator[T]:
         while (pulled := _wait(step, door))[0]:
             yield pulled[1]  # type: ignore[misc]
     finally:
-        if close is not None:
-            _wait(close, door)
+        if close is not None and door is _door:  # after a fork the iterator belongs to the parent
+            if threading.current_thread() is door.thread:  # collected there: waiting would be for itself
+                door.loop.create_task(close())
+            else:
+                _wait(close, door)
 
 
 def _opened(twin: str) -> _Door:
@@ -95,7 +98,7 @@ def _opened(twin: str) -> _Door:
             fix=f"Use {twin}, or make the call before or after.",
         )
     with _lock:
-        if _door is None:
+        if _door is None or not _door.thread.is_alive():
             _door = _Door()
             if not _registered:
                 _registered = True
@@ -117,7 +120,7 @@ def _wait(start: Callable[[], Coroutine[Any, Any, T]], door: _Door) -> T:
     future: Future[T] = asyncio.run_coroutine_threadsafe(carried(), door.loop)
     try:
         return future.result()
-    except KeyboardInterrupt:
+    except BaseException:  # Ctrl-C, or whatever a signal handler raises in the waiting thread
         if future.cancel():
             ended.wait(GRACE)
         raise

@@ -16,22 +16,23 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
-from weakref import WeakKeyDictionary
 
 from . import door
 from .call import Example, Part
+from .catalogue import ModelFacts
 from .document import Document
 from .engines.local import Job, Local
-from .errors import ExtractError, ModelError, SchemaError, ValidationFailed
+from .errors import DocumentError, ExtractError, ModelError, SchemaError, ValidationFailed
 from .extraction import Extraction
 from .jsontext import dump
 from .ledger import Memory, RunLedger
-from .limits import Limits, Traffic
+from .limits import Budget, Limits, Traffic, check_priced
 from .load import open_document
 from .models import Model, built_in_catalogue
 from .models.cascade import Cascade, open_cascade
@@ -103,7 +104,7 @@ class _Extractor(Generic[P, T]):
         self._model = model
         self._signature = inspect.signature(function)
         self._cascade: Cascade | None = None
-        self._traffic: WeakKeyDictionary[asyncio.AbstractEventLoop, Traffic] = WeakKeyDictionary()
+        self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
 
     @property
     def schema(self) -> Schema[T]:
@@ -121,23 +122,29 @@ class _Extractor(Generic[P, T]):
         document = await asyncio.to_thread(open_inputs)
         return await engine.drive(replace(task, models=self._opened().facts), document)
 
-    async def _stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncIterator[Any]:
+    async def _stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         task, open_inputs = self._job(args, kwargs)
         engine = self._engine()
         document = await asyncio.to_thread(open_inputs)
-        async for item in engine.stream(replace(task, models=self._opened().facts), document):
-            yield item
+        async with aclosing(engine.stream(replace(task, models=self._opened().facts), document)) as items:
+            async for item in items:
+                yield item
 
-    async def _batch(self, inputs: Iterable[Any], run: str | os.PathLike[str] | None) -> AsyncIterator[Extraction[T]]:
-        cascade = self._opened()
+    async def _batch(
+        self, inputs: Iterable[Any], run: str | os.PathLike[str] | None
+    ) -> AsyncGenerator[Extraction[T], None]:
+        cascade, traffic = self._opened(), self._shared()
         ledger = Memory() if run is None else await asyncio.to_thread(RunLedger, Path(run))
         try:
             if isinstance(ledger, RunLedger):
                 cascade = await _as_started(ledger, cascade, self.schema)
-            engine = Local(cascade.models, ledger, self._shared())
-            task = replace(self.task, models=cascade.facts)
-            async for extraction in _in_order(engine, self._jobs(inputs, task)):
-                yield extraction
+                traffic = Traffic(self.limits, Budget(self.limits.budget_usd, await ledger.spent()))
+            engine = Local(cascade.models, ledger, traffic)
+            jobs = self._jobs(inputs, replace(self.task, models=cascade.facts))
+            async with aclosing(engine.run(jobs, ordered=True)) as outcomes:
+                async for outcome in outcomes:
+                    if outcome.extraction is not None:
+                        yield outcome.extraction
             if engine.stopped is not None:
                 raise engine.stopped
         finally:
@@ -150,8 +157,11 @@ class _Extractor(Generic[P, T]):
             args, kwargs = (given, {}) if several and isinstance(given, tuple) else ((given,), {})
             if several and isinstance(given, dict):
                 args, kwargs = (), given
-            one, open_inputs = self._job(args, kwargs)
-            yield Job(str(number), open_inputs, replace(one, models=task.models))
+            try:
+                one, open_inputs = self._job(args, kwargs)
+            except (ExtractError, TypeError) as error:  # one wrong input is its own problem
+                one, open_inputs = task, _raising(DocumentError(f"Input {number} does not fit: {error}"))
+            yield Job(f"input {number}", open_inputs, replace(one, models=task.models))
 
     def _job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Task[T], Callable[[], Document]]:
         bound = self._signature.bind(*args, **kwargs)
@@ -172,15 +182,18 @@ class _Extractor(Generic[P, T]):
 
     def _opened(self) -> Cascade:
         if self._cascade is None:
-            self._cascade = open_cascade(self._model, built_in_catalogue(), os.environ)
+            cascade = open_cascade(self._model, built_in_catalogue(), os.environ)
+            check_priced(self.limits, cascade.facts)
+            self._cascade = cascade
         return self._cascade
 
     def _shared(self) -> Traffic:
+        """What all calls on the running loop share; loops that have ended are forgotten."""
         loop = asyncio.get_running_loop()
-        traffic = self._traffic.get(loop)
-        if traffic is None:
-            traffic = self._traffic[loop] = Traffic(self.limits)
-        return traffic
+        if loop not in self._traffic:
+            kept = {one: traffic for one, traffic in self._traffic.items() if not one.is_closed()}
+            self._traffic = {**kept, loop: Traffic(self.limits)}
+        return self._traffic[loop]
 
     def _engine(self) -> Local:
         return Local(self._opened().models, Memory(), self._shared())
@@ -289,12 +302,23 @@ def _returned(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
 
 
 def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Example:
-    value = record if isinstance(record, (dict, list)) else schema.dump(record)
+    try:
+        dump(record)
+        value = record
+    except (TypeError, ValueError):  # it holds instances
+        value = schema.dump(record)
     problems = schema.check(value, context).problems
     if problems:
         listed = "; ".join(map(str, problems))
         raise SchemaError(f"An example does not fit {schema.name}: {listed}.", fix="Mend the example or the schema.")
     return Example(text, value, schema.encode(value))
+
+
+def _raising(error: ExtractError) -> Callable[[], Document]:
+    def raises() -> Document:
+        raise error
+
+    return raises
 
 
 def _document(sources: Mapping[str, Any]) -> Document:
@@ -323,22 +347,8 @@ def _shown(name: str, value: Any) -> str:
 
 async def _as_started(ledger: RunLedger, cascade: Cascade, schema: Schema[Any]) -> Cascade:
     """The cascade by the facts that the run was started with; the first start writes them down."""
-    from .catalogue import ModelFacts
-
     await ledger.write_manifest(
         {f"model:{one.name}": one.plain() for one in cascade.facts} | {"prompt": VERSION, "schema": schema.fingerprint}
     )
     known = await ledger.manifest()
     return replace(cascade, facts=tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in cascade.facts))
-
-
-async def _in_order(engine: Local, jobs: Iterator[Job[T]]) -> AsyncIterator[Extraction[T]]:
-    """Extractions in the order of the jobs; those that are early wait for their turn."""
-    waiting: dict[int, Extraction[T]] = {}
-    turn = 0
-    async for outcome in engine.run(jobs):
-        if outcome.extraction is not None:
-            waiting[int(outcome.job.name)] = outcome.extraction
-        while turn in waiting:
-            yield waiting.pop(turn)
-            turn += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from decimal import MAX_EMAX, Decimal
 from typing import Any
 
 __all__ = ["canonical", "digest", "dump", "load"]
@@ -22,7 +22,7 @@ def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
     comma, colon = (", ", ": ") if spaced else (",", ":")
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=sort_keys, separators=(comma, colon))
-    except TypeError:
+    except (TypeError, ValueError):  # a Decimal, a mapping that is no dict, an integer of thousands of digits
         return "".join(_pieces(value, sort_keys, comma, colon))
 
 
@@ -44,17 +44,28 @@ def _pieces(value: Any, sort_keys: bool, comma: str, colon: str) -> Iterator[str
                 yield comma
             yield from _pieces(item, sort_keys, comma, colon)
         yield "]"
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(Decimal(value))  # str(int) stops at 4,300 digits, by a setting of the process
     else:
         yield json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def load(text: str | bytes) -> Any:
     """The value of a JSON text, exactly: a number that a float would change is a Decimal."""
-    return json.loads(text, parse_float=_number)
+    return json.loads(text, parse_float=_number, parse_int=_integer)
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) < 4000 else int(Decimal(digits))
 
 
 def _number(digits: str) -> float | Decimal:
-    short, exact = float(digits), Decimal(digits)
+    try:
+        short, exact = float(digits), Decimal(digits)
+    except ArithmeticError:
+        raise ValueError(f"a number with an exponent of more than {MAX_EMAX:,} cannot be held") from None
+    if short in (float("inf"), float("-inf")):
+        return exact
     return short if Decimal(repr(short)) == exact else exact
 
 

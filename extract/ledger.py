@@ -16,15 +16,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-import orjson
-
-from .call import Call, Reply
+from .call import Call, Reply, Usage
 from .errors import RunError
 from .jsontext import dump, load
 
@@ -102,8 +100,13 @@ class RunLedger:
     def __init__(self, folder: Path):
         self.path = folder / "ledger.sqlite"
         self._pid = os.getpid()
+        self._closed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"The run's folder cannot be made: {error.strerror}."
+            raise RunError(message, str(folder), "Name another folder with --run.") from None
         self._held = _hold(folder)
         try:
             self._connection = _connect(self.path)
@@ -115,14 +118,14 @@ class RunLedger:
 
     async def reply(self, key: str) -> Reply | None:
         row = await self._ask(lambda db: db.execute("select reply from calls where key = ?", (key,)).fetchone())
-        return None if row is None else Reply.from_plain(orjson.loads(row[0]))
+        return None if row is None else Reply.from_plain(load(row[0]))
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
         usage = reply.usage
         values = (
             call.key,
             call.model,
-            orjson.dumps(reply.plain()),
+            _bytes(reply.plain()),
             None if cost is None else str(cost),
             usage.input,
             usage.cached,
@@ -140,11 +143,11 @@ class RunLedger:
             entry.source,
             entry.state,
             entry.fingerprint,
-            dump(entry.rows),
-            dump(entry.reasons),
+            _bytes(entry.rows),
+            _bytes(entry.reasons),
             entry.calls,
             None if entry.cost is None else str(entry.cost),
-            None if entry.detail is None else dump(entry.detail),
+            None if entry.detail is None else _bytes(entry.detail),
         )
         sql = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         await self._ask(lambda db: db.execute(sql, values), write=True)
@@ -175,29 +178,47 @@ class RunLedger:
     async def manifest(self) -> dict[str, Any]:
         """What the run decided by at its first start; empty before that."""
         rows = await self._ask(lambda db: db.execute("select name, value from manifest").fetchall())
-        return {name: orjson.loads(value) for name, value in rows}
+        return {name: load(value) for name, value in rows}
 
     async def write_manifest(self, values: Mapping[str, Any]) -> None:
         """Adds to the manifest; what is there already stays as it is."""
-        rows = [(name, dump(value)) for name, value in values.items()]
+        rows = [(name, _bytes(value)) for name, value in values.items()]
         sql = "insert or ignore into manifest values (?, ?)"
         await self._ask(lambda db: db.executemany(sql, rows), write=True)
 
     async def spent(self) -> Decimal:
         """What all recorded calls cost, in US dollars."""
-        rows = await self._ask(lambda db: db.execute("select cost from calls where cost is not null").fetchall())
-        return sum((Decimal(cost) for (cost,) in rows), Decimal(0))
+        return (await self.totals())[2] or Decimal(0)
+
+    async def totals(self) -> tuple[int, Usage, Decimal | None]:
+        """How many calls are recorded, their tokens, and what they cost in US dollars (None: some have no price)."""
+
+        def work(db: sqlite3.Connection) -> tuple[int, Usage, Decimal | None]:
+            count, unpriced, *tokens = db.execute(
+                "select count(*), count(*) - count(cost), sum(input), sum(cached), sum(output) from calls"
+            ).fetchone()
+            costs = db.execute("select cost, count(*) from calls where cost is not null group by cost")
+            cost = sum((Decimal(one) * times for one, times in costs), Decimal(0))
+            return count, Usage(*(n or 0 for n in tokens)), None if unpriced else cost
+
+        return await self._ask(work)
 
     def close(self) -> None:
         """Commits what has come in and lets go of the folder."""
         if self._pid != os.getpid():
             return  # a forked child must not touch its parent's handles
+        self._closed = True
         self._jobs.put(None)
         self._thread.join()
+        while not self._jobs.empty():
+            if (late := self._jobs.get()) is not None:
+                late.fail(_closed(self.path))
         self._connection.close()
         self._held.close()
 
     async def _ask(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
+        if self._closed:
+            raise _closed(self.path)
         future: Future[T] = Future()
         self._jobs.put(_Job(work, future, write))
         return await asyncio.wrap_future(future)
@@ -223,7 +244,8 @@ class RunLedger:
                 self._connection.execute("commit")
         except BaseException as error:  # noqa: BLE001  whoever waits for a job must hear of it, whatever it was
             if self._connection.in_transaction:
-                self._connection.execute("rollback")
+                with suppress(sqlite3.Error):  # a disk that is full may refuse this as well; the next begin tells
+                    self._connection.execute("rollback")
             for job in jobs:
                 job.fail(_said(error, self.path))
             return
@@ -246,6 +268,10 @@ class _Job:
             self.future.set_exception(error)
 
 
+def _closed(path: Path) -> RunError:
+    return RunError("The run's ledger is closed: what came after its end is not recorded.", str(path))
+
+
 def _said(error: BaseException, path: Path) -> BaseException:
     if isinstance(error, sqlite3.OperationalError):
         message = f"The ledger could not be written: {error}."
@@ -257,11 +283,17 @@ def _hold(folder: Path) -> sqlite3.Connection:
     """A transaction that stays open holds the folder; the system lets go of it when the process ends, however it
     ends.
     """
-    lock = sqlite3.connect(folder / "lock.sqlite", timeout=0.2, isolation_level=None, check_same_thread=False)
+    try:
+        lock = sqlite3.connect(folder / "lock.sqlite", timeout=0.2, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise RunError(f"The run's folder cannot be used: {error}.", str(folder), "Name another with --run.") from None
     try:
         lock.execute("begin exclusive")
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
         lock.close()
+        if getattr(error, "sqlite_errorname", "") not in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+            message = f"The run's folder cannot be used: {error}."
+            raise RunError(message, str(folder), "Name another folder with --run.") from None
         raise RunError(
             "Another process is working on this run.",
             where=str(folder),
@@ -288,6 +320,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _bytes(value: Any) -> bytes:
+    """JSON that any value and any text survives, halves of surrogate pairs among them."""
+    return dump(value).encode("utf-8", "surrogatepass")
+
+
 def _entry(row: tuple[Any, ...]) -> Entry:
     id, ordinal, source, state, fingerprint, rows, reasons, calls, cost, detail = row
     return Entry(
@@ -297,7 +334,7 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         state=state,
         fingerprint=fingerprint,
         rows=tuple(load(rows)),
-        reasons=tuple(orjson.loads(reasons)),
+        reasons=tuple(load(reasons)),
         calls=calls,
         cost=None if cost is None else Decimal(cost),
         detail=None if detail is None else load(detail),

@@ -8,12 +8,14 @@ provider charges more than its list price; what it charged beyond the reserve is
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .errors import BudgetExceeded
+from .catalogue import ModelFacts
+from .errors import BudgetExceeded, ExtractError, ModelError
 
-__all__ = ["Budget", "Limits", "Pace", "Traffic"]
+__all__ = ["Budget", "Limits", "Pace", "Traffic", "check_priced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +30,42 @@ class Limits:
     timeout: float = 120.0
     tries: int = 6
 
+    def __post_init__(self) -> None:
+        if self.budget_usd is not None and not (Decimal(self.budget_usd).is_finite() and self.budget_usd >= 0):
+            raise ExtractError(f"A budget is an amount of US dollars from 0, not {self.budget_usd}.")
+        for name in ("requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ExtractError(f"The limit {name} is greater than 0, not {value}.")
+
+
+def check_priced(limits: Limits, facts: Iterable[ModelFacts]) -> None:
+    """Raises `ModelError` for a budget in dollars that cannot be held, because a model has no price."""
+    unpriced = [one.name for one in facts if one.price is None]
+    if limits.budget_usd is not None and unpriced:
+        raise ModelError(
+            f"A budget in dollars cannot be held: the price of {', '.join(unpriced)} is not known.",
+            fix="Leave budget_usd out, or declare the price of the model.",
+        )
+
 
 class Budget:
     """Money of one run in US dollars: `spent` so far, `reserved` by calls that are under way."""
 
     def __init__(self, limit: Decimal | None, spent: Decimal = Decimal(0)):
         self.limit, self.spent, self.reserved, self.over = limit, spent, Decimal(0), Decimal(0)
+        self._changed = asyncio.Event()
 
-    def reserve(self, most: Decimal) -> None:
-        """Sets `most` aside; raises `BudgetExceeded` if that would pass the limit."""
-        if self.limit is not None and self.spent + self.reserved + most > self.limit:
-            raise BudgetExceeded(
-                f"The next call may cost {most:.6f} USD; {self.spent:.6f} of {self.limit} USD are spent"
-                f" and {self.reserved:.6f} are reserved.",
-                fix="Nothing is lost: raise budget_usd and start the same run again.",
-            )
+    async def reserve(self, most: Decimal) -> None:
+        """Sets `most` aside; waits where only the reserves of others stand in the way, because most calls cost much
+        less than they may. Raises `BudgetExceeded` where what is spent already does."""
+        while self.limit is not None and self.spent + self.reserved + most > self.limit:
+            if self.spent + most > self.limit:
+                raise BudgetExceeded(
+                    f"The next call may cost {most:.6f} USD, and {self.spent:.6f} of {self.limit} USD are spent.",
+                    fix="Nothing is lost: raise the budget and start the same run again.",
+                )
+            await self._changed.wait()
         self.reserved += most
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
@@ -50,32 +73,38 @@ class Budget:
         self.reserved -= reserved
         self.spent += cost
         self.over += max(Decimal(0), cost - reserved)
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 class Pace:
-    """Requests and tokens per minute as two clocks that run ahead of the present by at most one minute.
+    """Requests and tokens per minute, as two clocks that run ahead of the present.
 
-    A call moves each clock by its share of a minute and waits until both have been caught up with: an idle minute can
-    be used at once, and after that calls go out evenly.
+    Each call moves each clock on by its share of a minute and waits until the present has come to where the clock
+    stood, but for one second: so much may go out at once. No minute sees more than its number and a sixtieth.
     """
 
     def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None):
         self._rates = (requests_per_minute, tokens_per_minute)
         self._ready = [float("-inf"), float("-inf")]
 
-    async def take(self, tokens: int) -> None:
-        """Waits for the turn of one request of so many tokens."""
-        wait = self._claim(asyncio.get_running_loop().time(), tokens)
-        if wait > 0:
-            await asyncio.sleep(wait)
-
-    def _claim(self, now: float, tokens: int) -> float:
+    def claim(self, now: float, tokens: int) -> float:
+        """Takes the turn of one request of so many tokens; gives the seconds to wait for it."""
         wait = 0.0
-        for i, (rate, amount) in enumerate(zip(self._rates, (1, tokens), strict=True)):
-            if rate:
-                self._ready[i] = max(self._ready[i], now - 60.0) + 60.0 * amount / rate
-                wait = max(wait, self._ready[i] - now)
+        for i, share in self._shares(tokens):
+            begin = max(self._ready[i], now)
+            wait = max(wait, begin - now - 1.0)
+            self._ready[i] = begin + share
         return wait
+
+    def give_back(self, tokens: int) -> None:
+        """Returns a turn that was not used."""
+        for i, share in self._shares(tokens):
+            self._ready[i] -= share
+
+    def _shares(self, tokens: int) -> Iterable[tuple[int, float]]:
+        amounts = enumerate(zip(self._rates, (1, tokens), strict=True))
+        return [(i, 60.0 * amount / rate) for i, (rate, amount) in amounts if rate]
 
 
 class Traffic:

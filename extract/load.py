@@ -13,6 +13,7 @@ to a pipeline is not decided here.
 from __future__ import annotations
 
 import codecs
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ _PDFIUM = threading.RLock()
 
 _PASSWORD_ERROR = 4
 """FPDF_ERR_PASSWORD of PDFium's public header fpdfview.h."""
+
+
+_CONTROL = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f]")
+"""Characters that no text has."""
 
 
 def open_document(source: Path | bytes | bytearray, *, name: str = "") -> Document:
@@ -130,7 +135,7 @@ def _as(data: bytes, encoding: str) -> str | None:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         return None
-    return None if any(ch < " " and ch not in "\t\n\r\f\v\x1b\b" for ch in text) else text
+    return None if _CONTROL.search(text) else text
 
 
 # Images and other things that begin with a mark of their own

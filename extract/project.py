@@ -228,15 +228,20 @@ def _broken(path: Path, error: BaseException) -> ExtractError:
 
 
 def make_project(folder: Path) -> Iterator[Path]:
-    """Makes a project of one's own: ready schemas and a pipeline to start from, and a folder for documents. What is
-    there already stays as it is; gives each path that was made."""
-    for name in ("schemas/receipt.py", "pipelines/receipts.yaml"):
-        target = folder / name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ready() / name).read_bytes())
-            yield target
-    documents = folder / "documents"
-    if not documents.exists():
-        documents.mkdir(parents=True)
-        yield documents
+    """Makes a project of one's own: a ready schema and pipeline to start from with their examples, and a folder for
+    documents. What is there already stays as it is; gives each path that was made. Raises ExtractError where nothing
+    can be made."""
+    shots = "examples/receipts/shots.jsonl"
+    try:
+        for name in ("schemas/receipt.py", "pipelines/receipts.yaml", shots):
+            target = folder / name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes((ready() / name).read_bytes())
+                yield target
+        documents = folder / "documents"
+        if not documents.exists():
+            documents.mkdir(parents=True)
+            yield documents
+    except OSError as error:
+        raise ExtractError(f"The project cannot be made: {error.strerror}.", str(folder)) from None

@@ -18,7 +18,7 @@ __all__ = ["mend"]
 
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
     """The old value with the `failed` places taken from the new one, and an event for each place that changed."""
-    places = _outermost(failed)
+    places = _outermost(_existing(old, place) for place in failed)
     events = []
     value = old
     for place in places:
@@ -53,16 +53,32 @@ def _outermost(pointers: Iterable[str]) -> list[str]:
     return kept
 
 
-def _comparable(old: Any, new: Any, place: str, places: list[str]) -> bool:
-    """Whether every list item on the way to `place` is the same item in both values, failed places aside."""
+def _existing(value: Any, place: str) -> str:
+    """The place, or the outermost one on the way to it that is missing: what is not there can only come as a whole."""
     steps = split(place)
-    for depth in range(len(steps) - 1):
-        if isinstance(get(old, join(*steps[:depth])), list):
-            item = join(*steps[: depth + 1])
-            a, b = get(old, item), get(new, item)
-            for failed in places:
-                if inside(failed, item) and failed != item:
-                    a, b = drop(a, failed[len(item) :]), drop(b, failed[len(item) :])
-            if not same(a, b):
-                return False
+    for depth in range(len(steps)):
+        if get(value, join(*steps[:depth])) is ABSENT:
+            return join(*steps[:depth])
+    return place
+
+
+def _comparable(old: Any, new: Any, place: str, places: list[str]) -> bool:
+    """Whether every list on the way to `place` has the same items in both values, failed places aside."""
+    steps = split(place)
+    for depth in range(len(steps)):
+        at = join(*steps[:depth])
+        before, after = get(old, at), get(new, at)
+        if not isinstance(before, list):
+            continue
+        if depth < len(steps) - 1:  # the place is inside an item: this item must be the same one
+            item = join(steps[depth])
+            before, after = get(before, item), get(after, item)
+            at += item
+        elif not isinstance(after, list) or len(before) != len(after):
+            return False  # the place is an item itself: its neighbours must be the same
+        for failed in places:
+            if inside(failed, at) and failed != at:
+                before, after = drop(before, failed[len(at) :]), drop(after, failed[len(at) :])
+        if not same(before, after):
+            return False
     return True

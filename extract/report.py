@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ def write_run(folder: Path, account: Mapping[str, Any]) -> None:
     _replace(folder / "run.json", [dump(account)])
 
 
-def write_rejected(folder: Path, entries: Iterable[Entry]) -> int:
-    """Writes ``rejected.jsonl`` and says how many there are; without any, there is no such file."""
-    lines = (dump(_line(entry)) for entry in entries if entry.state in ("rejected", "review"))
-    count = _replace(folder / "rejected.jsonl", lines)
+def write_rejected(folder: Path, entries: Iterable[Entry], rows: Iterable[Mapping[str, Any]] = ()) -> int:
+    """Writes ``rejected.jsonl``, the documents and then rows that were refused later, and says how many there are;
+    without any, there is no such file."""
+    refused = (_line(entry) for entry in entries if entry.state in ("rejected", "review"))
+    count = _replace(folder / "rejected.jsonl", (dump(line) for line in chain(refused, rows)))
     if not count:
         (folder / "rejected.jsonl").unlink()
     return count
@@ -40,7 +42,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         what = "This folder holds no run that has ended." if folder.is_dir() else "There is no such folder."
         raise RunError(what, where=str(folder), fix="`extract runs` lists the runs that there are.") from None
-    if not isinstance(account, dict):
+    except (OSError, ValueError):
+        account = None
+    if not isinstance(account, dict) or "steps" not in account:
         raise RunError("The account of this run cannot be read.", where=str(folder / "run.json"))
     return account
 
@@ -72,7 +76,7 @@ def _replace(path: Path, lines: Iterable[str]) -> int:
     """Writes the lines beside the file and moves them into its place."""
     count = 0
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
+    with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for line in lines:
             file.write(line + "\n")
             count += 1

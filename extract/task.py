@@ -21,11 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from .call import Call, Example, Failed, Part, Reply
 from .catalogue import ModelFacts
 from .document import Document
+from .errors import ExtractError
 from .events import Event
 from .evidence import locate
 from .extraction import Attempt, Extraction, Problem
@@ -74,11 +75,15 @@ class Task(Generic[T]):
     sure: float = 0.5
     context: Any = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
+
     def steps(self, document: Document) -> Rounds[T]:
         """The rounds of calls for one document; returns its `Extraction`, always."""
         state: _State[T] = _State()
         for facts in self.models:
-            state = yield from self._ask(facts, document, replace(state, halted=None))
+            state = yield from self._ask(facts, document, replace(state, halted=None, unread=None))
             if state.settled:
                 break
         return self._extraction(document, state)
@@ -90,22 +95,22 @@ class Task(Generic[T]):
     def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
         answer, settings = None, self.settings
-        for _ in range(self.attempts):
+        for left in reversed(range(self.attempts)):
             call = self._call(facts, document, state, answer, settings)
             (reply,) = yield (call,)
             state = state.noted(call, reply, facts)
             if (halt := _halt(reply, facts)) is not None:
-                return replace(state, halted=halt)
+                return state.halt(halt)
             if reply.finish == "length":
                 state = self._salvaged(state, reply)
                 roomier, answer = _more_room(settings, facts), None
-                if roomier is None:
-                    return replace(state, halted=_truncated(facts))
+                if roomier is None or not left:
+                    return state.halt(_truncated(settings, facts))
                 settings = roomier
                 continue
             state = self._read(state, reply)
             repeats = reply.text == answer
-            if not state.problems or not facts.asks_again or repeats:
+            if not (state.problems or state.unread) or not facts.asks_again or repeats:
                 break
             answer = reply.text
         return state
@@ -113,7 +118,8 @@ class Task(Generic[T]):
     def _call(
         self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
     ) -> Call:
-        failed = () if answer is None else tuple(Failed(p.pointer, p.value, p.message) for p in state.problems)
+        wrong = state.problems + (() if state.unread is None else (state.unread,))
+        failed = () if answer is None else tuple(Failed(p.pointer, p.value, p.message) for p in wrong)
         return Call(
             model=facts.name,
             attempt=len(state.attempts) + 1,
@@ -129,8 +135,9 @@ class Task(Generic[T]):
     def _read(self, state: _State[T], reply: Reply) -> _State[T]:
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
         state = replace(state, events=state.events + reading.events)
-        if any(problem.kind == "reading" and not problem.pointer for problem in reading.problems):
-            return replace(state, problems=state.problems or reading.problems)
+        unread = next((p for p in reading.problems if p.kind == "reading" and not p.pointer), None)
+        if unread is not None:
+            return replace(state, unread=unread)
         changes: tuple[Event, ...] = ()
         taken = ("",) if state.value is ABSENT else tuple(state.wanted)
         value = reading.value
@@ -143,6 +150,7 @@ class Task(Generic[T]):
             value=value,
             instance=instance,
             problems=problems,
+            unread=None,
             unsure=self._unsure(value, reply, taken, state.unsure),
             confidence=_taken(state.confidence, reply.confidence, taken),
             events=state.events + changes,
@@ -152,10 +160,15 @@ class Task(Generic[T]):
         """The instance and what is wrong: what the reader found, then the validation, then the checks on sound
         fields.
         """
-        checked = self.schema.check(value, self.context)
+        try:
+            checked = self.schema.check(value, self.context)
+            row = value if checked.problems else self.schema.dump(cast(T, checked.value))
+        except ExtractError:
+            raise
+        except Exception as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
+            return None, (*found, Problem("", f"a validator raised {type(error).__name__}: {error}"))
         places = {problem.pointer for problem in found}
         problems = found + tuple(p for p in checked.problems if p.pointer not in places)
-        row = value if checked.value is None else self.schema.dump(checked.value)
         for check in self.checks:
             touched = any(inside(a, b.pointer) or inside(b.pointer, a) for a in check.pointers for b in problems)
             if not touched and isinstance(row, Mapping) and not check.holds(row):
@@ -183,7 +196,11 @@ class Task(Generic[T]):
         return replace(state, salvage=reading.value)
 
     def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
-        problems = state.problems + (() if state.halted is None else (state.halted,))
+        problems = state.problems
+        if state.value is ABSENT or problems:  # a record that is valid stays so, whatever became of later models
+            problems += tuple(problem for problem in (state.unread, state.halted) if problem is not None)
+        if state.value is ABSENT and not problems:
+            problems = (Problem("", "No model was asked.", "configuration"),)
         value = state.salvage if state.value is ABSENT else state.value
         return Extraction(
             value=None if problems else state.instance,
@@ -200,7 +217,8 @@ class Task(Generic[T]):
 
 @dataclass(frozen=True)
 class _State(Generic[T]):
-    """What is known of one document so far. `halted` is why the present model was given up."""
+    """What is known of one document so far. `halted` is why the present model was given up, `unread` why its last
+    answer could not be read."""
 
     value: Any = ABSENT
     salvage: Any = None
@@ -208,18 +226,23 @@ class _State(Generic[T]):
     problems: tuple[Problem, ...] = ()
     unsure: tuple[str, ...] = ()
     halted: Problem | None = None
+    unread: Problem | None = None
     confidence: Mapping[str, float] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     events: tuple[Event, ...] = ()
 
     @property
     def settled(self) -> bool:
-        return self.value is not ABSENT and not self.problems and not self.unsure and self.halted is None
+        return self.value is not ABSENT and not (self.problems or self.unsure or self.halted or self.unread)
 
     @property
     def wanted(self) -> list[str]:
         """The places that a next answer may change."""
         return [problem.pointer for problem in self.problems] + list(self.unsure)
+
+    def halt(self, problem: Problem) -> _State[T]:
+        event = Event(f"failure.{problem.kind}", note=problem.message)
+        return replace(self, halted=problem, events=(*self.events, event))
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> _State[T]:
         outcome = reply.failure.kind if reply.failure else "refusal" if reply.refusal is not None else reply.finish
@@ -242,9 +265,10 @@ def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:
     return None
 
 
-def _truncated(facts: ModelFacts) -> Problem:
-    room = f"{facts.max_output:,} tokens" if facts.max_output else "room"
-    return Problem("", f"The answer did not fit into the {room} that {facts.name} has for it.", "length")
+def _truncated(settings: Mapping[str, Any], facts: ModelFacts) -> Problem:
+    given = settings.get("max_completion_tokens") or settings.get("max_tokens") or facts.max_output
+    room = f"{given:,} tokens" if given else "room"
+    return Problem("", f"The answer did not fit into the {room} that {facts.name} had for it.", "length")
 
 
 def _more_room(settings: Mapping[str, Any], facts: ModelFacts) -> Mapping[str, Any] | None:

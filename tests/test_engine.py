@@ -241,26 +241,138 @@ def test_a_call_that_waits_gives_up_its_place() -> None:
     assert order[0] == order[-1] == "slow"
 
 
-def test_the_pace_lets_a_minute_through_at_once_and_then_one_by_one() -> None:
+def test_the_pace_lets_a_second_through_at_once_and_then_one_by_one() -> None:
     pace = Pace(60, None)
-    waits = [pace._claim(1000.0, 0) for _ in range(63)]
-    assert waits[:60] == [0.0] * 60
-    assert waits[60:] == pytest.approx([1.0, 2.0, 3.0])
+    assert [pace.claim(1000.0, 0) for _ in range(4)] == pytest.approx([0.0, 0.0, 1.0, 2.0])
     tokens = Pace(None, 600)
-    assert [tokens._claim(0.0, 300) for _ in range(3)] == pytest.approx([0.0, 0.0, 30.0])
+    assert [tokens.claim(0.0, 300) for _ in range(3)] == pytest.approx([0.0, 29.0, 59.0])
+    tokens.give_back(300)
+    assert tokens.claim(0.0, 300) == pytest.approx(59.0)
+
+
+def test_a_call_that_is_cancelled_gives_its_turn_back() -> None:
+    async def impatient() -> float:
+        local = engine(Scripted(echo), requests_per_minute=60)
+        await local.drive(task(), Document(text="a"))
+        for n in range(50):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(
+                    asyncio.gather(*(local.drive(task(), Document(text=f"{n} {m}")) for m in range(9))), 0.01
+                )
+        return local.traffic.pace.claim(asyncio.get_running_loop().time(), 0)
+
+    assert asyncio.run(impatient()) < 60
 
 
 def test_a_budget_says_what_was_charged_beyond_the_reserve() -> None:
+    async def spend() -> tuple[Decimal, Decimal, Decimal]:
+        await budget.reserve(Decimal("0.5"))
+        budget.settle(Decimal("0.5"), Decimal("0.7"))
+        return budget.spent, budget.reserved, budget.over
+
     budget = Budget(Decimal(1))
-    budget.reserve(Decimal("0.5"))
-    budget.settle(Decimal("0.5"), Decimal("0.7"))
-    assert (budget.spent, budget.reserved, budget.over) == (Decimal("0.7"), 0, Decimal("0.2"))
+    assert asyncio.run(spend()) == (Decimal("0.7"), 0, Decimal("0.2"))
     with pytest.raises(BudgetExceeded) as caught:
-        budget.reserve(Decimal("0.4"))
+        asyncio.run(budget.reserve(Decimal("0.4")))
     assert str(caught.value) == (
-        "The next call may cost 0.400000 USD; 0.700000 of 1 USD are spent and 0.000000 are reserved.\n"
-        "  Nothing is lost: raise budget_usd and start the same run again."
+        "The next call may cost 0.400000 USD, and 0.700000 of 1 USD are spent.\n"
+        "  Nothing is lost: raise the budget and start the same run again."
     )
+
+
+def test_the_reserves_of_others_are_waited_for_and_end_no_run() -> None:
+    """Each call may cost 0.0001 and costs 0.00002: with a budget of 0.0003 three go at once, and all ten in turn."""
+
+    class Charging(Scripted):
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            await asyncio.sleep(0.01)
+            return replace(await super().send(call, timeout=timeout), usage=Usage(10, 0, 10))
+
+    free = replace(FACTS, price=Price(Decimal(0), Decimal(1)))
+    cheap = Task(compile(Word), (free,))
+    local = engine(Charging(echo), budget_usd=Decimal("0.0003"), in_flight=32)
+    done = asyncio.run(outcomes(local, jobs([f"d{n}" for n in range(10)], cheap)))
+    assert local.stopped is None
+    assert sum(o.extraction is not None for o in done) == 10
+
+
+def test_cancelling_equal_calls_under_way_ends_at_once() -> None:
+    class Slow(Scripted):
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+    async def cancelled() -> int:
+        local = engine(Slow(echo))
+        drives = [asyncio.create_task(local.drive(task(), Document(text="same"))) for _ in range(6)]
+        await asyncio.sleep(0.1)
+        for one in drives:
+            one.cancel()
+        await asyncio.gather(*drives, return_exceptions=True)
+        await local.settled()
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(asyncio.wait_for(cancelled(), 10)) <= 2
+
+
+def test_one_waiter_that_is_cancelled_leaves_the_others_their_answer() -> None:
+    class Slow(Scripted):
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            await asyncio.sleep(0.2)
+            return await super().send(call, timeout=timeout)
+
+    async def two() -> tuple[Any, int]:
+        model = Slow(echo)
+        local = engine(model)
+        first = asyncio.create_task(local.drive(task(), Document(text="same")))
+        second = asyncio.create_task(local.drive(task(), Document(text="same")))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        return (await second).value, len(model.calls)
+
+    assert asyncio.run(two()) == (Word(word="same"), 1)
+
+
+def test_a_stopped_run_still_replays_what_was_paid_for() -> None:
+    memory = Memory()
+    texts = [f"d{n}" for n in range(20)]
+    asyncio.run(outcomes(engine(Scripted(echo), memory), jobs(texts)))
+    refusing = engine(Scripted(lambda call: Failure("configuration", "The key has expired.")), memory)
+    done = asyncio.run(outcomes(refusing, jobs(["new", *texts])))
+    assert sorted(o.job.name for o in done if o.extraction is None) == ["new"]
+
+
+def test_a_stop_ends_every_wait() -> None:
+    """One request a minute and a wrong key: the others do not wait for their turn to be told."""
+    local = engine(Scripted(lambda call: Failure("configuration", "The key is wrong.")), requests_per_minute=1)
+    done = asyncio.run(asyncio.wait_for(outcomes(local, jobs([f"d{n}" for n in range(50)])), 20))
+    assert len(done) == 50
+    assert local.sent == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), OSError("odd")])
+def test_whatever_the_users_code_raises_ends_one_document_only(error: BaseException) -> None:
+    def loader() -> Document:
+        raise error
+
+    some = [Job("odd", loader, task()), *jobs(["a", "b"])]
+    done = {o.job.name: o.extraction for o in asyncio.run(outcomes(engine(Scripted(echo)), iter(some)))}
+    assert done["a"].ok
+    assert done["b"].ok
+    assert type(error).__name__ in done["odd"].problems[0].message
+
+
+def test_outcomes_may_be_had_in_the_order_of_the_jobs() -> None:
+    class Uneven(Scripted):
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            await asyncio.sleep(0.02 if call.inputs[0].text.endswith("0") else 0)
+            return await super().send(call, timeout=timeout)
+
+    async def ordered() -> list[str]:
+        return [o.job.name async for o in engine(Uneven(echo), in_flight=4).run(jobs(texts), ordered=True)]
+
+    texts = [f"d{n}" for n in range(100)]
+    assert asyncio.run(ordered()) == texts
 
 
 def test_an_engine_that_was_stopped_raises_what_stopped_it_from_a_plain_drive() -> None:

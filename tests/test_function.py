@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +107,38 @@ def test_a_batch_may_be_left_early() -> None:
     for one in read.batch(f"c{n}" for n in range(10_000)):
         assert one.ok
         break
+
+
+def test_a_batch_with_a_run_that_is_left_early_has_recorded_all_that_was_answered(tmp_path: Path) -> None:
+    model = Scripted(lambda call: {"company": call.inputs[0].text, "total": 1})
+
+    @extract(model=model)
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    for _ in read.batch((f"c{n}" for n in range(300)), run=tmp_path / "run"):
+        break
+    answered = len(model.calls)
+    with closing(sqlite3.connect(tmp_path / "run" / "ledger.sqlite")) as db:
+        assert db.execute("select count(*) from calls").fetchone() == (answered,)
+
+
+def test_one_wrong_input_of_a_batch_is_its_own_problem() -> None:
+    @extract(model=Scripted(lambda call: GOOD))
+    def read(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    results = list(read.batch(["a", None, "b"]))
+    assert [one.ok for one in results] == [True, False, True]
+    assert "read was given no document" in results[1].problems[0].message
+
+
+def test_examples_may_be_instances() -> None:
+    @extract(examples=[("two", [RECEIPT, RECEIPT])])
+    def read(document) -> list[Receipt]:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    assert [one["company"] for one in read.task.examples[0].value] == ["ACME Ltd", "ACME Ltd"]
 
 
 def test_a_str_is_text_always_and_a_path_is_opened(tmp_path: Path) -> None:

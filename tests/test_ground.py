@@ -100,6 +100,25 @@ def test_mending_changes_nothing_but_the_failed_places(old: Any, new: Any, data:
     assert bool(events) == (not same(old, mended))
 
 
+def test_an_item_of_a_list_is_taken_only_between_the_same_neighbours() -> None:
+    old = {"lines": ["A", "bad", "C"]}
+    assert mend(old, {"lines": ["A", "b", "C"]}, ["/lines/1"])[0] == {"lines": ["A", "b", "C"]}
+    assert mend(old, {"lines": ["B", "A", "C"]}, ["/lines/1"]) == (old, ())
+    assert mend(old, {"lines": ["A", "C"]}, ["/lines/1"]) == (old, ())
+
+
+def test_what_is_missing_comes_as_a_whole() -> None:
+    assert mend({}, {"lines": [{"x": 1}]}, ["/lines/0/x"])[0] == {"lines": [{"x": 1}]}
+
+
+def test_integers_of_any_length_and_halves_of_surrogate_pairs_are_written_and_read() -> None:
+    long = 10**6000 + 7
+    assert load(dump([long])) == [long]
+    assert load(dump({"a": "\ud83d"}).encode("utf-8", "surrogatepass")) == {"a": "\ud83d"}
+    with pytest.raises(ValueError, match="a number with an exponent of more than"):
+        load("1e99999999999999999999")
+
+
 CALL = Call(
     model="mini",
     attempt=1,

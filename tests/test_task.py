@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
 from extract.call import Call, Example, Failure, Reply, Usage
 from extract.catalogue import ModelFacts, Price
 from extract.document import Document
+from extract.errors import ExtractError
 from extract.extraction import Extraction
 from extract.jsontext import dump
 from extract.schema import compile
@@ -234,7 +235,7 @@ def test_a_truncated_answer_gets_more_room_and_is_never_read_as_complete() -> No
     assert drive(Task(BILL, (MINI,), settings={"max_tokens": 300}), answer).ok
     assert calls == [300, 600, 1000]
     result = drive(Task(BILL, (MINI,)), script(cut))
-    assert result.problems[0].message == "The answer did not fit into the 1,000 tokens that mini has for it."
+    assert result.problems[0].message == "The answer did not fit into the 1,000 tokens that mini had for it."
     assert result.value is None
     assert result.partial == {"company": "ACME Ltd"}
 
@@ -302,3 +303,51 @@ def test_examples_are_part_of_the_call() -> None:
     plain = Task(BILL, (MINI,))
     taught = replace(plain, examples=(Example("x", GOOD, BILL.encode(GOOD)),))
     assert plain.first_call(DOCUMENT).key != taught.first_call(DOCUMENT).key
+
+
+def test_an_answer_that_is_truncated_to_the_last_attempt_is_no_record() -> None:
+    cut = Reply(text='{"company": "AC', mode="json_schema", finish="length")
+    facts = replace(MINI, max_output=16_000)
+    result = drive(Task(BILL, (facts,), settings={"max_tokens": 100}, attempts=3), lambda call: cut)
+    assert not result.ok
+    assert result.problems[0].message == "The answer did not fit into the 400 tokens that mini had for it."
+
+
+def test_a_task_needs_an_attempt_and_a_model() -> None:
+    with pytest.raises(ExtractError, match="A task needs at least one attempt, not 0"):
+        Task(BILL, (MINI,), attempts=0)
+    assert [str(p) for p in drive(Task(BILL, ()), script()).problems] == ["the record: No model was asked"]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), KeyError("x"), RecursionError(), StopIteration()])
+def test_whatever_a_validator_raises_is_the_documents_problem(error: Exception) -> None:
+    class Raising(BaseModel):
+        word: str
+
+        @field_validator("word")
+        @classmethod
+        def fail(cls, value: str) -> str:
+            raise error
+
+    result = drive(Task(compile(Raising), (MINI,)), lambda call: said({"word": "x"}))
+    assert not result.ok
+    assert f"a validator raised {type(error).__name__}" in str(result.problems[0])
+
+
+SURE = {"/company": 0.9, "/total": 0.9, "/note": 0.2}
+
+
+def test_an_unreadable_answer_of_a_later_model_leaves_what_is_sure_alone() -> None:
+    first = said({"company": "A", "total": "1", "note": "?", "lines": []}, confidence=SURE)
+    garbage = Reply(text="I am not sure what you mean.", mode="text")
+    later = said({"company": "CHANGED", "total": "2", "note": "n", "lines": []})
+    result = drive(Task(BILL, (RULES, MINI)), script(first, garbage, later))
+    assert result.ok
+    assert result.partial == {"company": "A", "total": "1", "note": "n", "lines": []}
+
+
+def test_a_valid_record_stays_valid_when_a_later_model_fails() -> None:
+    first = said({"company": "A", "total": "1", "note": "?", "lines": []}, confidence=SURE)
+    result = drive(Task(BILL, (RULES, MINI)), script(first, Reply(failure=Failure("transport", "Cut."))))
+    assert result.ok
+    assert [(e.rule, e.note) for e in result.events] == [("failure.transport", "Cut.")]

@@ -37,4 +37,6 @@ def settings(given: tuple[str, ...]) -> dict[str, Any]:
             found[name] = load(value)
         except ValueError:
             found[name] = value
+        if found[name] != found[name]:
+            raise click.UsageError(f"--setting {pair}: NaN is not a number that can be sent.")
     return found

@@ -71,7 +71,7 @@ def report(run: str, as_json: bool) -> int:
     if as_json:
         emit({**account, "not_written": rejected})
         return 0
-    steps = account.pop("steps")
+    steps = account.pop("steps", [])
     table([{"": name, "value": value} for name, value in account.items()], title=run)
     table(steps, title="rows by step")
     if rejected:

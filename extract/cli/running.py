@@ -28,7 +28,7 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @documents_option
 @click.option("--run", "folder", metavar="DIR", help="The run's folder; the same folder again resumes the run.")
 @limit_option
-@click.option("--budget", type=float, metavar="USD", help="Stop before the run costs more than this.")
+@click.option("--budget", type=click.FloatRange(min=0), metavar="USD", help="Stop before the run costs more than this.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress and no tables.")
 def run(
@@ -67,7 +67,7 @@ def run(
         if as_json or quiet:
             say(f"stopped: {done.stopped}")
         return 4
-    return 3 if done.states.get("rejected") or done.states.get("review") else 0
+    return 0 if done.lossless else 3
 
 
 @click.command()

@@ -2,27 +2,30 @@
 
 It asks the ledger first, and records each paid reply before the task sees it. Under one pace and one budget it keeps at
 most `Limits.in_flight` requests on the wire; a call that waits (for its turn, or to be tried again) gives up its place.
-Waiting and retrying are here and nowhere else. Reading and validating run on worker threads, so that a slow validator
-holds up nobody. When the budget is reached, or a request can never succeed (a wrong key), nothing more is sent: what is
-under way is finished and recorded, and the other documents stay pending.
+Waiting and retrying are here and nowhere else. Documents are opened, answers read and validated on worker threads, so
+that a slow validator holds up nobody. When the budget is reached, or a request can never succeed (a wrong key), nothing
+more is sent: what is under way is finished and recorded, what is in the ledger is still replayed, and the other
+documents stay pending.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from ..call import Call, Reply
 from ..catalogue import ModelFacts
 from ..document import Document
 from ..door import working
-from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError
-from ..extraction import Extraction, Problem
+from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, RunError
+from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
 from ..limits import Traffic
 from ..models import Model
@@ -33,6 +36,10 @@ from ..tokens import estimate_call
 __all__ = ["Job", "Local", "Outcome"]
 
 T = TypeVar("T")
+R = TypeVar("R")
+
+_AHEAD = 16
+"""How many documents, for each place on the wire, may be done before one that comes first in order."""
 
 
 @dataclass(frozen=True)
@@ -52,106 +59,144 @@ class Outcome(Generic[T]):
 
     job: Job[T]
     extraction: Extraction[T] | None
-    document: Document | None = None
+
+
+@dataclass(frozen=True)
+class _Turn(Generic[T]):
+    """Where a task stands: its next round, or the extraction that it ended with."""
+
+    steps: Rounds[T]
+    calls: tuple[Call, ...] = ()
+    extraction: Extraction[T] | None = None
 
 
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `sent`
     counts the requests of this one, `stopped` is why it sends no more."""
 
-    def __init__(
-        self,
-        models: Mapping[str, Model],
-        ledger: Ledger,
-        traffic: Traffic,
-    ):
+    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic):
         self.models, self.ledger = models, ledger
         self.traffic, self.limits = traffic, traffic.limits
         self.stopped: ExtractError | None = None
         self.sent = 0
-        self._under_way: dict[str, asyncio.Future[Reply]] = {}
+        self._stopping = asyncio.Event()
+        self._under_way: dict[str, _Shared] = {}
+        self._recording: set[asyncio.Future[None]] = set()
 
     async def drive(self, task: Task[T], document: Document) -> Extraction[T]:
         """One document from first call to extraction. Raises `BudgetExceeded`, and `ModelError` for a request that can
         never succeed; any other failure is in the extraction."""
-        facts = {one.name: one for one in task.models}
-        steps = task.steps(document)
-        calls, extraction = await _advance(steps, None)
-        while extraction is None:
-            replies = await asyncio.gather(*(self._reply(call, facts[call.model]) for call in calls))
-            calls, extraction = await _advance(steps, tuple(replies))
-        return extraction
+        return await self._driven(task, await _on_thread(lambda: _begun(task, document)))
 
-    async def run(self, jobs: Iterator[Job[T]]) -> AsyncIterator[Outcome[T]]:
-        """The outcomes of all jobs as they come. `stopped` says afterwards why the rest is pending, if it is."""
-        outcomes: asyncio.Queue[Outcome[T] | BaseException | None] = asyncio.Queue(maxsize=2 * self.limits.in_flight)
+    async def run(self, jobs: Iterator[Job[T]], *, ordered: bool = False) -> AsyncGenerator[Outcome[T], None]:
+        """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
+        pending, if it is. Jobs are taken on worker threads, no more ahead than can be worked on."""
+        outcomes: asyncio.Queue[tuple[int, Outcome[T]] | BaseException | None] = asyncio.Queue()
+        ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
+        room = asyncio.Semaphore(ahead)
+        source = _Source(jobs)
 
         async def work() -> None:
             try:
-                for job in jobs:
-                    await outcomes.put(await self._outcome(job))
+                while await room.acquire() and (taken := await asyncio.to_thread(source.take)) is not None:
+                    outcomes.put_nowait((taken[0], await self._outcome(taken[1])))
             except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
-                await outcomes.put(error)
-            await outcomes.put(None)
+                outcomes.put_nowait(error)
+            finally:
+                outcomes.put_nowait(None)
 
-        workers = [asyncio.create_task(work()) for _ in range(2 * self.limits.in_flight)]
-        left = len(workers)
+        workers = [asyncio.create_task(work()) for _ in range(min(ahead, 2 * self.limits.in_flight))]
+        waiting: dict[int, Outcome[T]] = {}
+        turn, left = 0, len(workers)
         try:
             while left:
-                outcome = await outcomes.get()
-                if isinstance(outcome, BaseException):
-                    raise outcome
-                if outcome is None:
+                item = await outcomes.get()
+                if isinstance(item, BaseException):
+                    raise item
+                if item is None:
                     left -= 1
-                else:
-                    yield outcome
+                    room.release()  # the place of the worker that found no more jobs wakes the next one
+                    continue
+                number, outcome = item
+                waiting[number if ordered else turn] = outcome
+                while turn in waiting:
+                    yield waiting.pop(turn)
+                    turn += 1
+                    room.release()
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+            await self.settled()
 
-    async def stream(self, task: Task[T], document: Document) -> AsyncIterator[Any]:
+    async def stream(self, task: Task[T], document: Document) -> AsyncGenerator[Any, None]:
         """The record as it grows (JSON values in the user's shape), then the `Extraction`. Answers that are already in
         the ledger come at once."""
         facts = {one.name: one for one in task.models}
-        steps = task.steps(document)
-        calls, extraction = await _advance(steps, None)
-        while extraction is None:
+        turn = await _on_thread(lambda: _begun(task, document))
+        while turn.extraction is None:
             replies = []
-            for call in calls:
-                async for item in self._deltas(call, facts[call.model], task):
-                    if isinstance(item, Reply):
-                        replies.append(item)
-                    else:
-                        yield item
-            calls, extraction = await _advance(steps, tuple(replies))
-        yield extraction
+            for call in turn.calls:
+                async with aclosing(self._deltas(call, facts[call.model], task)) as deltas:
+                    async for item in deltas:
+                        if isinstance(item, Reply):
+                            replies.append(item)
+                        else:
+                            yield item
+            turn = await _on_thread(lambda turn=turn, replies=replies: _advanced(turn, tuple(replies)))  # type: ignore[misc]
+        yield turn.extraction
+
+    async def settled(self) -> None:
+        """Waits until nothing is under way and everything that was paid for is recorded."""
+        while self._under_way or self._recording:
+            pending: list[asyncio.Future[Any]] = [one.future for one in self._under_way.values()]
+            await asyncio.wait([*pending, *self._recording])
+            await asyncio.sleep(0)  # their callbacks take them off the lists
 
     async def _outcome(self, job: Job[T]) -> Outcome[T]:
-        if self.stopped is not None:
-            return Outcome(job, None)
+        """The outcome of one job, whatever goes wrong: one document must not end the others."""
         try:
-            document = await asyncio.to_thread(job.open)
+            turn = await _on_thread(lambda: _begun(job.task, job.open()))
+            return Outcome(job, await self._driven(job.task, turn))
         except DocumentError as error:
-            return Outcome(job, _unopened(job, error))
-        try:
-            return Outcome(job, await self.drive(job.task, document), document)
-        except (BudgetExceeded, ModelError) as error:
-            self.stopped = self.stopped or error
-            return Outcome(job, None, document)
+            message = error.message + (f" {error.fix}" if error.fix else "")
+            return _failed(job, message, "document", error.where)
+        except (BudgetExceeded, ModelError, RunError) as error:
+            self._stop(error)
+            return Outcome(job, None)
+        except ExtractError as error:
+            return _failed(job, error.message, "invalid", error.where)
+        except Exception as error:  # noqa: BLE001  a user's own model or loader may raise anything
+            return _failed(job, f"{type(error).__name__}: {error}", "invalid")
+
+    async def _driven(self, task: Task[T], turn: _Turn[T]) -> Extraction[T]:
+        facts = {one.name: one for one in task.models}
+        while turn.extraction is None:
+            replies = await asyncio.gather(*(self._reply(call, facts[call.model]) for call in turn.calls))
+            turn = await _on_thread(lambda turn=turn, replies=replies: _advanced(turn, tuple(replies)))  # type: ignore[misc]
+        return turn.extraction
 
     async def _reply(self, call: Call, facts: ModelFacts) -> Reply:
-        """The reply to a call: from the ledger, from the same call under way, or from the model."""
-        while (same := self._under_way.get(call.key)) is not None:
-            try:
-                return await asyncio.shield(same)
-            except asyncio.CancelledError:
-                if not same.cancelled():  # it is this caller that was cancelled, and not the one that sends
-                    raise
-        future = asyncio.ensure_future(self._answered(call, facts))
-        self._under_way[call.key] = future
-        future.add_done_callback(lambda _: self._under_way.pop(call.key, None))
-        return await future
+        """The reply to a call: from the ledger, from the same call under way, or from the model. The sending is shared
+        by all who ask, and cancelled when the last of them is."""
+        shared = self._under_way.get(call.key)
+        if shared is None:
+            shared = self._under_way[call.key] = _Shared(asyncio.ensure_future(self._answered(call, facts)))
+            shared.future.add_done_callback(lambda _: self._forget(call.key, shared))
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(shared.future)
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting and not shared.future.done():
+                self._forget(call.key, shared)
+                shared.future.cancel()
+
+    def _forget(self, key: str, shared: _Shared) -> None:
+        if self._under_way.get(key) is shared:
+            del self._under_way[key]
+        if not shared.future.cancelled() and shared.future.done():
+            shared.future.exception()  # whoever waited for it has had it; nobody did if all were cancelled
 
     async def _answered(self, call: Call, facts: ModelFacts) -> Reply:
         recorded = await self.ledger.reply(call.key)
@@ -159,9 +204,23 @@ class Local:
 
     async def _persist(self, call: Call, facts: ModelFacts) -> Reply:
         """Attempts until there is a reply that another attempt would not change."""
+        reply = await self._attempt(call, facts)
+        if reply.failure is not None and reply.failure.kind == "transport" and self.limits.tries > 1:
+            reply = await self._again(call, facts, reply)
+        if reply.failure is not None and reply.failure.kind == "configuration":
+            self._refuse(reply, facts)
+        return reply
+
+    async def _again(self, call: Call, facts: ModelFacts, first: Reply) -> Reply:
+        """The attempts after the first one, each when the server asks for it, or later and later."""
         from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
 
         backoff = wait_random_exponential(multiplier=0.5, max=30)
+        replies = iter([first])
+
+        async def attempt() -> Reply:
+            said = next(replies, None)
+            return said if said is not None else await self._attempt(call, facts)
 
         def wait(state: RetryCallState) -> float:
             failure = state.outcome.result().failure if state.outcome else None
@@ -172,42 +231,57 @@ class Local:
             retry=retry_if_result(lambda reply: reply.failure is not None and reply.failure.kind == "transport"),
             stop=stop_after_attempt(self.limits.tries),
             wait=wait,
+            sleep=self._pause,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        reply: Reply = await retrying(self._attempt, call, facts)
-        if reply.failure is not None and reply.failure.kind == "configuration":
-            raise ModelError(reply.failure.message, where=facts.name, fix=reply.failure.fix or None)
+        reply: Reply = await retrying(attempt)
         return reply
 
     async def _attempt(self, call: Call, facts: ModelFacts) -> Reply:
-        tokens = estimate_call(call) if self.traffic.counted else 0
-        await self.traffic.pace.take(tokens + _most_output(call, facts, default=0))
+        tokens = await self._turn(call, facts)
         async with self.traffic.slots:
-            if self.stopped is not None:
-                raise self.stopped
-            reserved = self._reserve(call, facts, tokens)
-            self.sent += 1
-            reply, cost = Reply(), Decimal(0)
+            reserved = await self._reserve(call, facts, tokens)
+            cost = Decimal(0)
             try:
                 reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
-                cost = facts.price.of(reply.usage) if facts.price and reply.paid else Decimal(0)
+                cost = _cost(reply, facts) or cost
             finally:
                 self.traffic.budget.settle(reserved, cost)
-        if reply.paid:
-            await asyncio.shield(self._record(call, reply, facts))
+        await self._record(call, reply, facts)
         return reply
 
-    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
-        await self.ledger.record(call, reply, facts.price.of(reply.usage) if facts.price else None)
+    async def _turn(self, call: Call, facts: ModelFacts) -> int:
+        """Waits for the call's turn; gives the tokens that it was counted to have."""
+        tokens = estimate_call(call) if self.traffic.counted else 0
+        share = tokens + _most_output(call, facts, default=0)
+        pace = self.traffic.pace
+        try:
+            await self._pause(pace.claim(asyncio.get_running_loop().time(), share))
+        except BaseException:
+            pace.give_back(share)
+            raise
+        return tokens
 
-    def _reserve(self, call: Call, facts: ModelFacts, tokens: int) -> Decimal:
-        if facts.price is None or self.traffic.budget.limit is None:
-            return Decimal(0)
-        most = (tokens * facts.price.input + _most_output(call, facts) * facts.price.output) / 1_000_000
-        self.traffic.budget.reserve(most)
+    async def _reserve(self, call: Call, facts: ModelFacts, tokens: int) -> Decimal:
+        """Sets the call's greatest cost aside; the last thing before it is sent."""
+        if self.stopped is not None:
+            raise self.stopped
+        most = Decimal(0)
+        if facts.price is not None and self.traffic.budget.limit is not None:
+            most = (tokens * facts.price.input + _most_output(call, facts) * facts.price.output) / 1_000_000
+            await self.traffic.budget.reserve(most)
+        self.sent += 1
         return most
 
-    async def _deltas(self, call: Call, facts: ModelFacts, task: Task[Any]) -> AsyncIterator[Any]:
+    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
+        """Records a paid reply, even if whoever asked for it is cancelled meanwhile."""
+        if reply.paid:
+            recording = asyncio.ensure_future(self.ledger.record(call, reply, _cost(reply, facts)))
+            self._recording.add(recording)
+            recording.add_done_callback(self._recording.discard)
+            await asyncio.shield(recording)
+
+    async def _deltas(self, call: Call, facts: ModelFacts, task: Task[Any]) -> AsyncGenerator[Any, None]:
         """The growing record of one call, then its reply. A stream that breaks is asked for again as a plain call."""
         recorded = await self.ledger.reply(call.key)
         if recorded is not None:
@@ -216,43 +290,94 @@ class Local:
         model = self.models[facts.name]
         shape = shape_of(model.mode)
         reader = task.schema.reader(shape=shape)
-        reply = None
-        tokens = estimate_call(call) if self.traffic.counted else 0
-        await self.traffic.pace.take(tokens + _most_output(call, facts, default=0))
+        reply = Reply(text="")
+        tokens = await self._turn(call, facts)
         async with self.traffic.slots:
-            reserved = self._reserve(call, facts, tokens)
-            self.sent += 1
+            reserved = await self._reserve(call, facts, tokens)
             cost = Decimal(0)
             try:
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
-                        reply = item
-                        cost = facts.price.of(item.usage) if facts.price and item.paid else Decimal(0)
+                        reply, cost = item, _cost(item, facts) or cost
                     elif (live := reader.feed(item)).value is not None:
                         yield task.schema.decode_partial(live.value) if shape == "wire" else deepcopy(live.value)
             finally:
                 self.traffic.budget.settle(reserved, cost)
-        if reply is None or (reply.failure is not None and reply.failure.kind == "transport"):
+        if reply.failure is not None and reply.failure.kind == "transport":
             reply = await self._persist(call, facts)
-        elif reply.paid:
-            await asyncio.shield(self._record(call, reply, facts))
+        elif reply.failure is not None and reply.failure.kind == "configuration":
+            self._refuse(reply, facts)
+        else:
+            await self._record(call, reply, facts)
         yield reply
 
+    async def _pause(self, seconds: float) -> None:
+        """Waits, unless the engine is stopped: then raises why."""
+        if seconds > 0:
+            try:
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+            except TimeoutError:
+                return
+        if self.stopped is not None:
+            raise self.stopped
 
-async def _advance(
-    steps: Rounds[T], replies: tuple[Reply, ...] | None
-) -> tuple[tuple[Call, ...], Extraction[T] | None]:
-    """The next round, or the extraction, made on a worker thread: validators are the user's and may be slow."""
+    def _refuse(self, reply: Reply, facts: ModelFacts) -> NoReturn:
+        assert reply.failure is not None
+        error = ModelError(reply.failure.message, where=facts.name, fix=reply.failure.fix or None)
+        self._stop(error)
+        raise error
 
-    def work() -> tuple[tuple[Call, ...], Extraction[T] | None]:
+    def _stop(self, error: ExtractError) -> None:
+        self.stopped = self.stopped or error
+        self._stopping.set()
+
+
+class _Shared:
+    """A call under way, and how many wait for it."""
+
+    def __init__(self, future: asyncio.Future[Reply]):
+        self.future, self.waiting = future, 0
+
+
+class _Source(Generic[T]):
+    """The jobs, taken one by one from several threads."""
+
+    def __init__(self, jobs: Iterator[Job[T]]):
+        self._jobs, self._lock = enumerate(jobs), threading.Lock()
+
+    def take(self) -> tuple[int, Job[T]] | None:
+        with self._lock:
+            return next(self._jobs, None)
+
+
+async def _on_thread(work: Callable[[], R]) -> R:
+    """Runs code of the user's (loaders, validators, checks) on a worker thread, with the caller's context variables.
+    What would end the thread or the loop, such as SystemExit, comes out as an ordinary error."""
+
+    def guarded() -> R:
         working.set(True)
         try:
-            return (next(steps) if replies is None else steps.send(replies)), None
-        except StopIteration as end:
-            return (), end.value
+            return work()
+        except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
+            raise RuntimeError(f"code of a schema or a model raised {error!r}") from error
 
     context = copy_context()
-    return await asyncio.get_running_loop().run_in_executor(None, lambda: context.run(work))
+    return await asyncio.get_running_loop().run_in_executor(None, lambda: context.run(guarded))
+
+
+def _begun(task: Task[T], document: Document) -> _Turn[T]:
+    return _advanced(_Turn(task.steps(document)), None)
+
+
+def _advanced(turn: _Turn[T], replies: tuple[Reply, ...] | None) -> _Turn[T]:
+    try:
+        return _Turn(turn.steps, next(turn.steps) if replies is None else turn.steps.send(replies))
+    except StopIteration as end:
+        return _Turn(turn.steps, extraction=end.value)
+
+
+def _cost(reply: Reply, facts: ModelFacts) -> Decimal | None:
+    return facts.price.of(reply.usage) if facts.price and reply.paid else None
 
 
 def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
@@ -265,7 +390,6 @@ def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> i
     return facts.max_output or 0
 
 
-def _unopened(job: Job[T], error: DocumentError) -> Extraction[T]:
-    message = error.message + (f" {error.fix}" if error.fix else "")
-    problems = (Problem("", message, "document"),)
-    return Extraction(value=None, source=error.where or job.name, problems=problems)
+def _failed(job: Job[T], message: str, kind: ProblemKind, where: str | None = None) -> Outcome[T]:
+    source = where if kind == "document" and where else job.name
+    return Outcome(job, Extraction(value=None, source=source, problems=(Problem("", message, kind),)))

@@ -42,12 +42,16 @@ def read_whole(text: str, type: nodes.Type, policy: Policy = "safe") -> Reading:
     except NotJson as error:
         if policy == "strict":
             return _refused(f"The text is not JSON: {error.reason}{_around(text, error.position)}")
+    except ValueError as error:
+        return _refused(f"The text holds a number that cannot be held: {error}")
     except RecursionError:
         return _refused("The text nests too deep to be read")
     if len(text) > SIZE:
         return _refused(f"The text is not as it should be, and longer than the {SIZE:,} characters that are mended")
     try:
         return _Mender(text, type, checked, policy).read()
+    except ValueError as error:
+        return _refused(f"The text holds a number that cannot be held: {error}")
     except RecursionError:
         return _refused("The text nests too deep to be read")
 

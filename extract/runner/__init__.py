@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,17 +21,20 @@ from typing import Any
 from ..call import Usage
 from ..catalogue import ModelFacts
 from ..engines.local import Local
-from ..errors import ExtractError, ModelError, RunError
+from ..errors import ExtractError, RunError
 from ..ledger import Entry, RunLedger
-from ..limits import Budget, Limits, Traffic
+from ..limits import Budget, Limits, Traffic, check_priced
 from ..models.cascade import Cascade
 from ..pipeline import Pipeline
 from ..prompt import VERSION
 from ..report import write_rejected, write_run
 from .documents import STATES, Flow, Input, Work, inputs, task_of
-from .outputs import write_outputs
+from .outputs import check_writable, write_outputs
 
 __all__ = ["STATES", "Flow", "Input", "Progress", "Run", "execute", "inputs", "task_of"]
+
+_ENTERING = 256
+"""How many entries may be on their way into the ledger."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """What happened. `stopped` says why some documents are pending; `cost` is in US dollars, None where a model has no
-    price; `sample` holds the first rows at the end and `refused` the first documents that gave none, to be shown."""
+    """What happened. `stopped` says why some documents are pending or an output is missing; `calls`, `usage` and `cost`
+    are those of all starts of the run, the cost in US dollars, None where a model has no price; `sample` holds the
+    first rows at the end and `refused` the first documents that gave none, to be shown."""
 
     folder: Path
     states: Mapping[str, int]
@@ -62,6 +67,11 @@ class Run:
     stopped: ExtractError | None = None
     sample: tuple[Mapping[str, Any], ...] = ()
     refused: tuple[Entry, ...] = ()
+
+    @property
+    def lossless(self) -> bool:
+        """Whether nothing was rejected or held for review, at any step."""
+        return not any(flow.counts["rejected"] or flow.counts["review"] for flow in self.flows)
 
     def plain(self) -> dict[str, Any]:
         """The run as one object, as ``extract run --json`` prints it."""
@@ -95,7 +105,8 @@ async def execute(
     """
     began = time.monotonic()
     limits = limits or Limits(**pipeline.limits)
-    _check_budget(limits, cascade)
+    check_priced(limits, cascade.facts)
+    check_writable(pipeline)
     ledger = await asyncio.to_thread(RunLedger, folder)
     try:
         cascade = await _as_started(ledger, pipeline, cascade)
@@ -103,25 +114,23 @@ async def execute(
         engine = Local(cascade.models, ledger, Traffic(limits, budget))
         work = Work(pipeline, task_of(pipeline, cascade.facts), list(inputs(pipeline, limit)))
         await ledger.forget_others(one.source for one in work.inputs)
-        async for outcome in engine.run(work.jobs()):
-            entry = work.entry(outcome)
-            await ledger.enter(entry)
-            watch(Progress(work.states.total(), len(work.inputs), work.states, budget.spent, entry))
-        outputs, sample = await asyncio.to_thread(write_outputs, work, ledger)
-        await asyncio.to_thread(write_rejected, folder, ledger.entries())
+        await _documents(engine, work, ledger, watch)
+        written = await asyncio.to_thread(write_outputs, work, ledger)
+        await asyncio.to_thread(write_rejected, folder, ledger.entries(), written.refused)
+        calls, usage, cost = await ledger.totals()
         run = Run(
             folder=folder,
             states=dict(work.states),
             flows=tuple(work.flows.values()),
-            calls=work.calls,
-            usage=work.usage,
-            cost=work.cost,
+            calls=calls,
+            usage=usage,
+            cost=cost,
             seconds=time.monotonic() - began,
-            outputs=outputs,
+            outputs=written.files,
             over_budget=budget.over,
             warnings=cascade.warnings,
-            stopped=engine.stopped,
-            sample=sample,
+            stopped=engine.stopped or written.failure,
+            sample=written.head,
             refused=tuple(work.refused),
         )
         _check_conserved(run)
@@ -133,13 +142,18 @@ async def execute(
         await asyncio.to_thread(ledger.close)
 
 
-def _check_budget(limits: Limits, cascade: Cascade) -> None:
-    unpriced = [one.name for one in cascade.facts if one.price is None]
-    if limits.budget_usd is not None and unpriced:
-        raise ModelError(
-            f"A budget in dollars cannot be held: the price of {', '.join(unpriced)} is not known.",
-            fix="Leave budget_usd out, or declare the price of the model.",
-        )
+async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callable[[Progress], None]) -> None:
+    """All documents through the engine; each is entered into the ledger while the next ones go on."""
+    entering: set[asyncio.Task[None]] = set()
+    async with aclosing(engine.run(work.jobs())) as outcomes:
+        async for outcome in outcomes:
+            entry = work.entry(outcome)
+            entering.add(asyncio.create_task(ledger.enter(entry)))
+            watch(Progress(work.states.total(), len(work.inputs), work.states, engine.traffic.budget.spent, entry))
+            if len(entering) >= _ENTERING:
+                done, entering = await asyncio.wait(entering, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.gather(*done)
+    await asyncio.gather(*entering)
 
 
 def _check_conserved(run: Run) -> None:

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from ..call import Part, Usage
+from ..call import Part
 from ..catalogue import ModelFacts
 from ..document import Document
 from ..engines.local import Job, Outcome
@@ -37,6 +38,9 @@ END = 0
 """The number under which a row is kept that came through all of these steps."""
 
 _SHOWN = 20
+
+_OF_FIELDS = ("missing", "invalid", "check")
+"""Kinds of problems that leave the rest of a record sound."""
 
 
 @dataclass
@@ -80,7 +84,7 @@ def _sources(pipeline: Pipeline) -> Iterator[Input]:
     documents = pipeline.documents
     if isinstance(documents, Files):
         for path in documents.paths():
-            yield Input(0, str(path), lambda path=path: open_document(path))  # type: ignore[misc]
+            yield Input(0, _name(path), lambda path=path: open_document(path))  # type: ignore[misc]
     else:
         for number, row in enumerate(read_rows(documents.path), 1):
             source = f"{shown(documents.path)}#{number}"
@@ -88,6 +92,11 @@ def _sources(pipeline: Pipeline) -> Iterator[Input]:
             document = Document(text="" if text is None else str(text), source=source)
             along = {name: value for name, value in row.items() if name != documents.text}
             yield Input(0, source, lambda document=document: document, along)  # type: ignore[misc]
+
+
+def _name(path: Path) -> str:
+    """The path as text; bytes in it that are no UTF-8 are spelled out."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def task_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...]) -> Task[Any]:
@@ -113,8 +122,6 @@ class Work:
         self.pipeline, self.task, self.inputs = pipeline, task, inputs
         self.flows = {step.number: Flow(step.name) for step in pipeline.steps if not _joined(step)}
         self.states: Counter[str] = Counter()
-        self.calls, self.usage = 0, Usage()
-        self.cost: Decimal | None = Decimal(0)
         self.refused: list[Entry] = []
         self._fingerprint = digest(canonical([pipeline.fingerprint, [one.plain() for one in task.models]]))
 
@@ -129,10 +136,6 @@ class Work:
         extraction = outcome.extraction
         state, rows, reasons = self._extracted(given, outcome)
         self.states[state] += 1
-        if extraction is not None:
-            self.calls += len(extraction.attempts)
-            self.usage += extraction.usage
-            self.cost = None if self.cost is None or extraction.cost is None else self.cost + extraction.cost
         entry = Entry(
             id=given.source,
             ordinal=given.ordinal,
@@ -156,7 +159,7 @@ class Work:
             self._count(step, "pending")
             return "pending", [], ()
         reasons = tuple(str(problem) for problem in extraction.problems)
-        kept = step.on_failure == "keep" and isinstance(extraction.partial, dict)
+        kept = step.on_failure == "keep" and all(p.pointer and p.kind in _OF_FIELDS for p in extraction.problems)
         if not extraction.ok and not kept:
             state: State = "review" if step.on_failure == "review" else "rejected"
             self._count(step, state)
