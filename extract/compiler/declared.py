@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from .. import jsontext
@@ -195,6 +197,7 @@ def _generator() -> type[GenerateJsonSchema]:
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
+        mode = "validation"
         ignored_warning_kinds = frozenset(("skipped-choice", "non-serializable-default", "skipped-discriminator"))  # type: ignore[assignment]
 
         def field_title_should_be_set(self, schema: Any) -> bool:
@@ -216,7 +219,12 @@ def _generator() -> type[GenerateJsonSchema]:
             number = self.float_schema({**schema, "type": "float"})  # type: ignore[typeddict-item]
             return {"anyOf": [number, {"type": "string", "pattern": _decimal_pattern(schema)}]}
 
+        def _build_definitions_remapping(self) -> Any:
+            return _short_names(self) or super()._build_definitions_remapping()
+
         def encode_default(self, value: Any) -> Any:
+            if type(value) in (str, int, bool, NoneType):
+                return value
             made = super().encode_default(value)
             if isinstance(made, float) and not math.isfinite(made):
                 raise ValueError("no JSON number")
@@ -239,6 +247,20 @@ def _generator() -> type[GenerateJsonSchema]:
             return made
 
     return Generator
+
+
+def _short_names(generator: GenerateJsonSchema) -> Any:
+    """The renaming of definitions to their shortest names, where no two share one; pydantic's own way of finding
+    this copies and compares all definitions, twice."""
+    from pydantic.json_schema import _DefinitionsRemapping
+
+    choices = {name: generator._prioritized_defsref_choices[name] for name in generator.definitions}
+    uses = Counter(name for names in choices.values() for name in set(names))
+    if any(uses[names[0]] > 1 for names in choices.values()):
+        return None
+    template = generator.ref_template.format
+    paths = {template(model=name): template(model=names[0]) for names in choices.values() for name in names}
+    return _DefinitionsRemapping({name: names[0] for name, names in choices.items()}, paths)  # type: ignore[arg-type]
 
 
 def _aliases(field: Mapping[str, Any]) -> list[str]:

@@ -30,12 +30,17 @@ _POSITIONS: dict[str, frozenset[str]] = {
 }
 """Where subschemas stand: keywords of one, of a list, of a map of them."""
 
+_NAMING = frozenset(
+    ("$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$dynamicRef", "$recursiveRef")
+)
+"""What may change the base, the draft or the names at a place."""
+
 _DRAFTS = (("draft-03", 3), ("draft-04", 4), ("draft-06", 6), ("draft-07", 7), ("2019-09", 2019), ("2020-12", 2020))
 
 
 def pointer_of(tokens: tuple[str | int, ...]) -> str:
     """The JSON pointer of these tokens."""
-    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+    return "".join(["/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens])
 
 
 def tokens_of(pointer: str) -> tuple[str, ...]:
@@ -67,10 +72,10 @@ class Place:
     def pointer(self) -> str:
         return pointer_of(self.tokens)
 
-    @cached_property
+    @property
     def key(self) -> str:
         """A name that no other place has."""
-        scope = "".join(f"@{name}={where}" for name, where in self.dynamic)
+        scope = "".join(f"@{name}={where}" for name, where in self.dynamic) if self.dynamic else ""
         return f"{self.document}#{self.pointer}{scope}"
 
 
@@ -106,6 +111,9 @@ class Library:
 
     def _register(self, place: Place) -> Place:
         schema = place.schema
+        if _NAMING.isdisjoint(schema):
+            self.bases[id(schema)], self.drafts[id(schema)] = place.base, place.draft
+            return place
         draft = draft_of(schema, place.draft)
         if draft != place.draft:
             place = replace(place, draft=draft)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
+from operator import is_
 from typing import Any
 
 from .. import nodes
@@ -26,41 +28,64 @@ __all__ = ["children", "finish", "rebuilt"]
 _INLINE = (nodes.Null, nodes.Boolean, nodes.Number, nodes.Text, nodes.Anything, nodes.Never, nodes.Ref)
 
 
-def children(node: nodes.Node) -> Iterator[nodes.Node]:
+def children(node: nodes.Node) -> Sequence[nodes.Node]:
     """The nodes directly under a node."""
-    if isinstance(node, nodes.Record):
-        yield from (field.node for field in node.fields)
-        yield from (entry.node for entry in node.entries)
-        if node.extras is not None:
-            yield node.extras
-    elif isinstance(node, nodes.Union):
-        yield from node.branches
-    elif isinstance(node, nodes.Array):
-        yield node.items
-    elif isinstance(node, nodes.Tuple):
-        yield from node.prefix
-        if node.rest is not None:
-            yield node.rest
+    rule = _CHILDREN.get(type(node))
+    return () if rule is None else rule(node)
+
+
+def _of_record(node: nodes.Record) -> Sequence[nodes.Node]:
+    found = [field.node for field in node.fields]
+    if node.entries:
+        found += [entry.node for entry in node.entries]
+    return found if node.extras is None else [*found, node.extras]
+
+
+def _of_tuple(node: nodes.Tuple) -> Sequence[nodes.Node]:
+    return node.prefix if node.rest is None else (*node.prefix, node.rest)
 
 
 def rebuilt(node: nodes.Node, make: Callable[[nodes.Node], nodes.Node]) -> nodes.Node:
-    """The node with each child replaced by what `make` gives for it."""
-    if isinstance(node, nodes.Record):
-        return replace(
-            node,
-            fields=tuple(replace(field, node=make(field.node)) for field in node.fields),
-            entries=tuple(replace(entry, node=make(entry.node)) for entry in node.entries),
-            extras=None if node.extras is None else make(node.extras),
-        )
-    if isinstance(node, nodes.Union):
-        return replace(node, branches=tuple(make(branch) for branch in node.branches))
-    if isinstance(node, nodes.Array):
-        return replace(node, items=make(node.items))
-    if isinstance(node, nodes.Tuple):
-        return replace(
-            node, prefix=tuple(make(one) for one in node.prefix), rest=None if node.rest is None else make(node.rest)
-        )
-    return node
+    """The node with each child replaced by what `make` gives for it; the same object where nothing changes."""
+    rule = _REBUILT.get(type(node))
+    if rule is None:
+        return node
+    old = children(node)
+    new = [make(child) for child in old]
+    return node if all(map(is_, old, new)) else rule(node, new)
+
+
+def _record_of(node: nodes.Record, new: list[nodes.Node]) -> nodes.Node:
+    count, entries = len(node.fields), len(node.entries)
+    return replace(
+        node,
+        fields=tuple(map(_holding, node.fields, new)),
+        entries=tuple(replace(entry, node=one) for entry, one in zip(node.entries, new[count:], strict=False)),
+        extras=new[count + entries] if node.extras is not None else None,
+    )
+
+
+def _holding(field: nodes.Field, node: nodes.Node) -> nodes.Field:
+    return field if field.node is node else replace(field, node=node)
+
+
+def _tuple_of(node: nodes.Tuple, new: list[nodes.Node]) -> nodes.Node:
+    count = len(node.prefix)
+    return replace(node, prefix=tuple(new[:count]), rest=new[count] if node.rest is not None else None)
+
+
+_CHILDREN: dict[type, Callable[[Any], Sequence[nodes.Node]]] = {
+    nodes.Record: _of_record,
+    nodes.Union: lambda node: node.branches,
+    nodes.Array: lambda node: (node.items,),
+    nodes.Tuple: _of_tuple,
+}
+_REBUILT: dict[type, Callable[[Any, list[nodes.Node]], nodes.Node]] = {
+    nodes.Record: _record_of,
+    nodes.Union: lambda node, new: replace(node, branches=tuple(new)),
+    nodes.Array: lambda node, new: replace(node, items=new[0]),
+    nodes.Tuple: _tuple_of,
+}
 
 
 def finish(space: Space, root: nodes.Node) -> nodes.Type:
@@ -145,7 +170,7 @@ class _Finish:
         changed = True
         while changed:
             changed = False
-            for name, head in self.heads.items():
+            for name, head in reversed(self.heads.items()):
                 if name not in found and _possible(head, found):
                     found.add(name)
                     changed = True
@@ -175,8 +200,7 @@ class _Finish:
         if isinstance(node, nodes.Union):
             return self._settled(node)
         if isinstance(node, nodes.Record):
-            entries = tuple(entry for entry in node.entries)
-            return replace(node, entries=entries, extras=None if isinstance(node.extras, nodes.Never) else node.extras)
+            return replace(node, extras=None) if isinstance(node.extras, nodes.Never) else node
         if isinstance(node, nodes.Array) and isinstance(node.items, nodes.Never):
             return replace(node, max_items=0)
         if isinstance(node, nodes.Tuple) and isinstance(node.rest, nodes.Never):
@@ -194,26 +218,16 @@ class _Finish:
 
     def _kept(self, root: str) -> set[str]:
         """The names that stay names: used more than once, or on a way back to themselves."""
-        uses = Counter(ref.name for head in self.heads.values() for ref in _refs(head))
+        ways = {name: [ref.name for ref in _refs(head)] for name, head in self.heads.items()}
+        uses = Counter(chain.from_iterable(ways.values()))
         kept = {name for name, count in uses.items() if count > 1 and not _small(self.heads[name])}
-        edges = {name: {ref.name for ref in _refs(head)} for name, head in self.heads.items()}
+        edges = {name: set(led) for name, led in ways.items()}
         loops = _on_loops(edges)
-        order = self._order(root)
+        order = _order(root, ways) if loops else ()
         for name in order:
             if name in loops and (name in self.space.definitions or _closes(name, edges, kept)):
                 kept.add(name)
         return kept
-
-    def _order(self, root: str) -> list[str]:
-        """The names as they are met from the root on."""
-        order: dict[str, None] = {}
-        waiting = [root]
-        while waiting:
-            name = waiting.pop()
-            if name not in order:
-                order[name] = None
-                waiting.extend(reversed([ref.name for ref in _refs(self.heads[name])]))
-        return list(order)
 
     def _placed(self, node: nodes.Node, inside: tuple[str, ...]) -> nodes.Node:
         """The node with its references resolved: in place, or to a stable name."""
@@ -253,12 +267,22 @@ def _last(place: str) -> str:
     return telling[-1] if telling else "root" if not tokens else tokens[-1]
 
 
-def _refs(node: nodes.Node) -> Iterator[nodes.Ref]:
-    if isinstance(node, nodes.Ref):
-        yield node
-        return
-    for child in children(node):
-        yield from _refs(child)
+def _refs(node: nodes.Node) -> list[nodes.Ref]:
+    if type(node) is nodes.Ref:
+        return [node]
+    return [ref for child in children(node) for ref in _refs(child)]
+
+
+def _order(root: str, ways: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names as they are met from the root on."""
+    order: dict[str, None] = {}
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        if name not in order:
+            order[name] = None
+            waiting.extend(reversed(ways[name]))
+    return list(order)
 
 
 def _on_loops(edges: Mapping[str, set[str]]) -> set[str]:

@@ -50,9 +50,9 @@ class Reader:
 
     def ref(self, place: Place) -> nodes.Ref:
         """A reference to the node of a place."""
-        made = self.space.name(place.key, lambda: self.read(place))
-        self.space.places.setdefault(place.key, place.pointer)
-        return made
+        key = place.key
+        self.space.places.setdefault(key, place.pointer)
+        return self.space.name(key, lambda: self.read(place))
 
     def definition(self, place: Place) -> nodes.Ref:
         """A reference to a place that the schema itself refers to."""
@@ -89,6 +89,8 @@ class Reader:
             return
         if self._says_type(schema):
             yield self._typed(place)
+        if _PARTS.keys().isdisjoint(schema):
+            return
         for keyword, rule in _PARTS.items():
             if keyword in schema:
                 part = rule(self, place, schema[keyword])
@@ -113,10 +115,10 @@ class Reader:
 
     def _of_kind(self, kind: str, place: Place, whole: bool) -> nodes.Node:
         rule = _KIND_RULES.get(kind)
-        node = EVERY[kind] if rule is None else rule(self, place)
+        node = replace(EVERY[kind], pointer=place.pointer) if rule is None else rule(self, place)
         if kind == "number" and whole and isinstance(node, nodes.Number):
             node = replace(node, integer=True)
-        return replace(node, pointer=place.pointer) if node.pointer != place.pointer else node
+        return node if node.pointer == place.pointer else replace(node, pointer=place.pointer)
 
     # ---- keywords of one type
 
@@ -131,6 +133,7 @@ class Reader:
             max_length=most,
             pattern=_text_or_none(schema.get("pattern")),
             format=_text_or_none(schema.get("format")),
+            pointer=place.pointer,
         )
 
     def _number(self, place: Place) -> nodes.Node:
@@ -144,7 +147,9 @@ class Reader:
             else:
                 bounds[name], bounds["exclusive_" + name] = plain, _number_or_none(strict)
         step = _number_or_none(schema.get("multipleOf"))
-        return nodes.Number(**bounds, multiple_of=step if step is not None and step > 0 else None)
+        return nodes.Number(
+            **bounds, multiple_of=step if step is not None and step > 0 else None, pointer=place.pointer
+        )
 
     def _array(self, place: Place) -> nodes.Node:
         schema = place.schema
@@ -156,7 +161,9 @@ class Reader:
         unique = schema.get("uniqueItems") is True
         if not isinstance(schema.get(prefix_word), list):
             items = self.child(place, "items") if isinstance(schema.get("items"), (dict, bool)) else SILENT
-            return nodes.Array(items=items, min_items=least, max_items=most, unique=unique, after=after)
+            return nodes.Array(
+                items=items, min_items=least, max_items=most, unique=unique, after=after, pointer=place.pointer
+            )
         prefix = tuple(self.child(place, prefix_word, str(index)) for index in range(len(schema[prefix_word])))
         rest_word = "items" if prefix_word == "prefixItems" else "additionalItems"
         said = isinstance(schema.get(rest_word), (dict, bool))
@@ -183,7 +190,9 @@ class Reader:
             nodes.Entry(pattern=pattern, node=self.child(place, "patternProperties", pattern))
             for pattern in _mapping(schema.get("patternProperties"))
         )
-        bare = nodes.Record(entries=entries, extras=None if isinstance(extras, nodes.Never) else extras)
+        bare = nodes.Record(
+            entries=entries, extras=None if isinstance(extras, nodes.Never) else extras, pointer=place.pointer
+        )
         fields = self._fields(place, bare)
         if any(field.required and isinstance(field.node, nodes.Never) for field in fields):
             return NEVER

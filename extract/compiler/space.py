@@ -81,8 +81,8 @@ class Space:
         return result
 
     def _both(self, one: nodes.Node, other: nodes.Node) -> nodes.Node:
-        if alike(one, other):
-            return one
+        if one is SILENT or alike(one, other):
+            return other
         for wide, narrow in ((one, other), (other, one)):
             if isinstance(wide, nodes.Anything) and not wide.after:
                 said = isinstance(narrow, nodes.Anything) and not narrow.said and wide.said

@@ -147,7 +147,7 @@ class Wire:
         self._finish_variants()
         self.height = max([form.height, *(1 + one.height for one in self.made.values())])
         schema = dict(form.schema)
-        used = self._used(schema)
+        used = self._used(schema) if self.defs else set()
         if used:
             schema["$defs"] = {name: dict(self.defs[name]) for name in self.defs if name in used}
         return Wired(schema, form.codec, tuple(self.rewrites.values()))
