@@ -84,10 +84,15 @@ def iterate(start: Callable[[], AsyncIterator[T]], twin: str) -> Iterator[T]:
             yield pulled[1]  # type: ignore[misc]
     finally:
         if close is not None and door is _door:  # after a fork the iterator belongs to the parent
-            if threading.current_thread() is door.thread:  # collected there: waiting would be for itself
-                door.loop.create_task(close())
+            if threading.current_thread() is door.thread:  # collected there, where waiting would be for itself
+                door.loop.create_task(_closed(close))
             else:
                 _wait(close, door)
+
+
+async def _closed(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with suppress(RuntimeError):  # the loop closes what it finds unreachable itself, and may have begun to
+        await close()
 
 
 def _opened(twin: str) -> _Door:
