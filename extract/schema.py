@@ -37,6 +37,13 @@ Json = Any
 Strict = Literal["allow", "require"]
 
 
+_FIXES: Mapping[reading.Policy, str] = {
+    "strict": "Ask again, or read it with policy='safe'.",
+    "safe": "Ask again, or read it with policy='lenient'.",
+    "lenient": "Ask again: even policy='lenient' could not read it.",
+}
+
+
 @dataclass(frozen=True)
 class Checked(Generic[T]):
     """What validation gave: the value of the user's type, or None and what is wrong."""
@@ -123,7 +130,7 @@ class Schema(Generic[T]):
             raise ReadingFailed(
                 first.message,
                 where=first.pointer or "the answer",
-                fix="Ask again, or read it with policy='lenient'.",
+                fix=_FIXES[policy],
                 value=found.value,
                 events=found.events,
                 problems=found.problems,

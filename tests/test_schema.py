@@ -60,6 +60,19 @@ def test_what_cannot_be_read_is_raised_with_what_is_left() -> None:
     assert schema.read("There is nothing here.").problems == caught.value.problems
 
 
+def test_the_remedy_of_what_cannot_be_read_names_a_policy_that_was_not_tried() -> None:
+    schema, fixes = compile(Order), {}
+    for policy in ("strict", "safe", "lenient"):
+        with pytest.raises(ReadingFailed) as caught:
+            schema.parse("There is nothing here.", policy)
+        fixes[policy] = caught.value.fix
+    assert fixes == {
+        "strict": "Ask again, or read it with policy='safe'.",
+        "safe": "Ask again, or read it with policy='lenient'.",
+        "lenient": "Ask again: even policy='lenient' could not read it.",
+    }
+
+
 def test_problems_of_the_wire_shape_lead_into_the_users_value() -> None:
     schema = compile(Order)
     wire = schema.encode({"items": [{"name": "a", "tags": {"x": 1}}]})

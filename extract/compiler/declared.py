@@ -40,7 +40,6 @@ class Declared:
     adapter: TypeAdapter[Any]
     full: dict[str, Any]
     annotated: dict[str, Any]
-    secret: bool
 
     def validate(self, value: Any, context: Any) -> Any:
         """The instance, by pydantic's rules for JSON. Raises pydantic's ValidationError.
@@ -158,8 +157,7 @@ def declared(source: Any) -> Declared:
             f"{name_of(source)} is no type that pydantic can describe: {_first_line(wrong)}",
             fix="Use a pydantic model, a dataclass, a TypedDict, a NamedTuple, an enum, or a type made of these.",
         ) from wrong
-    full = _stripped(annotated)
-    return Declared(adapter, full, annotated, _has_secret(full))
+    return Declared(adapter, _stripped(annotated), annotated)
 
 
 def _first_line(error: Exception) -> str:
@@ -287,10 +285,6 @@ def _stripped(schema: Any) -> Any:
     if isinstance(schema, Mapping):
         return {name: _stripped(inner) for name, inner in schema.items() if name != ALIASES}
     return [_stripped(one) for one in schema] if isinstance(schema, list) else schema
-
-
-def _has_secret(schema: Any) -> bool:
-    return '"writeOnly"' in jsontext.dump(schema)
 
 
 def name_of(source: Any) -> str:

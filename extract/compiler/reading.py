@@ -36,6 +36,8 @@ _BY_TYPE: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _SAYING = frozenset(("type", "enum", "const", *(keyword for group in _BY_TYPE.values() for keyword in group)))
+_PLAIN = frozenset(("type", "title", "description", "default", *_BY_TYPE["string"], *_BY_TYPE["number"]))
+_SCALARS = ("string", "number", "integer", "boolean", "null")
 _KINDS = ("null", "boolean", "string", "number", "array", "object")
 
 
@@ -66,7 +68,7 @@ class Reader:
             return nodes.Anything(pointer=stepped.pointer)
         if stepped.schema is False:
             return nodes.Never(pointer=stepped.pointer)
-        return self.ref(stepped)
+        return self.read(stepped) if _plain(stepped.schema) else self.ref(stepped)
 
     def read(self, place: Place) -> nodes.Node:
         """The node of what stands at a place."""
@@ -308,6 +310,11 @@ class Reader:
         if isinstance(node, (nodes.Array, nodes.Tuple)) and isinstance(schema.get("unevaluatedItems"), (dict, bool)):
             return _closed_list(node, self.child(place, "unevaluatedItems"), "contains" in schema)
         return node
+
+
+def _plain(schema: Any) -> bool:
+    """Whether a schema is one scalar that leads nowhere: its node needs no name."""
+    return isinstance(schema, dict) and schema.get("type") in _SCALARS and _PLAIN.issuperset(schema)
 
 
 def _described(node: nodes.Node, place: Place) -> nodes.Node:

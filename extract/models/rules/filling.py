@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-from ...call import Call
+from ...call import Call, Shape
 from ...compiler import read_schema
 from ...nodes import Array, Boolean, Choice, Field, Node, Null, Number, Record, Ref, Text, Type, Union
 from .labels import Names, likeness
@@ -33,7 +34,7 @@ _DEEPEST = 6
 def fill(call: Call) -> tuple[Any, Confidence]:
     """The JSON value in the user's shape with what was found, and how sure each leaf is by its JSON pointer. A type
     that is not an object gives None where nothing was found."""
-    kind = read_schema(call.shape.full)
+    kind = _type_of(_Known(call.shape.fingerprint, call.shape))
     text = "\n".join(part.text for part in call.inputs if part.kind == "text")
     order = call.settings.get("date_order")
     walk = _Walk(kind, Paper(paged(text), order.lower() if isinstance(order, str) else None))
@@ -43,6 +44,19 @@ def fill(call: Call) -> tuple[Any, Confidence]:
         return found or ({}, {})
     named = Field(name=call.shape.name or "value", node=root)
     return walk.field(named, walk.paper, (), 0) or (None, {})
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A shape by its fingerprint: calls are many and shapes are few."""
+
+    fingerprint: str
+    shape: Shape = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _type_of(known: _Known) -> Type:
+    return read_schema(known.shape.full)
 
 
 @dataclass(frozen=True)
