@@ -15,7 +15,7 @@ from .codec import AnyCodec, Codec, NamedValues, to_text
 from .formats import OWN, PATTERNS, known
 from .forms import Form, Shape, nullable, object_schema, reference
 from .membership import json_type
-from .patterns import NOTHING, lengths, literal, wire_pattern
+from .patterns import NOTHING, literal, wire_lengths, wire_pattern
 from .regex import MOST_REPEATS
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ def _format(wire: Wire, node: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
 
 def _lengths(wire: Wire, node: nodes.Text, held: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
     if max(node.min_length, node.max_length or 0) <= MOST_REPEATS:
-        schema["pattern"] = lengths(node.min_length, node.max_length)
+        schema["pattern"] = wire_lengths(node.min_length, node.max_length)
         return held
     wire.note(node, "length", f"a length of up to {node.max_length} characters is not enforced on the wire", True)
     least = min(node.min_length, 1)
     if least:
-        schema["pattern"] = lengths(least, None)
+        schema["pattern"] = wire_lengths(least, None)
     return replace(held, min_length=least, max_length=None)
 
 

@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
-from .regex import bounded, whole, written
+from .regex import One, Repeat, bounded, whole, written
 
-__all__ = ["NOTHING", "lengths", "literal", "searcher", "unfit", "wire_pattern"]
+__all__ = ["NOTHING", "lengths", "literal", "searcher", "unfit", "wire_lengths", "wire_pattern"]
 
 ANY = r"[\s\S]"
 NOTHING = r"^[^\s\S]$"
@@ -90,6 +90,11 @@ def lengths(least: int, most: int | None) -> str:
     if most is None:
         return f"^{ANY}*$" if least == 0 else f"^{ANY}+$" if least == 1 else f"^{ANY}{{{least},}}$"
     return f"^{ANY}{{{least},{most}}}$"
+
+
+def wire_lengths(least: int, most: int | None) -> str:
+    """The same as it goes on the wire."""
+    return written(Repeat(One(ANY), least, most))
 
 
 def literal(text: str) -> str:

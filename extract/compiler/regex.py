@@ -18,6 +18,8 @@ __all__ = ["ANY", "Alt", "Node", "One", "Repeat", "Seq", "bounded", "none_of", "
 MOST_REPEATS = 5000
 """Repetitions above this are too large for the engines that compile expressions."""
 
+MOST_AT_ONCE, BLOCK = 128, 64
+"""Repetitions above the first are written in blocks of the second: xgrammar 0.2 fails on larger ones."""
 
 MOST_BESIDE = 1000
 """Lengths above this are not worked into an expression that has other parts."""
@@ -295,7 +297,31 @@ def _write(node: Node) -> str:
     if isinstance(node, Anchor):
         return node.text
     inner = _write(node.node) if isinstance(node.node, One) else f"(?:{_write(node.node)})"
-    return inner + _count(node.least, node.most)
+    return _repeated(inner, node.least, node.most)
+
+
+def _repeated(inner: str, least: int, most: int | None) -> str:
+    """A repetition; where its counts are larger than engines take at once, the same in blocks."""
+    if max(least, most or 0) <= MOST_AT_ONCE:
+        return inner + _count(least, most)
+    must = _times(inner, least) if least else ""
+    return must + (f"{inner}*" if most is None else _up_to(inner, most - least))
+
+
+def _times(inner: str, count: int) -> str:
+    if count <= MOST_AT_ONCE:
+        return inner + _count(count, count)
+    blocks, rest = divmod(count, BLOCK)
+    return f"(?:{inner}{{{BLOCK}}}){{{blocks}}}" + (inner + _count(rest, rest) if rest else "")
+
+
+def _up_to(inner: str, count: int) -> str:
+    """From none to `count`: whole blocks, then at least what one block lacks, so that no number is left out and a
+    text that is too long is refused without trying every way to part it."""
+    if count <= MOST_AT_ONCE:
+        return inner + _count(0, count) if count else ""
+    rest = BLOCK - 1 + (count - BLOCK + 1) % BLOCK
+    return f"(?:{inner}{{{BLOCK}}}){_count(0, (count - rest) // BLOCK)}{inner}{_count(0, rest)}"
 
 
 def _count(least: int, most: int | None) -> str:

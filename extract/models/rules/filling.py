@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as part_of
 from functools import lru_cache
 from typing import Any
 
@@ -51,7 +52,7 @@ class _Known:
     """A shape by its fingerprint: calls are many and shapes are few."""
 
     fingerprint: str
-    shape: Shape = field(compare=False)
+    shape: Shape = part_of(compare=False)
 
 
 @lru_cache(maxsize=256)
