@@ -220,6 +220,8 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     described = declared(source)
     type_ = read_schema(described.annotated, tagged=True, aliases=ALIASES)
     wired = wire_of(type_, extras)
+    checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
+    wired = replace(wired, rewrites=wired.rewrites + checked)
     return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dump)
 
 

@@ -450,3 +450,33 @@ def test_the_wire_of_a_model_reads_as_one_would_write_it() -> None:
         "required": ["text", "price", "count"],
         "additionalProperties": False,
     }
+
+
+def test_validators_are_listed_as_checked_afterwards() -> None:
+    class Part(BaseModel):
+        size: int
+        secret: SecretStr = SecretStr("s")
+
+        @model_validator(mode="after")
+        def fits(self) -> Any:
+            return self
+
+    class Whole(BaseModel):
+        parts: list[Part]
+        count: int
+
+        @field_validator("count")
+        @classmethod
+        def positive(cls, value: int) -> int:
+            return value
+
+    listed = [(one.pointer, one.what) for one in compile(Whole).explain() if one.rule == "validator"]
+    assert listed == [("/$defs/Part", "the validator 'fits'"), ("/properties/count", "the validator 'positive'")]
+    assert "x-extract" not in str(compile(Whole).full) + str(compile(Whole).strict)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), Decimal("NaN")])
+def test_a_number_that_json_has_not_is_refused(number: Any) -> None:
+    with pytest.raises(SchemaError) as caught:
+        compile(list[float | Decimal]).dump([number])
+    assert caught.value.args[0] == f"JSON has no number {number}."

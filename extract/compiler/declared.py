@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -31,6 +31,10 @@ __all__ = ["ALIASES", "Declared", "declared", "name_of"]
 
 ALIASES = "x-extract-aliases"
 _UNFIT = "x-extract-unfit"
+_FUNCTIONS = "x-extract-functions"
+_NOTES = (ALIASES, _FUNCTIONS)
+_OWN = ("", "builtins", "pydantic", "pydantic_core", "annotated_types", "ipaddress", "pathlib", "re", "zoneinfo")
+"""Whose validators belong to a type that is described already."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Declared:
     adapter: TypeAdapter[Any]
     full: dict[str, Any]
     annotated: dict[str, Any]
+    functions: tuple[tuple[str, str], ...]
+    """The user's validators: where, and their names."""
 
     def validate(self, value: Any, context: Any) -> Any:
         """The instance, by pydantic's rules for JSON. Raises pydantic's ValidationError.
@@ -82,8 +88,10 @@ def _mended(made: Any, plain: Any) -> Any:
         return inner.decode() if isinstance(inner, bytes) else _mended(inner, inner)
     if isinstance(plain, Decimal) and isinstance(made, str) and plain.is_finite():
         return _number(plain)
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return "NaN" if math.isnan(plain) else "Infinity" if plain > 0 else "-Infinity"
+    if isinstance(plain, (float, Decimal)) and not math.isfinite(plain):
+        raise SchemaError(
+            f"JSON has no number {plain}.", fix="Leave the value out, or make the field nullable and give None."
+        )
     if isinstance(made, dict):
         return _mended_object(made, plain)
     if isinstance(made, list) and isinstance(plain, (list, tuple)) and len(made) == len(plain):
@@ -157,7 +165,7 @@ def declared(source: Any) -> Declared:
             f"{name_of(source)} is no type that pydantic can describe: {_first_line(wrong)}",
             fix="Use a pydantic model, a dataclass, a TypedDict, a NamedTuple, an enum, or a type made of these.",
         ) from wrong
-    return Declared(adapter, _stripped(annotated), annotated)
+    return Declared(adapter, _stripped(annotated), annotated, tuple(_functions(annotated)))
 
 
 def _first_line(error: Exception) -> str:
@@ -220,6 +228,18 @@ def _generator() -> type[GenerateJsonSchema]:
         def _build_definitions_remapping(self) -> Any:
             return _short_names(self) or super()._build_definitions_remapping()
 
+        def function_before_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_before_schema(schema), schema)
+
+        def function_after_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_after_schema(schema), schema)
+
+        def function_wrap_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_wrap_schema(schema), schema)
+
+        def function_plain_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_plain_schema(schema), schema)
+
         def encode_default(self, value: Any) -> Any:
             if type(value) in (str, int, bool, NoneType):
                 return value
@@ -245,6 +265,30 @@ def _generator() -> type[GenerateJsonSchema]:
             return made
 
     return Generator
+
+
+def _noting(generator: GenerateJsonSchema, made: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with the name of a user's validator; pydantic's own are no news."""
+    function = schema["function"]["function"]
+    name = getattr(function, "__name__", type(function).__name__)
+    module = getattr(function, "__module__", None) or ""
+    if module.partition(".")[0] in _OWN:
+        return made
+    target = generator.get_schema_from_definitions(made["$ref"]) if "$ref" in made else made
+    if target is not None:
+        target[_FUNCTIONS] = [*target.get(_FUNCTIONS, ()), name]
+    return made
+
+
+def _functions(schema: Any, *at: str) -> Iterator[tuple[str, str]]:
+    """Where validators stand, and their names."""
+    if isinstance(schema, Mapping):
+        yield from ((join(*at), name) for name in schema.get(_FUNCTIONS, ()))
+        for key, inner in schema.items():
+            yield from _functions(inner, *at, key)
+    elif isinstance(schema, list):
+        for index, inner in enumerate(schema):
+            yield from _functions(inner, *at, str(index))
 
 
 def _short_names(generator: GenerateJsonSchema) -> Any:
@@ -283,7 +327,7 @@ def _decimal_pattern(schema: Mapping[str, Any]) -> str:
 
 def _stripped(schema: Any) -> Any:
     if isinstance(schema, Mapping):
-        return {name: _stripped(inner) for name, inner in schema.items() if name != ALIASES}
+        return {name: _stripped(inner) for name, inner in schema.items() if name not in _NOTES}
     return [_stripped(one) for one in schema] if isinstance(schema, list) else schema
 
 
