@@ -82,12 +82,13 @@ class Number(Node):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Node):
     """A string. `format` is JSON Schema's name (``date``, ``uuid``, ...), `pattern` an ECMA expression that is searched
-    for, lengths count code points."""
+    for, lengths count code points. `content` is the node of the JSON value that the string is the text of."""
 
     min_length: int = 0
     max_length: int | None = None
     pattern: str | None = None
     format: str | None = None
+    content: Node | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

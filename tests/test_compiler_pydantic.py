@@ -224,7 +224,7 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
     "secret": (SecretStr, ["hush"]),
     "secret bytes": (SecretBytes, ["hush"]),
     "byte size": (ByteSize, [1024, "1kb"]),
-    "json": (Json[list[int]], ["[1, 2]"]),
+    "json": (Json[list[int]], ["[1,2]"]),
     "complex": (complex, ["1+2j"]),
     "enum": (Colour, ["red", "blue"]),
     "int enum": (Level, [1, 2]),
@@ -480,3 +480,23 @@ def test_a_number_that_json_has_not_is_refused(number: Any) -> None:
     with pytest.raises(SchemaError) as caught:
         compile(list[float | Decimal]).dump([number])
     assert caught.value.args[0] == f"JSON has no number {number}."
+
+
+def test_a_json_text_goes_as_the_value_that_it_holds() -> None:
+    class Part(BaseModel):
+        size: int
+
+    class Whole(BaseModel):
+        part: Json[Part]
+        free: Json[int | None] | None = None
+
+    schema = compile(Whole)
+    value = {"part": '{"size":1}', "free": "null"}
+    assert schema.encode(value) == {"part": {"size": 1}, "free": {"json": None}}
+    assert schema.decode(schema.encode(value)) == value
+    assert schema.decode(schema.encode({"part": '{ "size": 1 }'})) == {"part": '{"size":1}'}
+    told = [str(one) for one in schema.explain() if one.rule == "json"]
+    assert told[0] == "/properties/part: a JSON text is written as the value that it holds"
+    with pytest.raises(SchemaError) as caught:
+        schema.encode({"part": "no JSON"})
+    assert caught.value.args[0] == "A JSON text was expected, not 'no JSON'."

@@ -24,6 +24,7 @@ __all__ = [
     "AnyCodec",
     "BoxCodec",
     "Codec",
+    "ContentCodec",
     "Entries",
     "Late",
     "ListCodec",
@@ -112,6 +113,31 @@ class TextCodec(Codec):
 
     def partial(self, wire: Any) -> Any:
         return from_text(wire) if isinstance(wire, str) else ABSENT
+
+    def locate(self, tokens: Tokens, wire: Any) -> Tokens:
+        return ()
+
+
+@dataclass
+class ContentCodec(Codec):
+    """A JSON text in the user's shape, which the wire has as the value itself. Decoding writes it compactly."""
+
+    inner: Codec
+    identity: bool = False
+
+    def encode(self, value: Any) -> Any:
+        try:
+            held = json.loads(value, parse_float=_exact, parse_constant=_refused)
+        except (TypeError, ValueError, RecursionError):
+            raise misfit(f"A JSON text was expected, not {value!r}.") from None
+        return self.inner.encode(held)
+
+    def decode(self, wire: Any) -> Any:
+        return to_text(self.inner.decode(wire))
+
+    def partial(self, wire: Any) -> Any:
+        found = self.inner.partial(wire)
+        return ABSENT if found is ABSENT else to_text(found)
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
         return ()

@@ -199,6 +199,26 @@ def _unfit_place(adapter: TypeAdapter[Any]) -> str:
 
 @cache
 def _generator() -> type[GenerateJsonSchema]:
+    """Pydantic's generator, mended, that also notes the user's validators."""
+    mended = _mended_generator()
+
+    class Noting(mended):  # type: ignore[valid-type, misc]
+        def function_before_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_before_schema(schema), schema)
+
+        def function_after_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_after_schema(schema), schema)
+
+        def function_wrap_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_wrap_schema(schema), schema)
+
+        def function_plain_schema(self, schema: Any) -> dict[str, Any]:
+            return _noting(self, super().function_plain_schema(schema), schema)
+
+    return Noting
+
+
+def _mended_generator() -> type[GenerateJsonSchema]:
     """Pydantic's generator, mended. It is made late: pydantic is heavy."""
     from pydantic.json_schema import GenerateJsonSchema
 
@@ -227,18 +247,6 @@ def _generator() -> type[GenerateJsonSchema]:
 
         def _build_definitions_remapping(self) -> Any:
             return _short_names(self) or super()._build_definitions_remapping()
-
-        def function_before_schema(self, schema: Any) -> dict[str, Any]:
-            return _noting(self, super().function_before_schema(schema), schema)
-
-        def function_after_schema(self, schema: Any) -> dict[str, Any]:
-            return _noting(self, super().function_after_schema(schema), schema)
-
-        def function_wrap_schema(self, schema: Any) -> dict[str, Any]:
-            return _noting(self, super().function_wrap_schema(schema), schema)
-
-        def function_plain_schema(self, schema: Any) -> dict[str, Any]:
-            return _noting(self, super().function_plain_schema(schema), schema)
 
         def encode_default(self, value: Any) -> Any:
             if type(value) in (str, int, bool, NoneType):

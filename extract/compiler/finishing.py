@@ -79,12 +79,14 @@ _CHILDREN: dict[type, Callable[[Any], Sequence[nodes.Node]]] = {
     nodes.Union: lambda node: node.branches,
     nodes.Array: lambda node: (node.items,),
     nodes.Tuple: _of_tuple,
+    nodes.Text: lambda node: () if node.content is None else (node.content,),
 }
 _REBUILT: dict[type, Callable[[Any, list[nodes.Node]], nodes.Node]] = {
     nodes.Record: _record_of,
     nodes.Union: lambda node, new: replace(node, branches=tuple(new)),
     nodes.Array: lambda node, new: replace(node, items=new[0]),
     nodes.Tuple: _tuple_of,
+    nodes.Text: lambda node, new: replace(node, content=new[0]),
 }
 
 

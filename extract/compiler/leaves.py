@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import nodes
-from .codec import AnyCodec, Codec, NamedValues, to_text
+from .codec import AnyCodec, BoxCodec, Codec, ContentCodec, NamedValues, to_text
 from .formats import OWN, PATTERNS, known
 from .forms import Form, Shape, nullable, object_schema, reference
 from .membership import json_type
@@ -53,6 +53,8 @@ def number(wire: Wire, node: nodes.Number, level: int) -> Form:
 
 
 def text(wire: Wire, node: nodes.Text, level: int) -> Form:
+    if node.content is not None:
+        return _content(wire, node, node.content, level)
     schema: dict[str, Any] = {"type": "string"}
     held = node
     if node.format is not None and node.pattern not in OWN:
@@ -62,6 +64,18 @@ def text(wire: Wire, node: nodes.Text, level: int) -> Form:
     elif node.pattern is not None:
         held = _pattern(wire, node, held, schema)
     return Form(schema, Codec(), frozenset(("string",)), held)
+
+
+def _content(wire: Wire, node: nodes.Text, content: nodes.Node, level: int) -> Form:
+    """The value itself; one that may be null in an object, since null is no text."""
+    wire.note(node, "json", "a JSON text is written as the value that it holds")
+    form = wire.build(content, level)
+    if "null" not in form.kinds:
+        return replace(form, codec=ContentCodec(form.codec), held=node)
+    form = wire.build(content, level + 1)
+    codec = BoxCodec(ContentCodec(form.codec), "json")
+    schema, shape = object_schema({"json": form.schema}), Shape(("json",))
+    return Form(schema, codec, frozenset(("object",)), node, (shape,), form.height + 1)
 
 
 def _format(wire: Wire, node: nodes.Text, schema: dict[str, Any]) -> nodes.Text:

@@ -135,6 +135,7 @@ class Reader:
             max_length=most,
             pattern=_text_or_none(schema.get("pattern")),
             format=_text_or_none(schema.get("format")),
+            content=self.child(place, "contentSchema") if self.tagged and "contentSchema" in schema else None,
             pointer=place.pointer,
         )
 

@@ -255,6 +255,8 @@ def kinds_of(wire: Wire, node: nodes.Node, seen: set[str]) -> set[str]:
         return {"object"} if node.fields or (node.extras is None and not node.entries) else {"array"}
     if isinstance(node, nodes.Choice):
         return {{"array": "string", "object": "string"}.get(json_type(v), json_type(v)) for v in node.values}
+    if isinstance(node, nodes.Text) and node.content is not None:
+        return kinds_of(wire, node.content, seen)
     return set(_PLAIN[type(node)])
 
 
