@@ -21,6 +21,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import update_wrapper
 from pathlib import Path
+from types import NoneType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from . import door
@@ -85,6 +86,7 @@ def extract(function: Any = None, /, **options: Any) -> Any:
     names = sys._getframe(1).f_locals  # classes that were declared beside the function, as in a test or a notebook
 
     def decorate(function: Callable[..., Any]) -> Any:
+        _check_use(function, options)
         kind = AsyncFunction if inspect.iscoroutinefunction(function) else Function
         return kind(
             function, _task(function, names, **options), options.get("model", DEFAULT_MODEL), options.get("limits")
@@ -248,6 +250,8 @@ def outcome_of(extraction: Extraction[T]) -> T:
         return extraction.value  # type: ignore[return-value]
     first = extraction.problems[-1]
     where = extraction.source or None
+    if first.kind == "document":
+        raise DocumentError(first.message, where)
     if first.kind in ("transport", "refusal", "filter", "length", "configuration"):
         again = first.kind == "transport"
         raise ModelError(first.message, where, retryable=again, kind=first.kind, extraction=extraction)
@@ -258,6 +262,27 @@ def outcome_of(extraction: Extraction[T]) -> T:
         where=where,
         fix="The error's .extraction holds the best value so far, the attempts and their cost.",
     )
+
+
+def _check_use(function: Any, options: Mapping[str, Any]) -> None:
+    """Raises ExtractError for what cannot be decorated, and for options that are not what they should be."""
+    if not inspect.isfunction(function):
+        raise ExtractError(f"extract decorates a function, not {function!r}.", fix='Name a model as model="rules".')
+    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    parameters = list(inspect.signature(function).parameters.values())
+    odd = [one.name for one in parameters if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    odd += [one.name for one in parameters[:1] if one.name in ("self", "cls")]
+    if odd:
+        message = f"Each parameter of {function.__name__} is one input, and {odd[0]} is none."
+        raise ExtractError(message, where, "Decorate a plain function, and name each of its inputs.")
+    kinds: dict[str, type[Any] | tuple[type[Any], ...]]
+    kinds = {"limits": (Limits, NoneType), "attempts": int, "settings": (Mapping, NoneType)}
+    for name, kind in kinds.items():
+        if name in options and not isinstance(options[name], kind):
+            raise ExtractError(f"{name} of {function.__name__} cannot be {options[name]!r}.", where)
+    for pair in options.get("examples", ()):
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise ExtractError(f"An example is a pair of a text and its record, not {pair!r}.", where)
 
 
 def _task(

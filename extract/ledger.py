@@ -303,16 +303,18 @@ def _hold(folder: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
         version = db.execute("pragma user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
+        db.close()
         message = f"This is not a ledger: {error}."
         raise RunError(message, where=str(path), fix="Name another folder with --run.") from None
     known = len(_MIGRATIONS)
     if version > known:
+        db.close()
         message = f"A newer version of extract wrote this ledger (its layout is {version}, this version knows {known})."
         raise RunError(message, where=str(path), fix="Update extract.")
     for number, script in enumerate(_MIGRATIONS[version:], version + 1):

@@ -12,6 +12,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import re
 import sys
 import threading
 import traceback
@@ -28,6 +29,7 @@ from .errors import ExtractError, PipelineError, SchemaError
 __all__ = ["find_file", "find_pipeline", "load_schema", "make_project", "ready", "roots", "shown"]
 
 _PRIVATE = "_extract_project"
+_DOCUMENTS = re.compile(r"^documents:\n(?:  - .*\n)+", re.MULTILINE)
 _LOADED: dict[tuple[str, int, int], ModuleType] = {}
 _LOCK = threading.RLock()
 
@@ -237,7 +239,8 @@ def make_project(folder: Path) -> Iterator[Path]:
             target = folder / name
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes((ready() / name).read_bytes())
+                text = (ready() / name).read_text(encoding="utf-8")
+                target.write_text(_DOCUMENTS.sub("documents: documents/*\n", text), encoding="utf-8")
                 yield target
         documents = folder / "documents"
         if not documents.exists():

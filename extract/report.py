@@ -56,9 +56,12 @@ def read_rejected(folder: Path) -> list[dict[str, Any]]:
 
 
 def runs_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The runs below a folder by name, each with its account."""
+    """The runs below a folder by name, each with its account; one that cannot be read is there by its name."""
     for path in sorted(folder.glob("*/run.json")):
-        yield path.parent, read_run(path.parent)
+        try:
+            yield path.parent, read_run(path.parent)
+        except RunError as error:
+            yield path.parent, {"run": str(path.parent), "stopped": error.message}
 
 
 def _line(entry: Entry) -> dict[str, Any]:

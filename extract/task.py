@@ -30,6 +30,7 @@ from .errors import ExtractError
 from .events import Event
 from .evidence import locate
 from .extraction import Attempt, Extraction, Problem
+from .jsontext import dump
 from .nodes import Record
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
@@ -78,10 +79,16 @@ class Task(Generic[T]):
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
+        try:
+            dump(self.settings)
+        except (TypeError, ValueError) as error:
+            raise ExtractError(f"A setting is no JSON value: {error}.", fix="Give numbers, texts, lists.") from None
 
     def steps(self, document: Document) -> Rounds[T]:
         """The rounds of calls for one document; returns its `Extraction`, always."""
         state: _State[T] = _State()
+        if document.empty:
+            return self._extraction(document, state.halt(Problem("", "The document is empty.", "document")))
         for facts in self.models:
             state = yield from self._ask(facts, document, replace(state, halted=None, unread=None))
             if state.settled:

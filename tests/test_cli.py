@@ -172,6 +172,7 @@ def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
     assert [run["run"] for run in json.loads(command("runs", "--json").stdout)] == ["runs/one"]
     assert json.loads(command("report", "runs/one", "--json").stdout)["written"] == 2
     assert "openai/gpt-4o-mini" in json.loads(command("models", "--json").stdout)
+    assert "openai/gpt-4o-mini-2024-07-18" in command("models").stdout
     assert json.loads(command("schema", "schemas/bill.py:Bill").stdout)["additionalProperties"] is False
     command("schema", "schemas/bill.py:Bill", "--explain")
     command("schema", "schemas/bill.py:Bill", "--lint", "--json")
@@ -232,8 +233,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("args", "told"), WRONG, ids=[" ".join(args) for args, _ in WRONG])
 def test_wrong_uses_are_told(project: Path, args: tuple[str, ...], told: str) -> None:
-    code = 1 if "no.txt" in args else 2
-    assert told in said(*args, code=code)
+    assert told in said(*args)
 
 
 def test_a_typo_in_a_pipeline_has_its_line_and_column(project: Path) -> None:

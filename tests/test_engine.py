@@ -392,3 +392,12 @@ def test_a_document_that_the_model_does_not_take_is_its_own_problem_and_the_run_
     assert local.stopped is None
     assert done["a"].ok
     assert done["b"].ok
+
+
+def test_a_document_that_cannot_fit_into_the_context_is_not_sent() -> None:
+    small = replace(FACTS, context=1000)
+    model = Scripted(echo)
+    done = asyncio.run(engine(model).drive(Task(compile(Word), (small,)), Document(text="one word " * 5000)))
+    assert model.calls == []
+    assert done.problems[0].kind == "document"
+    assert done.problems[0].message.startswith("The document is too long for scripted: about ")

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
 
 from extract import Document, Extraction, ModelError, SchemaError, ValidationFailed, compile, extract
-from extract.errors import ExtractError
+from extract.errors import DocumentError, ExtractError
 from extract.models.scripted import Scripted
 
 if TYPE_CHECKING:
@@ -310,3 +310,27 @@ def test_type_checkers_see_the_schema_as_the_return_type(tmp_path: Path) -> None
     wrong = [n for n, line in enumerate(path.read_text().splitlines(), 1) if "# WRONG" in line]
     found = [int(line.split(":")[1]) for line in done.stdout.splitlines() if str(path.name) in line and "error" in line]
     assert (found, done.stderr) == (wrong, "")
+
+
+WRONG_USES = [
+    (lambda: extract("rules"), "extract decorates a function, not 'rules'."),
+    (lambda: extract(model="rules")(Receipt), "extract decorates a function, not"),
+    (lambda: extract(attempts="x")(lambda document: None), "attempts of <lambda> cannot be 'x'."),
+    (lambda: extract(limits={})(lambda document: None), "limits of <lambda> cannot be {}."),
+    (lambda: extract(examples=["abc"])(lambda document: None), "An example is a pair of a text and its record"),
+    (lambda: extract()(lambda *documents: None), "Each parameter of <lambda> is one input, and documents is none."),
+    (lambda: extract()(lambda self, document: None), "Each parameter of <lambda> is one input, and self is none."),
+]
+
+
+@pytest.mark.parametrize(("use", "told"), WRONG_USES, ids=[told for _, told in WRONG_USES])
+def test_wrong_uses_fail_where_the_function_stands(use: Any, told: str) -> None:
+    with pytest.raises(ExtractError) as caught:
+        use()
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_document_is_refused(text: str) -> None:
+    with pytest.raises(DocumentError, match="The document is empty"):
+        reader()(text)

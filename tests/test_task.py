@@ -351,3 +351,15 @@ def test_a_valid_record_stays_valid_when_a_later_model_fails() -> None:
     result = drive(Task(BILL, (RULES, MINI)), script(first, Reply(failure=Failure("transport", "Cut."))))
     assert result.ok
     assert [(e.rule, e.note) for e in result.events] == [("failure.transport", "Cut.")]
+
+
+def test_an_empty_document_is_asked_about_by_nobody() -> None:
+    steps = Task(BILL, (MINI,)).steps(Document(text=" \n"))
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+    assert [str(p) for p in ended.value.value.problems] == ["the record: The document is empty"]
+
+
+def test_settings_are_json_values() -> None:
+    with pytest.raises(ExtractError, match="A setting is no JSON value"):
+        Task(BILL, (MINI,), settings={"seed": float("inf")})

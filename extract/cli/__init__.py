@@ -64,4 +64,7 @@ def main(args: list[str] | None = None) -> Any:
         code = 2
     except ExtractError as error:
         code = fail(error)
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'the output'}: {error.strerror}.", err=True)
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)

@@ -37,7 +37,7 @@ def models(as_json: bool) -> int:
         }
         for facts in catalogue.values()
     ]
-    table(rows)
+    table(rows, result=True)
     return 0
 
 
@@ -53,7 +53,7 @@ def runs(folder: str, as_json: bool) -> int:
         emit(found)
     elif found:
         columns = ("run", "in", "written", "merged", "filtered", "review", "rejected", "pending", "calls", "cost_usd")
-        table(found, columns)
+        table(found, columns, result=True)
     else:
         say(f"There are no runs in {folder}.")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -116,7 +117,8 @@ def _pipeline(name: str, model: tuple[str, ...], documents: tuple[str, ...]) -> 
 
 def _new_folder(name: str) -> Path:
     """A folder that is not there yet: the name and the time, and a number if that is taken."""
-    stem = f"runs/{name}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
+    stem = f"runs/{safe}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
     number = 1
     while (folder := Path(stem if number == 1 else f"{stem}-{number}")).exists():
         number += 1

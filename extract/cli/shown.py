@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError, SchemaError
+from ..errors import BudgetExceeded, ExtractError, ModelError, ValidationFailed
 from ..jsontext import dump
 
 if TYPE_CHECKING:
@@ -46,11 +46,14 @@ def fail(error: ExtractError) -> int:
         return 4
     if isinstance(error, ModelError):
         return 2 if error.kind == "configuration" else 1
-    return 2 if isinstance(error, (SchemaError, PipelineError, RunError)) else 1
+    return 1 if isinstance(error, ValidationFailed) else 2
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str = "") -> None:
-    """Rows as a table on standard error, in the width of the terminal."""
+def table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str = "", *, result: bool = False
+) -> None:
+    """Rows as a table on standard error, in the width of the terminal; as the command's `result` on standard output,
+    and as wide as it is."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
@@ -58,8 +61,9 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = Non
 
     names = list(columns or dict.fromkeys(name for row in rows for name in row))
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
-    console = Console(stderr=True)
-    widths = _widths([max(map(len, column)) for column in zip(names, *cells, strict=True)], console.width)
+    wanted = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    console = Console(stderr=not result, width=sum(wanted) + 4 * len(wanted) if result else None)
+    widths = wanted if result else _widths(wanted, console.width)
     drawn = Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name, width in zip(names, widths, strict=True):
         numbers = all(isinstance(row.get(name), (int, float, Decimal, NoneType)) for row in rows)

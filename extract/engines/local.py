@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, NoReturn, TypeVar
 
-from ..call import Call, Reply
+from ..call import Call, Failure, Reply
 from ..catalogue import ModelFacts
 from ..document import Document
 from ..door import working
@@ -37,6 +37,9 @@ __all__ = ["Job", "Local", "Outcome"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_WORKERS = 2000
+"""The greatest number of documents that are worked on at once, whatever the limits say."""
 
 _AHEAD = 16
 """How many documents, for each place on the wire, may be done before one that comes first in order."""
@@ -105,7 +108,7 @@ class Local:
             finally:
                 outcomes.put_nowait(None)
 
-        workers = [asyncio.create_task(work()) for _ in range(min(ahead, 2 * self.limits.in_flight))]
+        workers = [asyncio.create_task(work()) for _ in range(min(2 * self.limits.in_flight, _WORKERS))]
         waiting: dict[int, Outcome[T]] = {}
         turn, left = 0, len(workers)
         try:
@@ -238,6 +241,8 @@ class Local:
         return reply
 
     async def _attempt(self, call: Call, facts: ModelFacts) -> Reply:
+        if (too_long := _too_long(call, facts)) is not None:
+            return Reply(failure=too_long)
         tokens = await self._turn(call, facts)
         async with self.traffic.slots:
             reserved = await self._reserve(call, facts, tokens)
@@ -286,6 +291,9 @@ class Local:
         recorded = await self.ledger.reply(call.key)
         if recorded is not None:
             yield recorded
+            return
+        if (too_long := _too_long(call, facts)) is not None:
+            yield Reply(failure=too_long)
             return
         model = self.models[facts.name]
         shape = shape_of(model.mode)
@@ -374,6 +382,18 @@ def _advanced(turn: _Turn[T], replies: tuple[Reply, ...] | None) -> _Turn[T]:
         return _Turn(turn.steps, next(turn.steps) if replies is None else turn.steps.send(replies))
     except StopIteration as end:
         return _Turn(turn.steps, extraction=end.value)
+
+
+def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
+    """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
+    characters shows that it fits; what is counted leans upwards, so a fifth is taken off."""
+    if facts.context is None or sum(len(part.text) for part in call.inputs) < facts.context:
+        return None
+    tokens = int(0.8 * estimate_call(call))
+    if tokens <= facts.context:
+        return None
+    message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"
+    return Failure("document", f"{message}; cutting documents is not built yet.", code="context_length_exceeded")
 
 
 def _cost(reply: Reply, facts: ModelFacts) -> Decimal | None:

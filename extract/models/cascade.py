@@ -34,6 +34,9 @@ def open_cascade(
 ) -> Cascade:
     """Opens each model; raises `ModelError` for the first that cannot be used. `access` goes to `open_model`."""
     several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, Sequence) else list(chosen)
+    odd = [one for one in several if not isinstance(one, str) and not hasattr(one, "send")]
+    if odd:
+        raise ModelError(f"{odd[0]!r} is no model.", fix="Write a name, such as openai/gpt-4o-mini, or pass a Model.")
     if not several:
         raise ModelError("No model is named.", fix="Name one, such as openai/gpt-4o-mini, or rules.")
     facts, models = [], {}

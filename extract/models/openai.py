@@ -122,6 +122,8 @@ def open_azure(facts: ModelFacts, access: Access) -> OpenAIModel:
 
 
 def _wire(facts: ModelFacts, key: str | None) -> Wire:
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ModelError(f"The key for {facts.name} holds characters that no key has.", fix="Check OPENAI_API_KEY.")
     return Wire(facts, facts.name.partition("/")[2], mode=_mode(facts), secrets=(key,) if key else ())
 
 
