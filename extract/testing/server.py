@@ -255,6 +255,8 @@ class FakeOpenAI:
         said = None if fault is not None and fault.kind in _INSTEAD else self._say(request)
         if isinstance(said, Fault):
             fault, said = said, None if said.kind in _INSTEAD else self._say(request)
+        if said is None and fault is not None and fault.kind not in _INSTEAD:
+            said = "{}"  # a refusal, or an answer that is spoilt anyway, needs nothing to be said
         if said is None or isinstance(said, (Answer, Fault)):
             return fault, said if isinstance(said, Answer) else None
         return fault, Answer(said if isinstance(said, str) else dump(said))
