@@ -437,6 +437,16 @@ def test_undeclared_properties_are_ignored_or_kept() -> None:
     assert [str(one) for one in ignoring.explain()] == ["the root: undeclared properties are left out"]
 
 
+def test_of_open_objects_that_overlap_the_one_that_declares_most_is_meant() -> None:
+    names = ("a", "ab", "ac")
+    branches = [{"type": "object", "properties": {n: {"type": "string"} for n in name}} for name in names]
+    schema = compile({"anyOf": branches})
+    for name in names:
+        value = dict.fromkeys(name, "x")
+        assert schema.decode(schema.encode(value)) == value
+        assert schema.decode(schema.encode({**value, "z": 1})) == value
+
+
 def test_the_whole_wire_of_a_small_schema() -> None:
     assert compile(OBJECT, extras="ignore").strict == {
         "type": "object",

@@ -500,3 +500,37 @@ def test_a_json_text_goes_as_the_value_that_it_holds() -> None:
     with pytest.raises(SchemaError) as caught:
         schema.encode({"part": "no JSON"})
     assert caught.value.args[0] == "A JSON text was expected, not 'no JSON'."
+
+
+class Short(BaseModel):
+    a: int
+    b: str | None = None
+
+
+class Other(BaseModel):
+    a: int
+    c: str | None = None
+
+
+class Deep(BaseModel):
+    inner: Other
+
+
+class Shallow(BaseModel):
+    inner: Short
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (Short | Other, {"a": 1, "c": "y"}),
+        (Other | Short, {"a": 1, "c": "y"}),
+        (Shallow | Deep, {"inner": {"a": 1, "c": "y"}}),
+        (list[Short] | list[Other], [{"a": 1}, {"a": 2, "c": "y"}]),
+        (dict[str, Short] | dict[str, Other], {"k": {"a": 2, "c": "y"}}),
+    ],
+    ids=str,
+)
+def test_of_alternatives_that_overlap_the_one_that_declares_most_is_meant(source: Any, value: Any) -> None:
+    schema = compile(source)
+    assert schema.decode(schema.encode(value)) == value

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import SchemaError
 from .codec import ABSENT, Codec, MapCodec, Tokens, frozen, inside, misfit
 from .membership import json_type
 
@@ -131,7 +132,8 @@ class Branch:
 
 @dataclass
 class UnionCodec(Codec):
-    """A value of one of several branches, told apart on the wire by JSON type, by a constant, or by its names."""
+    """A value of one of several branches, told apart on the wire by JSON type, by a constant, or by its names.
+    Of several branches that take a value, the one that gives most of it back does."""
 
     branches: Sequence[Branch]
     identity: bool = False
@@ -152,10 +154,10 @@ class UnionCodec(Codec):
         found = self._to.get(json_type(value), ())
         if len(found) == 1:
             return found[0].codec.encode(value)
-        for branch in found:
-            if branch.fits(value):
-                return branch.codec.encode(value)
-        raise misfit("The value belongs to none of the alternatives.")
+        fitting = [branch for branch in found if branch.fits(value)]
+        if not fitting:
+            raise misfit("The value belongs to none of the alternatives.")
+        return fitting[0].codec.encode(value) if len(fitting) == 1 else _fullest(fitting, value)
 
     def decode(self, wire: Any) -> Any:
         branch = self._meant(wire)
@@ -191,3 +193,30 @@ class UnionCodec(Codec):
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
         branch = self._meant(wire) or (self._likely(wire) if isinstance(wire, dict) else None)
         return () if branch is None else branch.codec.locate(tokens, wire)
+
+
+def _fullest(branches: Sequence[Branch], value: Any) -> Any:
+    """The wire form that gives most of the value back: open objects leave out the names that they do not declare."""
+    best, most = None, -1
+    refused: SchemaError | None = None
+    for branch in branches:
+        try:
+            wire = branch.codec.encode(value)
+        except SchemaError as wrong:
+            refused = refused or wrong
+            continue
+        back = branch.codec.decode(wire)
+        if back == value:
+            return wire
+        if (size := _size(back)) > most:
+            best, most = wire, size
+    if most < 0 and refused is not None:
+        raise refused
+    return best
+
+
+def _size(value: Any) -> int:
+    """How many properties and items a value has, at any depth."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_size, value.values()))
+    return len(value) + sum(map(_size, value)) if isinstance(value, list) else 0
