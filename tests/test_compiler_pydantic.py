@@ -534,3 +534,20 @@ class Shallow(BaseModel):
 def test_of_alternatives_that_overlap_the_one_that_declares_most_is_meant(source: Any, value: Any) -> None:
     schema = compile(source)
     assert schema.decode(schema.encode(value)) == value
+
+
+class Loose(BaseModel):
+    count: int = None  # type: ignore[assignment]
+    note: str | None = None
+    free: Any = None
+    size: int = Field(None, alias="Size")
+    parts: list[Loose] = None  # type: ignore[assignment]
+
+
+def test_a_default_of_none_that_the_type_does_not_admit_is_left_out() -> None:
+    schema = compile(Loose)
+    for instance in (Loose(), Loose(count=1, Size=2, parts=[Loose(note="n")])):
+        value = schema.dump(instance)
+        assert schema.decode(schema.encode(value)) == value
+        assert schema.check(value).value == instance
+    assert schema.dump(Loose()) == {"note": None, "free": None}

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -104,19 +104,42 @@ def _mended_object(made: dict[str, Any], plain: Any) -> dict[str, Any]:
         if len(made) != len(plain):
             return made
         return {name: _mended(inner, other) for (name, inner), other in zip(made.items(), plain.values(), strict=True)}
+    kind: type = type(plain)
     names = {
         field.serialization_alias or field.alias or name: (name, _validated_name(field, name))
-        for name, field in _model_fields(plain).items()
+        for name, field in _model_fields(kind).items()
     }
+    unfit = _unfit_nulls(kind)
     result: dict[str, Any] = {}
     for shown, inner in made.items():
         own, wanted = names.get(shown, (shown, shown))
+        if inner is None and own in unfit:
+            continue
         result[wanted] = _mended(inner, getattr(plain, own, inner))
     return result
 
 
-def _model_fields(instance: Any) -> Mapping[str, Any]:
-    kind = type(instance)
+@lru_cache(maxsize=1024)
+def _unfit_nulls(kind: type) -> frozenset[str]:
+    """The fields with a default of None that their type does not admit (``count: int = None``): null has no place in
+    their schema, so it is dumped by leaving it out."""
+    suspects = {name: field for name, field in _model_fields(kind).items() if field.default is None}
+    return frozenset(name for name, field in suspects.items() if not _takes_none(field.annotation))
+
+
+def _takes_none(annotation: Any) -> bool:
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(annotation).validate_python(None)
+    except ValidationError:
+        return False
+    except PydanticUserError:
+        return True
+    return True
+
+
+def _model_fields(kind: type) -> Mapping[str, Any]:
     found = getattr(kind, "model_fields", None) or getattr(kind, "__pydantic_fields__", None)
     return found if isinstance(found, Mapping) else {}
 
