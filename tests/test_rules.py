@@ -19,6 +19,7 @@ from extract.call import Call, Failed, Failure, Part, Reply, Shape, Usage
 from extract.jsontext import dump
 from extract.load import open_document
 from extract.models.rules import Rules, fill
+from extract.models.rules.page import LONGEST_LINE, LONGEST_TEXT, bounded
 from extract.models.rules.patterns import amounts, dated, days, decimal_mark, iban_holds, number
 from extract.models.rules.words import tokens
 from extract.project import load_schema
@@ -493,3 +494,76 @@ def test_a_stream_is_one_piece_and_the_reply() -> None:
     text, reply = asyncio.run(streamed())
     assert isinstance(reply, Reply)
     assert text == reply.text == '{"total": 4.95}'
+
+
+# Texts that would hold up a reader
+
+
+class Everything(BaseModel):
+    company: str
+    address: str
+    date: datetime.date
+    total: Decimal
+    invoice_number: str
+    email: str
+    phone: str
+    lines: list[Item]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 1_000_000,
+        "a@" * 200_000,
+        "a." * 200_000,
+        "1" * 400_000,
+        "1 " * 200_000,
+        "a:b:" * 100_000,
+        ("(" + "1" * 900 + "\n") * 100,
+        "\n" * 400_000,
+        "(co) co." * 100,
+    ],
+    ids=["letters", "at", "dots", "digits", "numbers", "colons", "brackets", "blank", "forms"],
+)
+def test_a_text_made_to_hold_up_the_reader_gives_nothing_and_ends(text: str) -> None:
+    assert read(Everything, text) == {}
+
+
+def test_a_name_with_many_legal_forms_under_it_ends() -> None:
+    assert one(str, "ACME Trading\n" + "co." * 60 + "x", "company") == "ACME Trading"
+
+
+def test_many_short_lines_are_read_once_for_all_fields() -> None:
+    text = "Total: 4.95 on 2018-01-02 ACME Ltd\n" * 30_000
+    assert read(Everything, text) == {"date": "2018-01-02", "total": Decimal("4.95")}
+
+
+def test_a_word_longer_than_a_line_is_left_out_and_what_stands_around_it_is_read() -> None:
+    text = "Date: 2018-01-02\nData: " + "QUJD" * 5_000 + "\nTotal: 4.95"
+    assert one(Decimal, text, "total") == Decimal("4.95")
+    assert one(datetime.date, text, "date") == "2018-01-02"
+
+
+def test_a_long_line_is_read_in_parts_that_cut_no_word_and_no_number() -> None:
+    line = "We thank you for 1 234 orders. " * 80 + "Write to jo@acme.com"
+    parts = bounded(line).split("\n")
+    assert " ".join(parts) == line
+    assert all(len(part) <= LONGEST_LINE for part in parts)
+    assert {part.rsplit(" ", 1)[-1] for part in parts[:-1]} == {"orders."}
+    assert one(str, line, "email") == "jo@acme.com"
+
+
+def test_what_is_behind_the_bound_is_not_read() -> None:
+    filler = "These words say nothing at all.\n" * (LONGEST_TEXT // 32 + 1)
+    assert one(Decimal, "Total: 4.95\n" + filler, "total") == Decimal("4.95")
+    assert one(Decimal, filler + "Total: 4.95\n", "total") is None
+    assert len(bounded("1 2 " * LONGEST_TEXT)) <= LONGEST_TEXT
+
+
+@given(st.text(st.sampled_from("a1 .;\n"), max_size=4_000))
+@settings(max_examples=50, deadline=None)
+def test_bounded_lines_are_parts_of_the_text_in_its_order(text: str) -> None:
+    at = 0
+    for line in bounded(text).split("\n"):
+        assert len(line) <= LONGEST_LINE
+        at = text.index(line, at) + len(line)

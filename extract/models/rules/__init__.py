@@ -3,7 +3,8 @@
 It knows labels and the look of values (dates, amounts, addresses, names of organisations, identifiers, tables), in a
 few languages, and it knows no kind of document: a schema's names, descriptions and types say what to look for. What
 it does not find it leaves out, and for each value it says how sure it is. It reads text; a document without any it
-refuses. Asking it again gives the same answer, so `failed` fields of a call change nothing.
+refuses. Of a long text it reads the first 400,000 characters or 20,000 lines, and it leaves out words of more than
+1,000 characters. Asking it again gives the same answer, so `failed` fields of a call change nothing.
 
 The setting ``date_order`` (``dmy``, ``mdy`` or ``ymd``, in capitals as well) settles dates whose day and month cannot
 be told apart.

@@ -46,7 +46,7 @@ _POSTCODE = re.compile(
     r"\b(?:[A-Z]{1,2}-)?\d{4,6}\s+[A-ZÄÖÜÉ][^\W\d]+|\b[A-Z]\d[A-Z]\s?\d[A-Z]\d\b|[^\W\d_]{3}\s\d{6}$"
 )
 _HOUSE = re.compile(
-    r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3,}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+",
+    r"^(?:no|nº|n°|lot|unit|#|ground|g)\b[\s.:#,]*[\w-]*\d|^\d{1,4}[A-Za-z]?(?:[-/,&]\s?\d+[A-Za-z]?)*[,\s]+[^\W\d_]{2}|[^\W\d_]{3}\.?\s\d{1,4}[a-z]?$|^[A-Z]{1,2}\d*(?:-[A-Z]+)?-\d+",
     re.IGNORECASE,
 )
 _REACH = re.compile(
@@ -62,8 +62,14 @@ _LETTERS = re.compile(r"[^\W\d_]")
 
 
 _FORM = r"(?:sdn\.?\s*bhd|bhd|s/b|ltd|limited|inc|gmbh|llc|plc|corp|co|kg|ag|b\.?v|s\.?a\.?r?\.?l?|pte|pty|pvt)\b\.?"
-_BARE_FORM = re.compile(rf"^(?:\W*(?:\(\w+\)\s*)?{_FORM})+\W*$", re.IGNORECASE)
+_A_FORM = re.compile(_FORM, re.IGNORECASE)
 _ENDS_IN_FORM = re.compile(rf"\b{_FORM}\W*$", re.IGNORECASE)
+
+
+def _is_bare_form(text: str) -> bool:
+    """Whether it is legal forms alone, such as ``(M) Sdn Bhd``."""
+    rest, forms = _A_FORM.subn("", text)
+    return forms > 0 and not re.search(r"\w", re.sub(r"\(\w+\)", "", rest))
 
 
 def _is_title(text: str) -> bool:
@@ -182,7 +188,7 @@ def _goes_on(text: str, following: Line) -> bool:
     if text.count("(") > text.count(")") and ")" in following.text:
         return True
     rest = _REGISTRATION.sub("", following.text)
-    if _BARE_FORM.match(rest) or not ORGANISATION.sub("", rest).strip(" .&"):
+    if _is_bare_form(rest) or not ORGANISATION.sub("", rest).strip(" .&"):
         return bool(rest.strip())
     opens = rest.startswith(("&", "(")) or ORGANISATION.match(rest)
     if opens and (_ENDS_IN_FORM.search(rest) or rest.count("(") > rest.count(")")) and not _ENDS_IN_FORM.search(text):

@@ -19,8 +19,9 @@ from ...compiler import read_schema
 from ...nodes import Array, Boolean, Choice, Field, Node, Null, Number, Record, Ref, Text, Type, Union
 from .labels import Names, likeness
 from .looks import Wanted, date_order, look_of, names_of
-from .page import Cell, Line, Page, column, paged
-from .readers import ENOUGH, SELF_EVIDENT, Found, Paper, all_by_look, read_leaf
+from .page import Cell, Line, Page, bounded, column, paged
+from .paper import Paper
+from .readers import ENOUGH, SELF_EVIDENT, Found, all_by_look, read_leaf
 from .tables import table
 from .words import tokens
 
@@ -36,7 +37,7 @@ def fill(call: Call) -> tuple[Any, Confidence]:
     """The JSON value in the user's shape with what was found, and how sure each leaf is by its JSON pointer. A type
     that is not an object gives None where nothing was found."""
     kind = _type_of(_Known(call.shape.fingerprint, call.shape))
-    text = "\n".join(part.text for part in call.inputs if part.kind == "text")
+    text = bounded("\n".join(part.text for part in call.inputs if part.kind == "text"))
     order = call.settings.get("date_order")
     walk = _Walk(kind, Paper(paged(text), order.lower() if isinstance(order, str) else None))
     root = kind.resolve(kind.root)

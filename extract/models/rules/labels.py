@@ -79,7 +79,7 @@ def contexts(page: Page, start: int, end: int, before: int) -> Iterator[tuple[tu
         yield from ((label, 0.6 * near) for label, near in _last_labels(page.text[line.start : before]))
     else:
         above = page.lines[index - 1] if index else None
-        if above is not None and above.text and not any(ch.isdigit() for ch in above.text) and len(above.cells) == 1:
+        if above is not None and above.text and not above.numbered and len(above.cells) == 1:
             yield tokens(above.text), 0.75
     header = _header_above(page, index, start, end)
     if header:
@@ -104,7 +104,7 @@ def _header_above(page: Page, index: int, start: int, end: int) -> tuple[tuple[s
         return None
     for distance in range(1, min(index, 40) + 1):
         above = page.lines[index - distance]
-        if len(above.cells) < 2 or any(ch.isdigit() for ch in above.text):
+        if len(above.cells) < 2 or above.numbered:
             continue
         for other in above.cells:
             if other.left < cell.right + 1 and cell.left - 1 < other.right:
@@ -142,7 +142,7 @@ def _in_line(page: Page, line: Line, below: Line | None) -> Iterator[Labelled]:
         if marks:
             yield from _behind_colons(page, cell, marks, after, _under(cell, below))
         elif _LETTER.search(cell.text) and len(cell.text) <= 40:
-            header = len(line.cells) > 2 and not any(ch.isdigit() for ch in line.text)
+            header = len(line.cells) > 2 and not line.numbered
             if after is not None and not header:
                 lead = re.match(r"\s*[:=]\s*", after.text)
                 shift = lead.end() if lead else 0
@@ -163,7 +163,7 @@ def _alone(cell: Cell) -> bool:
 
 def _nearness(line: Line) -> float:
     """How near a label is to what stands under it: nearer in a row of labels."""
-    return 0.85 if len(line.cells) > 2 and not any(ch.isdigit() for ch in line.text) else 0.6
+    return 0.85 if len(line.cells) > 2 and not line.numbered else 0.6
 
 
 def _behind_colons(

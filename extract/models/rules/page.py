@@ -2,15 +2,32 @@
 
 A cell is a run of text without a wide gap: two spaces, a tab or a bar begin the next one. Cells know the column at
 which they stand, so that headers and what stands under them can be told by their place.
+
+What is read is bounded, so that no text can hold up the reader: `bounded` keeps the beginning of a long text, parts
+long lines between words, and leaves out words that are longer than any value.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
-__all__ = ["Cell", "Line", "Page", "column", "paged"]
+__all__ = ["LONGEST_LINE", "LONGEST_TEXT", "MOST_LINES", "Cell", "Line", "Page", "bounded", "column", "paged"]
+
+LONGEST_TEXT = 400_000
+"""Characters of a document that are read; what is behind them is not."""
+
+MOST_LINES = 20_000
+"""Lines of a document that are read."""
+
+LONGEST_LINE = 1_000
+"""Characters of a line that is read as one."""
+
+_MOST_CELLS = 60
+"""Cells of a line that are read: no table has more columns."""
 
 _GAP = re.compile(r"\s{2,}|\t|\s*[|¦]\s*")
 
@@ -40,6 +57,11 @@ class Line:
     def end(self) -> int:
         return self.start + len(self.text)
 
+    @cached_property
+    def numbered(self) -> bool:
+        """Whether it has a digit."""
+        return any(ch.isdigit() for ch in self.text)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -51,6 +73,41 @@ class Page:
     @cached_property
     def starts(self) -> tuple[int, ...]:
         return tuple(line.start for line in self.lines)
+
+
+_SENTENCE_END = re.compile(r"(?<!\d)[.!?;]\s+(?![\s\d])")
+_BETWEEN_WORDS = re.compile(r"(?<=[^\s\d])\s+(?![\s\d])")
+
+
+def bounded(text: str) -> str:
+    """The part of a text that is read: its beginning up to the end of a word, with no line longer than
+    `LONGEST_LINE`."""
+    if len(text) > LONGEST_TEXT:
+        sure = LONGEST_TEXT - LONGEST_LINE
+        text = text[: sure + _last_end(_BETWEEN_WORDS, text[sure:LONGEST_TEXT])]
+    lines = text.split("\n", MOST_LINES)[:MOST_LINES]
+    return "\n".join(piece for line in lines for piece in _pieces(line))
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """The line, or where it is too long its parts: sentences, otherwise what stands between two words. A part that
+    cannot be told from the next one without cutting a word or a number is left out."""
+    at = 0
+    while len(line) - at > LONGEST_LINE:
+        window = line[at : at + LONGEST_LINE]
+        stop = _last_end(_SENTENCE_END, window) or _last_end(_BETWEEN_WORDS, window)
+        if stop:
+            yield window[:stop].rstrip()
+            at += stop
+        else:
+            gap = _BETWEEN_WORDS.search(line, at + LONGEST_LINE - 1)
+            at = gap.end() if gap else len(line)
+    yield line[at:]
+
+
+def _last_end(mark: re.Pattern[str], text: str) -> int:
+    ends = [match.end() for match in mark.finditer(text) if match.end() < len(text)]
+    return ends[-1] if ends else 0
 
 
 def paged(text: str) -> Page:
@@ -68,7 +125,7 @@ def _line(number: int, raw: str, offset: int) -> Line:
     lead = len(raw) - len(raw.lstrip()) if body else 0
     cells = []
     at = 0
-    for gap in [*_GAP.finditer(body), None]:
+    for gap in [*islice(_GAP.finditer(body), _MOST_CELLS), None]:
         stop = gap.start() if gap else len(body)
         if stop > at:
             left = lead + at

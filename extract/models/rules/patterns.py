@@ -32,11 +32,14 @@ __all__ = [
     "decimal_mark",
     "iban_holds",
     "number",
+    "telling",
 ]
 
-EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,}"
+)
 URL = re.compile(
-    r"\b(?:https?://|www\.)[^\s,;<>\"')]+[^\s,;<>\"').]|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|de|fr|nl|io|eu|uk)\b(?:/\S*)?",
+    r"\b(?:https?://|www\.)[^\s,;<>\"')]+[^\s,;<>\"').]|\b[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,6}\.(?:com|org|net|de|fr|nl|io|eu|uk)\b(?:/\S*)?",
     re.I,
 )
 PHONE = re.compile(r"(?<![\w.,/-])\+?\(?\d[\d ()./-]{5,18}\d(?![\w,])")
@@ -153,6 +156,11 @@ def dated(day: Day, order: str | None, others: Iterable[Day]) -> tuple[str | Non
     shown = {name for other in others if other.form == day.form and (name := _only_order(other))}
     agreed = {meanings[name] for name in shown if name in meanings}
     return (agreed.pop(), 0.75) if len(shown) == 1 and agreed else (None, 0.0)
+
+
+def telling(found: Iterable[Day]) -> list[Day]:
+    """Of these dates, one for each form and order that they show: all that `dated` needs of them."""
+    return list({(day.form, order): day for day in found if (order := _only_order(day))}.values())
 
 
 def _only_order(day: Day) -> str | None:

@@ -10,67 +10,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, partial
 from typing import Any
 
 from ...nodes import Choice, Number, Text
 from . import entities, patterns
-from .labels import Labelled, Names, contexts, labelled, likeness, line_at
+from .labels import Labelled, Names, likeness, line_at
 from .looks import Wanted, fits
 from .page import Line, Page, column
+from .paper import MOST, Paper
 from .words import ORGANISATION, fold, listed, tokens
 
-__all__ = ["ENOUGH", "SELF_EVIDENT", "Found", "Paper", "all_by_look", "read_leaf"]
+__all__ = ["ENOUGH", "SELF_EVIDENT", "Found", "all_by_look", "read_leaf"]
 
 ENOUGH = 0.45
 
-
-@dataclass(frozen=True)
-class Paper:
-    """What is read: a page, and what is found on it once for all fields. `order` is the set order of dates, or None;
-    `part` says that it is the part of a page that bears the name of the record."""
-
-    page: Page
-    order: str | None = None
-    part: bool = False
-
-    @cached_property
-    def mark(self) -> str | None:
-        return patterns.decimal_mark(self.text)
-
-    @cached_property
-    def text(self) -> str:
-        """The page's own text; of a part of a page, only that."""
-        lines = self.page.lines
-        return self.page.text[lines[0].start : lines[-1].end] if lines else ""
-
-    @property
-    def offset(self) -> int:
-        return self.page.lines[0].start if self.page.lines else 0
-
-    @cached_property
-    def days(self) -> list[patterns.Day]:
-        return patterns.days(self.text)
-
-    @cached_property
-    def amounts(self) -> list[patterns.Amount]:
-        taken = [(day.start, day.end) for day in self.days]
-        found = patterns.amounts(self.text, self.mark)
-        return [
-            amount for amount in found if not any(start < amount.end and amount.start < end for start, end in taken)
-        ]
-
-    @cached_property
-    def money(self) -> list[patterns.Amount]:
-        return [amount for amount in self.amounts if amount.money]
-
-    @cached_property
-    def pairs(self) -> list[Labelled]:
-        return labelled(self.page)
-
-    @cached_property
-    def organisation(self) -> entities.Span | None:
-        return entities.organisation(self.page)
+_MOST_SAID = 20
+"""Amounts with one label that are added up with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +55,13 @@ def _settle(scored: Iterable[tuple[float, Any]]) -> Found | None:
 
 def _claims(paper: Paper, wanted: Wanted, values: Sequence[Any]) -> Iterator[tuple[Any, float]]:
     """Each of the values that stand in the text (they have `start` and `end`), with how well its labels fit."""
-    places = [(line_at(paper.page, value.start + paper.offset), value) for value in values]
+    places = [(line_at(paper.page, value.start + paper.offset), value) for value in values[:MOST]]
+    like = cache(partial(likeness, wanted.names))
     for place, (line, value) in enumerate(places):
         start, end = value.start + paper.offset, value.end + paper.offset
         same = places[place - 1][0] == line if place else False
         before = places[place - 1][1].end + paper.offset if same else -1
-        labels = contexts(paper.page, start, end, before)
-        claim = max((near * likeness(wanted.names, label) for label, near in labels), default=0.0)
+        claim = max((near * like(label) for label, near in paper.contexts(start, end, before)), default=0.0)
         following = places[place + 1] if place + 1 < len(places) else None
         if (
             following is not None
@@ -158,14 +114,20 @@ def _borne_out(paper: Paper, claims: list[tuple[patterns.Amount, float]]) -> lis
         for part in parts
         if part and whole
     }
+    best: dict[Decimal, float] = {}
+    for amount, claim in claims:
+        if amount.value is not None:
+            best[amount.value] = max(claim, best.get(amount.value, 0.0))
+
+    @cache
+    def near(value: Decimal) -> float:
+        return max((claim for other, claim in best.items() if abs(other - value) <= Decimal("0.05")), default=0.0)
+
     out = []
     for amount, claim in claims:
         value = amount.value or Decimal(0)
         if value in settled:
-            near = [
-                other for one, other in claims if one.value is not None and abs(one.value - value) <= Decimal("0.05")
-            ]
-            claim = max([claim, 0.4, *near]) + 0.12
+            claim = max(claim, 0.4, near(value)) + 0.12
         elif value in sums and claim > 0.4:
             claim += 0.06
         out.append((amount, claim - 0.07 - 0.35 * (value == 0)))
@@ -173,13 +135,15 @@ def _borne_out(paper: Paper, claims: list[tuple[patterns.Amount, float]]) -> lis
 
 
 def _said(paper: Paper, *label: str) -> set[Decimal]:
-    """The amounts that bear such a label."""
+    """The first amounts that bear such a label."""
     wanted = Wanted(Names((label,)), Number(), "money")
-    return {
-        amount.value
-        for amount, claim in _claims(paper, wanted, paper.money)
-        if amount.value is not None and claim >= 0.55
-    }
+    said: set[Decimal] = set()
+    for amount, claim in _claims(paper, wanted, paper.money):
+        if amount.value is not None and claim >= 0.55:
+            said.add(amount.value)
+        if len(said) == _MOST_SAID:
+            break
+    return said
 
 
 def _plain_number(wanted: Wanted, value: Decimal | None) -> Any:
@@ -213,7 +177,7 @@ def _day_as_written(paper: Paper, wanted: Wanted) -> Found | None:
 
 
 def _iso_day(paper: Paper, wanted: Wanted) -> Found | None:
-    return _day(paper, wanted, lambda day: patterns.dated(day, wanted.order or paper.order, paper.days))
+    return _day(paper, wanted, lambda day: patterns.dated(day, wanted.order or paper.order, paper.telling))
 
 
 def _day(paper: Paper, wanted: Wanted, told: Callable[[patterns.Day], tuple[Any, float]]) -> Found | None:
@@ -237,7 +201,7 @@ def _belongs_elsewhere(paper: Paper, wanted: Wanted, day: patterns.Day) -> bool:
     stands behind it."""
     others = {"due", "birth", "delivery", "end", "period", "start", "order"} - wanted.names.all - wanted.names.hints
     start = day.start + paper.offset
-    labels = contexts(paper.page, start, start + len(day.text), -1)
+    labels = paper.contexts(start, start + len(day.text), -1)
     return any(near >= 0.75 and others & set(label) and "number" not in label for label, near in labels)
 
 
@@ -258,7 +222,7 @@ def _iso_moment(paper: Paper, wanted: Wanted) -> Found | None:
     """A date with the time that stands beside it; without one there is no moment."""
     scored = []
     for day, claim in _claims(paper, wanted, paper.days):
-        iso, sure = patterns.dated(day, wanted.order or paper.order, paper.days)
+        iso, sure = patterns.dated(day, wanted.order or paper.order, paper.telling)
         clock = patterns.TIME.match(paper.text, _skip(paper.text, day.end))
         if iso and clock:
             scored.append((max(claim, 0.6) * sure, f"{iso}T{_clock(clock)}"))

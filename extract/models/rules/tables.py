@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from ...nodes import Number
 from .labels import likeness
 from .looks import Wanted, fits
 from .page import Cell, Line
+from .paper import Paper
 from .patterns import SYMBOL, Amount, amounts, dated, days
-from .readers import Paper
 from .words import listed, tokens
 
 __all__ = ["table"]
@@ -28,6 +29,12 @@ Row = tuple[dict[str, Any], dict[str, float]]
 
 _SUMS = listed("total sub grand payable balance paid change rounding tax discount excl net")
 """Words that begin a row of sums, which is no record."""
+
+_MOST_HEADERS = 10
+"""Lines that are taken for a header until one has rows under it."""
+
+_WIDEST_HEADER = 400
+"""Characters of a longest header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +48,11 @@ class _Column:
 
 def table(paper: Paper, fields: Sequence[tuple[str, Wanted]]) -> list[Row]:
     """The records of the first table that has any."""
-    for index, line in enumerate(paper.page.lines):
-        columns = _header(line, fields)
-        if columns:
-            rows = list(_rows(paper, paper.page.lines[index + 1 :], columns, fields))
-            if rows:
-                return rows
+    headers = ((index, found) for index, line in enumerate(paper.page.lines) if (found := _header(line, fields)))
+    for index, columns in islice(headers, _MOST_HEADERS):
+        rows = list(_rows(paper, paper.page.lines[index + 1 :], columns, fields))
+        if rows:
+            return rows
     return list(_loose_rows(paper, fields))
 
 
@@ -56,7 +62,7 @@ def table(paper: Paper, fields: Sequence[tuple[str, Wanted]]) -> list[Row]:
 def _header(line: Line, fields: Sequence[tuple[str, Wanted]]) -> list[_Column] | None:
     if any(cell.text.rstrip().endswith(":") for cell in line.cells) or sum(ch.isdigit() for ch in line.text) > 2:
         return None
-    if len(line.cells) == 1 and len(line.text.split()) > 10:
+    if len(line.text) > _WIDEST_HEADER or (len(line.cells) == 1 and len(line.text.split()) > 10):
         return None
     cells = list(line.cells) if len(line.cells) > 1 else _word_cells(line)
     columns = _assigned([part for cell in cells for part in _parts(cell, fields)], fields)
@@ -145,7 +151,7 @@ def _rows(
 
 def _is_sum(line: Line) -> bool:
     """A row of sums begins with one of their words and has no description besides."""
-    if not any(ch.isdigit() for ch in line.text):
+    if not line.numbered:
         return False
     first = next((cell for cell in line.cells if re.search(r"[^\W\d_]", cell.text)), None)
     label = tokens(re.split(r"\d", first.text)[0]) if first else ()
@@ -225,7 +231,7 @@ def _cell_value(paper: Paper, text: str, wanted: Wanted) -> Any:
         return _number(shown[0], wanted) if alone else None
     if wanted.look == "isodate":
         found = days(text)
-        return dated(found[0], wanted.order or paper.order, paper.days)[0] if len(found) == 1 else None
+        return dated(found[0], wanted.order or paper.order, paper.telling)[0] if len(found) == 1 else None
     said = wanted.look != "text" or re.search(r"[^\W\d_]", text)
     return text if said and wanted.look != "flag" and fits(wanted.node, text) else None
 
