@@ -551,3 +551,14 @@ def test_a_default_of_none_that_the_type_does_not_admit_is_left_out() -> None:
         assert schema.decode(schema.encode(value)) == value
         assert schema.check(value).value == instance
     assert schema.dump(Loose()) == {"note": None, "free": None}
+
+
+def test_a_function_is_no_type() -> None:
+    def answer() -> int:
+        raise AssertionError("It was called.")
+
+    for given, name in ((answer, "answer"), (len, "len"), (Loose().model_dump, "model_dump")):
+        with pytest.raises(SchemaError) as caught:
+            compile(given)
+        assert caught.value.args[0] == f"{name} is a function, and no type."
+        assert caught.value.fix == "Give the type of the answer, such as the one that the function returns."

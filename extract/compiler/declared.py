@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache, lru_cache
-from types import NoneType
+from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from .. import jsontext
@@ -164,6 +164,11 @@ def declared(source: Any) -> Declared:
     from pydantic import PydanticUserError, TypeAdapter
     from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
+    if isinstance(source, (FunctionType, MethodType, BuiltinFunctionType)):
+        raise SchemaError(
+            f"{source.__name__} is a function, and no type.",
+            fix="Give the type of the answer, such as the one that the function returns.",
+        )
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(source)
         annotated = _schema_of(adapter)
