@@ -38,7 +38,8 @@ def main() -> None:
     bare = statistics.median(times["python, nothing else"])
     for name, found in times.items():
         middle = statistics.median(found)
-        print(f"{name:28} {middle:7.0f} ms ({min(found):.0f} to {max(found):.0f}), {middle - bare:+5.0f} over bare Python")
+        spread = f"({min(found):.0f} to {max(found):.0f})"
+        print(f"{name:28} {middle:7.0f} ms {spread}, {middle - bare:+5.0f} over bare Python")
 
 
 if __name__ == "__main__":

@@ -84,8 +84,9 @@ class Extraction(Generic[T]):
 
     `value` is an instance of the schema's type if there are no problems, otherwise None; `partial` is the best JSON
     value in the user's shape either way. `evidence` and `confidence` are keyed by JSON pointer. `cost` is in US
-    dollars, None if any call's model has no price; it is that of all calls that the record rests on, so a call that equal
-    documents share, or that a ledger answered, is in each of them. What a run paid is counted once, by its ledger.
+    dollars, None if any call's model has no price; it is that of all calls that the record rests on, so a call that
+    equal documents share, or that a ledger answered, is in each of them. What a run paid is counted once, by its
+    ledger.
     """
 
     value: T | None
