@@ -22,11 +22,12 @@ from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_o
 from .compiler.checking import Check, json_schema_check, pydantic_check
 from .compiler.codec import ABSENT
 from .compiler.declared import ALIASES, declared, name_of
+from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
 from .jsontext import canonical
-from .pointer import join, split
+from .pointer import join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
 
@@ -194,7 +195,7 @@ def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow")
     remedy, for what cannot be held exactly.
     """
     if isinstance(source, (Mapping, bool)):
-        schema = _of_json(canonical(source), extras)
+        schema = _of_json(_text_of(source), extras)
     else:
         try:
             schema = _of_type(source, extras)
@@ -203,6 +204,26 @@ def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow")
     if strict == "require":
         _require(schema)
     return schema
+
+
+def _text_of(source: Mapping[str, Any] | bool) -> bytes:
+    try:
+        return canonical(source)
+    except (TypeError, ValueError) as wrong:
+        place = next((at for at, value in leaves(source) if not _is_json(value)), "")
+        raise SchemaError(
+            f"This is no JSON value: {str(wrong).rstrip('.')}.",
+            where=place or "the schema",
+            fix="A JSON Schema holds objects, lists, texts, finite numbers, true, false and null.",
+        ) from wrong
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        canonical(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _require(schema: Schema[Any]) -> None:
@@ -228,6 +249,7 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
 @lru_cache(maxsize=1024)
 def _of_json(text: bytes, extras: Extras) -> Schema[Any]:
     full = json.loads(text)
+    require_wellformed(full)
     title = full.get("title") if isinstance(full, dict) else None
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] if isinstance(title, str) else ""
     type_ = read_schema(full)

@@ -144,3 +144,40 @@ def test_names_are_fit_for_the_server() -> None:
 def test_the_page_of_the_docs_is_what_the_script_makes() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_schemas.py"))
     assert (ROOT / "docs" / "schemas.md").read_text(encoding="utf-8") == made["page"]()
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "said"),
+    [
+        ({"const": float("nan")}, "/const", "This is no JSON value: Out of range float values are not JSON compliant."),
+        ({"default": [b""]}, "/default/0", "This is no JSON value: Object of type bytes is not JSON serializable."),
+        ({"properties": []}, "/properties", "The keyword 'properties' takes an object, not []."),
+        ({"items": {"$ref": 3}}, "/items/$ref", "The keyword '$ref' takes a text, not 3."),
+        ({"anyOf": [3]}, "/anyOf/0", "A schema is an object, true or false, not 3."),
+        (
+            {"properties": {"a": {"minimum": "a"}}},
+            "/properties/a/minimum",
+            "The keyword 'minimum' takes a number, not 'a'.",
+        ),
+        *(
+            (
+                {"type": kind},
+                "/type",
+                "The keyword 'type' takes one or more of string, number, integer, boolean, null, array, object, "
+                f"not {kind!r}.",
+            )
+            for kind in (3, "foo", ["string", {}])
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_no_json_schema_is_refused_with_its_place(source: Any, where: str, said: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        compile(source)
+    assert (caught.value.where, caught.value.message) == (where, said)
+
+
+def test_names_and_values_are_no_keywords() -> None:
+    names = {"type": {"type": "string"}, "$ref": {"type": "integer"}}
+    schema = compile({"properties": names, "const": {"type": "a", "$ref": 1}, "dependencies": {"type": ["$ref"]}})
+    assert schema.decode(schema.encode({"type": "a", "$ref": 1})) == {"type": "a", "$ref": 1}
