@@ -210,9 +210,9 @@ def _text_of(source: Mapping[str, Any] | bool) -> bytes:
     try:
         return canonical(source)
     except (TypeError, ValueError) as wrong:
-        place = next((at for at, value in leaves(source) if not _is_json(value)), "")
+        place, odd = next(((at, value) for at, value in leaves(source) if not _is_json(value)), ("", source))
         raise SchemaError(
-            f"This is no JSON value: {str(wrong).rstrip('.')}.",
+            f"This is no JSON value: {odd!r:.80}.",
             where=place or "the schema",
             fix="A JSON Schema holds objects, lists, texts, finite numbers, true, false and null.",
         ) from wrong
