@@ -26,7 +26,6 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from . import door
 from .call import Example, Part
-from .catalogue import ModelFacts
 from .document import Document
 from .engines.local import Job, Local
 from .errors import DocumentError, ExtractError, ModelError, SchemaError, ValidationFailed
@@ -139,7 +138,8 @@ class _Extractor(Generic[P, T]):
         ledger = Memory() if run is None else await asyncio.to_thread(RunLedger, Path(run))
         try:
             if isinstance(ledger, RunLedger):
-                cascade = await _as_started(ledger, cascade, self.schema)
+                about = {"prompt": VERSION, "schema": self.schema.fingerprint}
+                cascade = replace(cascade, facts=await ledger.started_with(cascade.facts, about))
                 traffic = Traffic(self.limits, Budget(self.limits.budget_usd, await ledger.spent()))
             engine = Local(cascade.models, ledger, traffic)
             jobs = self._jobs(inputs, replace(self.task, models=cascade.facts))
@@ -368,12 +368,3 @@ def _shown(name: str, value: Any) -> str:
             fix="Pass a str, a number, a date, a list, a dict, a dataclass or a pydantic model.",
         ) from None
     return plain if isinstance(plain, str) else dump(plain)
-
-
-async def _as_started(ledger: RunLedger, cascade: Cascade, schema: Schema[Any]) -> Cascade:
-    """The cascade by the facts that the run was started with; the first start writes them down."""
-    await ledger.write_manifest(
-        {f"model:{one.name}": one.plain() for one in cascade.facts} | {"prompt": VERSION, "schema": schema.fingerprint}
-    )
-    known = await ledger.manifest()
-    return replace(cascade, facts=tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in cascade.facts))

@@ -3,7 +3,7 @@ is.
 
 The standard encoder serves every value that it can carry; this module adds Decimals, and mappings and tuples that are
 not dicts and lists. Text goes out in one line. `canonical` is the one text that equal values share; hashes are made of
-it.
+it. `same` says whether two values are equal as JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from decimal import MAX_EMAX, Decimal
 from typing import Any
 
-__all__ = ["canonical", "digest", "dump", "load"]
+__all__ = ["canonical", "digest", "dump", "load", "same"]
 
 
 def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
@@ -77,3 +77,14 @@ def canonical(value: Any) -> bytes:
 def digest(data: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two JSON values are equal: true is not 1, and 1.0 is 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)

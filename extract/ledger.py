@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from .call import Call, Reply, Usage
+from .catalogue import ModelFacts
 from .errors import RunError
 from .jsontext import dump, load
 
@@ -152,11 +153,6 @@ class RunLedger:
         sql = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         await self._ask(lambda db: db.execute(sql, values), write=True)
 
-    async def entry(self, id: str) -> Entry | None:
-        """What is recorded of a document."""
-        row = await self._ask(lambda db: db.execute("select * from entries where id = ?", (id,)).fetchone())
-        return None if row is None else _entry(row)
-
     def entries(self) -> Iterator[Entry]:
         """All documents in the order of the inputs, read through a connection of its own."""
         with closing(sqlite3.connect(self.path)) as db:
@@ -185,6 +181,14 @@ class RunLedger:
         rows = [(name, _bytes(value)) for name, value in values.items()]
         sql = "insert or ignore into manifest values (?, ?)"
         await self._ask(lambda db: db.executemany(sql, rows), write=True)
+
+    async def started_with(self, facts: Iterable[ModelFacts], about: Mapping[str, Any]) -> tuple[ModelFacts, ...]:
+        """The facts of these models that the run was started with. The first start writes them down, with what else is
+        to be known `about` the run; a model that is new to it is added."""
+        asked = tuple(facts)
+        await self.write_manifest({**about, **{f"model:{one.name}": one.plain() for one in asked}})
+        known = await self.manifest()
+        return tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in asked)
 
     async def spent(self) -> Decimal:
         """What all recorded calls cost, in US dollars."""

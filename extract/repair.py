@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .events import Event
+from .jsontext import same
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
 __all__ = ["mend"]
@@ -32,17 +33,6 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
         shown = None if before is ABSENT else before
         events.append(Event("repair.field", place, before=shown, after=after))
     return value, tuple(events)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two JSON values are equal; true is not 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
 
 
 def _outermost(pointers: Iterable[str]) -> list[str]:

@@ -20,14 +20,13 @@ from . import parse as reading
 from .call import Shape
 from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
-from .compiler.codec import ABSENT
 from .compiler.declared import ALIASES, declared, name_of
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
 from .jsontext import canonical
-from .pointer import join, leaves, split
+from .pointer import ABSENT, join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
 

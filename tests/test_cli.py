@@ -272,3 +272,9 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(project: Path, fake_openai: FakeOpen
 def test_help_says_what_the_exit_codes_mean() -> None:
     shown = command("--help").stdout
     assert all(str(code) in shown for code in EXIT_CODES)
+
+
+def test_an_error_is_an_object_as_well_where_that_was_asked_for(project: Path) -> None:
+    args = ("from", "no.txt", "--schema", "schemas/bill.py:Bill", "--model", "rules")
+    assert command(*args, code=2).stdout == ""
+    assert json.loads(command(*args, "--json", code=2).stdout)["error"]["message"] == "There is no such file."

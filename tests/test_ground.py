@@ -16,10 +16,10 @@ from extract.call import Call, Example, Failed, Failure, Part, Reply, Shape, Tok
 from extract.document import Attachment, Document, Page
 from extract.errors import ExtractError, ModelError, PipelineError
 from extract.extraction import Attempt, Extraction, Problem
-from extract.jsontext import canonical, dump, load
+from extract.jsontext import canonical, dump, load, same
 from extract.pointer import ABSENT, drop, get, inside, join, leaves, put, split
 from extract.prompt import render, shape_of
-from extract.repair import mend, same
+from extract.repair import mend
 
 NUMBERS = (
     st.integers()

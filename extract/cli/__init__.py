@@ -54,6 +54,7 @@ for command in (from_, run, plan, schema, parse, eval_, report, runs, models, in
 
 def main(args: list[str] | None = None) -> Any:
     """Runs the command; errors become messages and exit codes."""
+    given = sys.argv[1:] if args is None else args
     try:
         code = cli.main(args, standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the one of the other
@@ -63,7 +64,7 @@ def main(args: list[str] | None = None) -> Any:
         error.show()
         code = 2
     except ExtractError as error:
-        code = fail(error)
+        code = fail(error, as_json="--json" in given)
     except OSError as error:
         click.echo(f"error: {error.filename or 'the output'}: {error.strerror}.", err=True)
         code = 1

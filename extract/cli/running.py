@@ -43,7 +43,6 @@ def run(
     quiet: bool,
 ) -> int:
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
-
     from .. import door
     from ..limits import Limits
     from ..models import built_in_catalogue

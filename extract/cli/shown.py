@@ -36,10 +36,9 @@ def emit(value: Any) -> None:
     click.echo(dump(value))
 
 
-def fail(error: ExtractError) -> int:
-    """Shows an error and gives its exit code."""
-    context = click.get_current_context(silent=True)
-    if "--json" in sys.argv and context is None:
+def fail(error: ExtractError, *, as_json: bool) -> int:
+    """Shows an error, as an object on standard output too if that was asked for, and gives its exit code."""
+    if as_json:
         emit({"error": {"message": error.message, "where": error.where, "fix": error.fix}})
     say(f"error: {error}")
     if isinstance(error, BudgetExceeded):

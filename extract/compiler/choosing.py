@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import SchemaError
-from .codec import ABSENT, Codec, MapCodec, Tokens, frozen, inside, misfit
+from ..pointer import ABSENT
+from .codec import Codec, MapCodec, Tokens, frozen, inside, misfit
 from .membership import json_type
 
 __all__ = ["Branch", "Part", "RecordCodec", "UnionCodec"]

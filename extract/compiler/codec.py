@@ -14,13 +14,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from ..errors import SchemaError
+from ..pointer import ABSENT
 from .membership import json_type
 
 __all__ = [
-    "ABSENT",
     "AnyCodec",
     "BoxCodec",
     "Codec",
@@ -39,14 +39,6 @@ __all__ = [
 ]
 
 
-class _Absent:
-    """What is not there."""
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final = _Absent()
 Tokens = tuple[str, ...]
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
 from ..errors import SchemaError
+from ..pointer import join, split
 
-__all__ = ["Library", "Place", "pointer_of"]
+__all__ = ["Library", "Place"]
 
 SINGLE = (
     "additionalProperties", "additionalItems", "items", "contains", "not", "if", "then", "else", "propertyNames",
@@ -36,16 +37,6 @@ _NAMING = frozenset(
 """What may change the base, the draft or the names at a place."""
 
 _DRAFTS = (("draft-03", 3), ("draft-04", 4), ("draft-06", 6), ("draft-07", 7), ("2019-09", 2019), ("2020-12", 2020))
-
-
-def pointer_of(tokens: tuple[str | int, ...]) -> str:
-    """The JSON pointer of these tokens."""
-    return "".join(["/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens])
-
-
-def tokens_of(pointer: str) -> tuple[str, ...]:
-    """The tokens of a JSON pointer."""
-    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
 
 
 def draft_of(schema: Any, default: int) -> int:
@@ -70,7 +61,7 @@ class Place:
 
     @cached_property
     def pointer(self) -> str:
-        return pointer_of(self.tokens)
+        return join(*self.tokens)
 
     @property
     def key(self) -> str:
@@ -238,7 +229,7 @@ class Library:
         if not fragment.startswith("/"):
             return self.anchors.get((resource.base, fragment))
         try:
-            return self.step(resource, *tokens_of(fragment))
+            return self.step(resource, *split(fragment))
         except (KeyError, IndexError, TypeError, ValueError):
             return None
 

@@ -23,7 +23,7 @@ from .parting import parted
 from .space import Space
 from .words import noted
 
-__all__ = ["children", "finish", "rebuilt"]
+__all__ = ["children", "finish", "on_loops", "rebuilt"]
 
 _INLINE = (nodes.Null, nodes.Boolean, nodes.Number, nodes.Text, nodes.Anything, nodes.Never, nodes.Ref)
 
@@ -224,7 +224,7 @@ class _Finish:
         uses = Counter(chain.from_iterable(ways.values()))
         kept = {name for name, count in uses.items() if count > 1 and not _small(self.heads[name])}
         edges = {name: set(led) for name, led in ways.items()}
-        loops = _on_loops(edges)
+        loops = on_loops(edges)
         order = _order(root, ways) if loops else ()
         for name in order:
             if name in loops and (name in self.space.definitions or _closes(name, edges, kept)):
@@ -287,7 +287,7 @@ def _order(root: str, ways: Mapping[str, Sequence[str]]) -> list[str]:
     return list(order)
 
 
-def _on_loops(edges: Mapping[str, set[str]]) -> set[str]:
+def on_loops(edges: Mapping[str, set[str]]) -> set[str]:
     """The names that lead back to themselves."""
     found = set()
     for name in edges:

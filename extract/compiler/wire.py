@@ -28,7 +28,7 @@ from .codec import (
     TupleCodec,
     to_text,
 )
-from .finishing import children
+from .finishing import children, on_loops
 from .forms import Form, Shape, described, led, nullable, object_schema, reference, tagged, tags_of
 from .membership import accepts
 from .patterns import searcher, wire_pattern
@@ -494,18 +494,7 @@ def _varied(form: Form, tag: tuple[str, str] | None, first: str) -> Form:
 def _recursive(type_: nodes.Type) -> frozenset[str]:
     """The names that lead back to themselves."""
     edges = {name: {ref.name for ref in _refs(node)} for name, node in type_.named.items()}
-    found: set[str] = set()
-    for name in edges:
-        seen: set[str] = set()
-        waiting = list(edges[name])
-        while waiting:
-            one = waiting.pop()
-            if one not in seen:
-                seen.add(one)
-                waiting.extend(edges[one])
-        if name in seen:
-            found.add(name)
-    return frozenset(found)
+    return frozenset(on_loops(edges))
 
 
 def _refs(node: nodes.Node) -> list[nodes.Ref]:

@@ -11,26 +11,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from .. import nodes
 from ..events import Event
 from ..extraction import Problem, ProblemKind
+from ..jsontext import same
+from ..pointer import ABSENT
 from . import scalars
-from .conform import Checks, distinct, same, within
+from .conform import Checks, distinct, within
 from .exact import NotJson, exact, whole
 from .records import Names, names_of
 from .tree import Leaf, List, Object, Tree, plain
 
-__all__ = ["ABSENT", "Aligner"]
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final = _Absent()
+__all__ = ["Aligner"]
 
 
 @dataclass(frozen=True, slots=True)

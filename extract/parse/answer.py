@@ -16,8 +16,10 @@ from typing import Any
 from .. import nodes
 from ..events import Event
 from ..extraction import Problem
-from .align import ABSENT, Aligner
-from .conform import Checks, checks, same
+from ..jsontext import same
+from ..pointer import ABSENT
+from .align import Aligner
+from .conform import Checks, checks
 from .exact import NotJson, exact
 from .find import Candidate, Finding, find, whole
 from .reading import Policy, Reading

@@ -15,9 +15,10 @@ from functools import lru_cache, partial
 from typing import Any, cast
 
 from .. import nodes
+from ..jsontext import same
 from .exact import whole
 
-__all__ = ["Check", "Checks", "checks", "distinct", "pattern", "same", "within"]
+__all__ = ["Check", "Checks", "checks", "distinct", "pattern", "within"]
 
 Check = Callable[[Any], bool]
 
@@ -33,17 +34,6 @@ def pattern(text: str) -> re.Pattern[str] | None:
         return re.compile(text)
     except re.error:
         return None
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two JSON values are equal: true is not 1, and 1.0 is 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(value, b[name]) for name, value in a.items())
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
 
 
 def within(node: nodes.Number, value: Any) -> bool:

@@ -17,9 +17,11 @@ from typing import Any
 
 from .. import nodes
 from ..extraction import Problem
-from .align import ABSENT, Aligner
+from ..jsontext import same
+from ..pointer import ABSENT
+from .align import Aligner
 from .answer import read_whole
-from .conform import Checks, checks, same
+from .conform import Checks, checks
 from .exact import NotJson, exact
 from .find import whole
 from .frames import Frame, child, plan

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from ..call import Usage
-from ..catalogue import ModelFacts
 from ..engines.local import Local
 from ..errors import ExtractError, RunError
 from ..ledger import Entry, RunLedger
@@ -165,15 +164,13 @@ def _check_conserved(run: Run) -> None:
 
 async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -> Cascade:
     """Writes the manifest at the first start; gives the cascade by the facts that the run was started with."""
-    await ledger.write_manifest(
-        {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "pipeline": pipeline.name,
-            "fingerprint": pipeline.fingerprint,
-            "prompt": VERSION,
-            **{f"model:{one.name}": one.plain() for one in cascade.facts},
-        }
-    )
+    about = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pipeline": pipeline.name,
+        "fingerprint": pipeline.fingerprint,
+        "prompt": VERSION,
+    }
+    facts = await ledger.started_with(cascade.facts, about)
     manifest = await ledger.manifest()
     if manifest["pipeline"] != pipeline.name:
         raise RunError(
@@ -181,4 +178,4 @@ async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -
             where=str(ledger.path.parent),
             fix="Name another folder with --run.",
         )
-    return replace(cascade, facts=tuple(ModelFacts.from_plain(manifest[f"model:{one.name}"]) for one in cascade.facts))
+    return replace(cascade, facts=facts)
