@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .pointer import join
+
 if TYPE_CHECKING:
     from .events import Event
     from .extraction import Extraction, Problem
@@ -46,7 +48,11 @@ class ExtractError(Exception):
 
 
 class SchemaError(ExtractError):
-    """A schema that does not exist, cannot be compiled, or does not fit an example."""
+    """A schema that does not exist, cannot be compiled, or does not fit a value."""
+
+    def within(self, *steps: str | int) -> SchemaError:
+        """The same error, of a value that stands at these steps inside another one."""
+        return SchemaError(self.message, join(*steps) + (self.where or ""), self.fix)
 
 
 class PipelineError(ExtractError):

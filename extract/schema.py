@@ -20,7 +20,7 @@ from . import parse as reading
 from .call import Shape
 from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
-from .compiler.declared import ALIASES, declared, name_of
+from .compiler.declared import declared, name_of
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
@@ -238,7 +238,7 @@ def _require(schema: Schema[Any]) -> None:
 @lru_cache(maxsize=1024)
 def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     described = declared(source)
-    type_ = read_schema(described.annotated, tagged=True, aliases=ALIASES)
+    type_ = read_schema(described.annotated, declared=True)
     wired = wire_of(type_, extras)
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)

@@ -22,9 +22,9 @@ from .wire import Extras, Rewrite, Wired, wire_of
 __all__ = ["Extras", "Finding", "Rewrite", "Violation", "Wired", "lint", "read_schema", "violations", "wire_of"]
 
 
-def read_schema(full: Mapping[str, Any] | bool, *, tagged: bool = False, aliases: str = "") -> nodes.Type:
-    """The nodes of a JSON Schema of any draft from 4 to 2020-12. `tagged`: ``discriminator`` binds, as in pydantic;
-    `aliases` is the keyword that lists other names of a property."""
+def read_schema(full: Mapping[str, Any] | bool, *, declared: bool = False) -> nodes.Type:
+    """The nodes of a JSON Schema of any draft from 4 to 2020-12. `declared`: it was made from a pydantic type, so that
+    ``discriminator`` and the notes of `describing` bind."""
     library, space = Library(full if isinstance(full, bool) else dict(full)), Space()
-    reader = Reader(library, space, tagged, aliases)
+    reader = Reader(library, space, declared)
     return finish(space, reader.ref(library.root))

@@ -20,12 +20,14 @@ __all__ = ["Branch", "Part", "RecordCodec", "UnionCodec"]
 
 @dataclass(frozen=True)
 class Part:
-    """One declared property: its codec, whether it may be missing (null on the wire), and what the wire admits."""
+    """One declared property: its codec, whether it may be missing, what the wire admits, and how missing is written
+    there: as null, or as a mark where null says something else."""
 
     name: str
     codec: Codec
     optional: bool = False
     fits: Callable[[Any], bool] = lambda value: True
+    missing: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -41,12 +43,13 @@ class RecordCodec(Codec):
 
     def __post_init__(self) -> None:
         carried = {self.carrier: None} if self.carrier else {}
-        self._blank: dict[str, Any] = {**{part.name: None for part in self.parts}, **carried}
+        self._blank: dict[str, Any] = {**{part.name: part.missing for part in self.parts}, **carried}
         self._names = frozenset(part.name for part in self.parts)
         self._required = frozenset(part.name for part in self.parts if not part.optional)
         self._special = [(part.name, part.codec) for part in self.parts if not part.codec.identity]
         self._strict = [part for part in self.parts if part.optional]
-        self._nulls = frozenset(part.name for part in self.parts if not part.optional)
+        self._nulls = frozenset(part.name for part in self.parts if not part.optional or part.missing)
+        self._marked = [(part.name, part.missing) for part in self.parts if part.missing]
         self._optional = any(part.optional for part in self.parts)
         self._by_name = {part.name: part for part in self.parts}
 
@@ -81,6 +84,9 @@ class RecordCodec(Codec):
             value = {name: inner for name, inner in wire.items() if inner is not None or name in nulls}
         else:
             value = dict(wire)
+        for name, missing in self._marked:
+            if value[name] == missing:
+                del value[name]
         for name, codec in self._special:
             if name in value:
                 value[name] = codec.decode(value[name])
@@ -101,7 +107,7 @@ class RecordCodec(Codec):
         value: dict[str, Any] = {}
         for part in self.parts:
             held = wire.get(part.name, ABSENT)
-            if held is ABSENT or (part.optional and held is None):
+            if held is ABSENT or (part.optional and held == part.missing):
                 continue
             made = part.codec.partial(held)
             if made is not ABSENT:

@@ -39,9 +39,9 @@ def never(wire: Wire, node: nodes.Node, level: int) -> Form:
 
 def anything(wire: Wire, node: nodes.Node, level: int) -> Form:
     wire.note(node, "anything", 'any JSON value; objects in it are written {"map": [{"key", "value"}]}')
-    wire.defs.update(_ANYTHING)
+    wire.defs.update(_every_value(wire))
     kinds = frozenset(("null", "boolean", "number", "string", "array", "object"))
-    return Form(reference("anything"), AnyCodec(), kinds, nodes.Anything(), (Shape(("map",)),), 1)
+    return Form(reference(wire.label("anything")), AnyCodec(), kinds, nodes.Anything(), (Shape(("map",)),), 1)
 
 
 def number(wire: Wire, node: nodes.Number, level: int) -> Form:
@@ -165,11 +165,17 @@ _NUMBERS = (
     ("multiple_of", "multipleOf"),
 )
 _SCALARS = [{"type": ["string", "null"]}, {"type": "number"}, {"type": "boolean"}]
-_ANYTHING: dict[str, Mapping[str, Any]] = {
-    "anything": {"anyOf": [*_SCALARS, reference("anything_list"), reference("anything_object")]},
-    "anything_list": {"type": "array", "items": reference("anything")},
-    "anything_object": object_schema({"map": reference("anything_entries")}),
-    "anything_entries": {"type": "array", "items": reference("anything_entry")},
-    "anything_entry": object_schema({"key": {"type": "string"}, "value": reference("anything")}),
-}
-"""Every JSON value, by definitions that lead back to each other: they count one or two levels where they are used."""
+
+
+def _every_value(wire: Wire) -> dict[str, Mapping[str, Any]]:
+    """Every JSON value, by definitions that lead back to each other: they count one or two levels where they are
+    used."""
+    parts = ("anything", "anything_list", "anything_object", "anything_entries", "anything_entry")
+    value, list_, object_, entries, entry = map(wire.label, parts)
+    return {
+        value: {"anyOf": [*_SCALARS, reference(list_), reference(object_)]},
+        list_: {"type": "array", "items": reference(value)},
+        object_: object_schema({"map": reference(entries)}),
+        entries: {"type": "array", "items": reference(entry)},
+        entry: object_schema({"key": {"type": "string"}, "value": reference(value)}),
+    }

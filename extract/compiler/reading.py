@@ -21,7 +21,12 @@ from .patterns import lengths, searcher
 from .space import NEVER, SILENT, Space
 from .words import noted
 
-__all__ = ["Reader"]
+__all__ = ["AFTER", "ALIASES", "Reader"]
+
+ALIASES = "x-extract-aliases"
+"""The keyword under which a declared property lists its other names."""
+AFTER = "x-extract-after"
+"""The keyword under which a declared type lists constraints that JSON Schema has no word for, as pairs."""
 
 _BY_TYPE: dict[str, tuple[str, ...]] = {
     "string": ("minLength", "maxLength", "pattern", "format"),
@@ -43,12 +48,12 @@ _KINDS = ("null", "boolean", "string", "number", "array", "object")
 
 @dataclass
 class Reader:
-    """Makes the nodes of one schema document. `tagged` says that ``discriminator`` binds, as pydantic means it."""
+    """Makes the nodes of one schema document. `declared` says that it was made from a pydantic type: ``discriminator``
+    binds, ``contentSchema`` says what a text holds, and the notes count (`ALIASES`, `AFTER`)."""
 
     library: Library
     space: Space
-    tagged: bool = False
-    aliases: str = ""
+    declared: bool = False
 
     def ref(self, place: Place) -> nodes.Ref:
         """A reference to the node of a place."""
@@ -82,7 +87,7 @@ class Reader:
             node = self._evaluated(place, self.space.head(node))
         if isinstance(node, nodes.Anything) and not node.said and not node.after:
             node = nodes.Anything()
-        return _described(node, place)
+        return _described(node, place, self.declared)
 
     def _parts(self, place: Place) -> Iterable[nodes.Node]:
         schema = place.schema
@@ -135,7 +140,7 @@ class Reader:
             max_length=most,
             pattern=_text_or_none(schema.get("pattern")),
             format=_text_or_none(schema.get("format")),
-            content=self.child(place, "contentSchema") if self.tagged and "contentSchema" in schema else None,
+            content=self.child(place, "contentSchema") if self.declared and "contentSchema" in schema else None,
             pointer=place.pointer,
         )
 
@@ -219,7 +224,7 @@ class Reader:
                 node = self.space.both(self.child(place, "properties", name), *matched)
                 inner = declared[name]
                 default = (inner["default"],) if isinstance(inner, dict) and "default" in inner else ()
-                aliases = tuple(inner.get(self.aliases, ())) if isinstance(inner, dict) and self.aliases else ()
+                aliases = tuple(inner.get(ALIASES, ())) if isinstance(inner, dict) and self.declared else ()
             elif matched:
                 node = self.space.both(*matched)
             else:
@@ -257,7 +262,7 @@ class Reader:
             return None
         made = [self.child(place, "oneOf", str(index)) for index in range(len(branches))]
         told = place.schema.get("discriminator")
-        if self.tagged and isinstance(told, dict):
+        if self.declared and isinstance(told, dict):
             tag = nodes.Record(fields=(nodes.Field(name=told["propertyName"], node=SILENT),), extras=SILENT)
             return nodes.Union(
                 branches=tuple(self.space.both(branch, tag) for branch in made),
@@ -318,9 +323,13 @@ def _plain(schema: Any) -> bool:
     return isinstance(schema, dict) and schema.get("type") in _SCALARS and _PLAIN.issuperset(schema)
 
 
-def _described(node: nodes.Node, place: Place) -> nodes.Node:
+def _described(node: nodes.Node, place: Place, declared: bool) -> nodes.Node:
     schema = place.schema
-    words = {word: schema[word] for word in ("title", "description") if isinstance(schema.get(word), str)}
+    words: dict[str, Any] = {
+        word: schema[word] for word in ("title", "description") if isinstance(schema.get(word), str)
+    }
+    if declared and AFTER in schema:
+        words["after"] = tuple((word, value) for word, value in schema[AFTER])
     return noted(node, nodes.Anything(**words)) if words else node
 
 

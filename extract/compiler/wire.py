@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .. import nodes
-from . import leaves, unions
+from . import leaves, missing, unions
 from .choosing import Part, RecordCodec
 from .codec import (
     AnyCodec,
@@ -23,13 +23,12 @@ from .codec import (
     Late,
     ListCodec,
     MapCodec,
-    NullMark,
     TextCodec,
     TupleCodec,
     to_text,
 )
 from .finishing import children, on_loops
-from .forms import Form, Shape, described, led, nullable, object_schema, reference, tagged, tags_of
+from .forms import Form, Shape, described, led, object_schema, reference, tagged, tags_of
 from .membership import accepts
 from .patterns import searcher, wire_pattern
 from .rules import DEEPEST, violations
@@ -124,6 +123,7 @@ class Wire:
         self.held: dict[str, nodes.Node] = {}
         self.rewrites: dict[tuple[str, str, str], Rewrite] = {}
         self.recursive = _recursive(type_)
+        self.own: dict[str, str] = {}
         self.built = self.members = self.height = 0
 
     def run(self) -> Wired:
@@ -183,6 +183,12 @@ class Wire:
     def note(self, node: nodes.Node, rule: str, what: str, checked: bool = False) -> None:
         """One row of the account."""
         self.rewrites.setdefault((node.pointer, rule, what), Rewrite(node.pointer, rule, what, checked))
+
+    def label(self, name: str) -> str:
+        """The name of a definition of our own: none of the type's has it."""
+        if name not in self.own:
+            self.own[name] = missing.free(name, {*self.type.named, *self.own.values()})
+        return self.own[name]
 
     def resolve(self, node: nodes.Node) -> nodes.Node:
         while isinstance(node, nodes.Ref):
@@ -248,7 +254,7 @@ class Wire:
         properties: dict[str, Any] = {}
         codecs: list[Codec] = []
         for index, form in enumerate(items):
-            form = form if index < least else self.optional(node.prefix[index], form, level + 1)
+            form = form if index < least else missing.optional(self, node.prefix[index], form)
             properties[f"item{index}"] = form.schema
             items[index] = form
             codecs.append(form.codec)
@@ -268,26 +274,6 @@ class Wire:
     def _held_item(rest: Form | None) -> nodes.Node | None:
         return None if rest is None else rest.held.items if isinstance(rest.held, nodes.Array) else nodes.Anything()
 
-    def optional(self, node: nodes.Node, form: Form, level: int) -> Form:
-        """The form of something that may be missing: null stands for that."""
-        if "null" not in form.kinds:
-            self.note(node, "optional", "may be missing, which is written as null")
-            return nullable(form)
-        taken = {name for shape in form.objects for name in shape.names}
-        name = next(one for one in ("value", "null", "explicit_null", "explicit_null_") if one not in taken)
-        self.note(node, "null", f'missing is written as null, and null itself as {{"{name}": null}}')
-        mark = object_schema({name: {"type": "null"}})
-        if "anyOf" in form.schema:
-            schema = {**form.schema, "anyOf": [*form.schema["anyOf"], mark]}
-            height = max(form.height, 2)
-        else:
-            outer = {key: value for key, value in form.schema.items() if key == "description"}
-            inner = {key: value for key, value in form.schema.items() if key != "description"}
-            schema = {**outer, "anyOf": [inner, mark]}
-            height = max(form.height + 1, 2)
-        objects = (*form.objects, Shape((name,)))
-        return Form(schema, NullMark(form.codec, name), form.kinds | {"object"}, form.held, objects, height)
-
     # ---- records
 
     def record(self, node: nodes.Record, level: int) -> Form:
@@ -301,17 +287,17 @@ class Wire:
         height = 0
         tags: dict[str, frozenset[str]] = {}
         for field in fields:
-            form = self._field(field, level + 1)
+            form, mark = self._field(field, level + 1)
             properties[field.name] = form.schema
             height = max(height, form.height + 1)
             held[field.name] = form.held
-            parts.append(Part(field.name, form.codec, not field.required, self.fits(form.held)))
+            parts.append(Part(field.name, form.codec, not field.required, self.fits(form.held), mark))
             inner = self.resolve(field.node)
             if isinstance(inner, nodes.Choice) and not inner.after and field.required:
                 tags[field.name] = tags_of(inner)
         carrier, others = None, None
         if kinds:
-            carrier = _free("more", properties)
+            carrier = missing.free("more", properties)
             form = self.entries(node, kinds, level + 1, 0)
             properties[carrier] = form.schema
             height = max(height, form.height + 1)
@@ -335,19 +321,22 @@ class Wire:
             and not node.extras.said
         )
 
-    def _field(self, field: nodes.Field, level: int) -> Form:
+    def _field(self, field: nodes.Field, level: int) -> tuple[Form, Mapping[str, Any] | None]:
+        """The form of a property, and how it is written where it is missing (None: as null)."""
         form = self.build(field.node, level)
         if field.required:
-            return form
-        made = self.optional(field.node, form, level)
+            return form, None
+        if field.default == (None,) and "null" in form.kinds and level + max(form.height + 1, 3) <= self.room.levels:
+            return missing.defaulted(self, field.node, form)
+        made = missing.optional(self, field.node, form)
         if level + made.height <= self.room.levels:
-            return made
+            return made, None
         if isinstance(field.node, nodes.Ref) and self._plain(field.node.name):
             inner = described(self.build(self.type.named[field.node.name], level), self.words(field.node))
-            made = self.optional(field.node, inner, level)
+            made = missing.optional(self, field.node, inner)
             if level + made.height <= self.room.levels:
-                return made
-        return self.optional(field.node, self.as_text(field.node), level)
+                return made, None
+        return missing.optional(self, field.node, self.as_text(field.node)), None
 
     def _plain(self, name: str) -> bool:
         """Whether a definition refers to no other, so that it may stand in place where levels are short."""
@@ -406,11 +395,12 @@ class Wire:
         leaves.anything(self, kinds[0].node, 0)
         codec = MapCodec([Entries("key", AnyCodec(), lambda value: True)], _router(node, kinds))
         held = replace(node, entries=(), extras=nodes.Anything(), min_properties=least)
-        schema: dict[str, Any] = reference("anything_entries")
+        entry = self.label("anything_entry")
+        schema: dict[str, Any] = reference(self.label("anything_entries"))
         height = 1
         most = None if node.fields else node.max_properties
         if least or most is not None:
-            schema, height = {"type": "array", "items": reference("anything_entry")}, 2
+            schema, height = {"type": "array", "items": reference(entry)}, 2
             schema |= {"minItems": least} if least else {}
             schema |= {"maxItems": most} if most is not None else {}
         return Form(schema, codec, frozenset(("array",)), held, (), height)
@@ -423,7 +413,7 @@ class Wire:
         if not (tag or first):
             return base
         owner = base.schema["$ref"].rpartition("/")[2]
-        label = "_as_".join(filter(None, (owner, tag[1] if tag else "", first)))
+        label = self.label("_as_".join(filter(None, (owner, tag[1] if tag else "", first))))
         if label not in self.late:
             self.late[label] = Late()
             self.variants.append((label, owner, tag, first))
@@ -445,7 +435,7 @@ class Wire:
             self._define(label, node)
         made, held = self.made[label], self.held[label]
         if level + made.height > self.room.levels and label not in self.recursive:
-            label = f"{label}_at_{level}"
+            label = self.label(f"{label}_at_{level}")
             if label not in self.made:
                 self.late[label] = Late()
                 self.made[label] = self.build(self.type.named[node.name], level)
@@ -521,12 +511,6 @@ def _router(node: nodes.Record, kinds: list[nodes.Entry]) -> Callable[[str], int
         return next((index for index, match in matchers if match(name)), last)
 
     return route
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _hashable(node: nodes.Node) -> bool:

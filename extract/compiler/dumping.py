@@ -1,0 +1,538 @@
+"""Instances as JSON values: the inverse of validation.
+
+Pydantic's own dump serves what a program shows: it follows serializers, leaves excluded fields out, shows computed
+ones, uses the names of output and hides secrets. A record that is read, repaired and written must come back instead:
+`check(dump(x)).value == x`. So a dump here follows the core schema that validation follows, by the names that
+validation takes. There is one rule for each kind of core schema; what has no rule, and every value whose type says
+nothing (`Any`), goes by the value itself.
+
+A rule also knows which values it takes, so that of several alternatives the right one writes the value. A user's
+serializer is asked only where a value has no JSON form otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime as dt
+import enum
+import math
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ..errors import SchemaError
+from .codec import to_text
+
+__all__ = ["OWN", "Dump", "alias_paths", "carries_inf_nan", "dumper", "module_of", "number", "plain"]
+
+Dump = Callable[[Any], Any]
+"""A function of an instance that gives its JSON value, or raises `SchemaError` with the place in the value."""
+
+_STANDARD = ("builtins", "functools", "ipaddress", "operator", "pathlib", "re", "zoneinfo")
+OWN = frozenset(("", "annotated_types", "pydantic", "pydantic_core", *_STANDARD))
+"""Whose validators and serializers belong to a type that is described already."""
+
+_Core = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Way:
+    """How values of one core schema are written, and which values those are."""
+
+    write: Dump
+    takes: Callable[[Any], bool]
+
+
+def dumper(core: _Core) -> Dump:
+    """The dump of the type that a core schema describes."""
+    return _Builder().way(core).write
+
+
+@dataclass
+class _Builder:
+    """Makes the ways of one type. `config` is that of the innermost model, as pydantic has it."""
+
+    config: _Core = field(default_factory=dict)
+    named: dict[str, _Way] = field(default_factory=dict)
+
+    def way(self, core: _Core) -> _Way:
+        made = _RULES.get(core["type"], _by_value)(self, core)
+        if "ref" in core and core["type"] != "definition-ref":
+            known = self.named.setdefault(core["ref"], made)
+            known.write, known.takes = made.write, made.takes
+        return made
+
+    def under(self, config: _Core | None) -> _Builder:
+        """The builder for what stands in a model with a config of its own."""
+        return self if config is None else _Builder(config, self.named)
+
+
+# ---- by the value itself
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON by what it is. Raises `SchemaError` where it has no JSON form."""
+    rule = next((rule for kinds, rule in _BY_KIND if isinstance(value, kinds)), None)
+    if rule is not None:
+        return rule(value)
+    if hasattr(value, "get_secret_value"):
+        return plain(value.get_secret_value())
+    core = getattr(type(value), "__pydantic_core_schema__", None)
+    if isinstance(core, Mapping):
+        return dumper(core)(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _object((one.name, getattr(value, one.name)) for one in dataclasses.fields(value))
+    return _by_pydantic(value)
+
+
+def _by_pydantic(value: Any, serialization: Any = None) -> Any:
+    """What pydantic makes of a value of a type that needs none of the rules here."""
+    from pydantic_core import PydanticSerializationError, SchemaSerializer, core_schema
+
+    schema = core_schema.any_schema(serialization=serialization)
+    try:
+        return SchemaSerializer(schema).to_python(value, mode="json")
+    except (PydanticSerializationError, UnicodeDecodeError, RecursionError):
+        raise _unfit(value) from None
+
+
+def _unfit(value: Any, fix: str = "Leave the value out, or give the field a type that JSON can hold.") -> SchemaError:
+    return SchemaError(f"This value of type {type(value).__name__} has no JSON form: {value!r:.80}.", fix=fix)
+
+
+def number(value: Decimal) -> int | float | Decimal:
+    """A Decimal as the JSON number that keeps all its digits."""
+    if not value.is_finite():
+        raise _infinite(value)
+    if value == value.to_integral_value() and value.as_tuple().exponent == 0:
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise _infinite(value)
+    return float(value)
+
+
+def _infinite(value: float | Decimal) -> SchemaError:
+    return SchemaError(
+        f"JSON has no number {value}.",
+        fix="Leave the value out, or declare the field with Field(allow_inf_nan=True): it is then written as text.",
+    )
+
+
+def _utf8(value: bytes | bytearray) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise SchemaError(
+            f"These bytes are no UTF-8 text: {bytes(value[:40])!r}.",
+            fix="Declare the field as Base64Bytes, or set val_json_bytes='base64' in the model's config.",
+        ) from None
+
+
+def _object(pairs: Iterable[tuple[Any, Any]], write: Dump = plain, key: Callable[[Any], str] | None = None) -> Any:
+    made = {}
+    for name, inner in pairs:
+        text = (key or _key)(name)
+        try:
+            made[text] = write(inner)
+        except SchemaError as wrong:
+            raise wrong.within(text) from None
+    return made
+
+
+def _list(items: Iterable[Any], write: Dump = plain) -> list[Any]:
+    made = []
+    for index, inner in enumerate(items):
+        try:
+            made.append(write(inner))
+        except SchemaError as wrong:
+            raise wrong.within(index) from None
+    return made
+
+
+def _key(name: Any) -> str:
+    """The name of a property that stands for a key of a dict."""
+    text = plain(name)
+    if isinstance(text, bool) or text is None:
+        return str(text).lower()
+    if isinstance(text, (dict, list)):
+        raise _unfit(name, "Give the dict keys that are texts, numbers or dates.")
+    return str(text)
+
+
+_BY_KIND: tuple[tuple[type | tuple[type, ...], Dump], ...] = (
+    (enum.Enum, lambda value: plain(value.value)),
+    ((bool, type(None)), lambda value: value),
+    (str, str),
+    (int, int),
+    (float, _finite),
+    (Decimal, number),
+    ((bytes, bytearray), _utf8),
+    (Mapping, lambda value: _object(value.items())),
+    ((list, tuple, set, frozenset, deque), _list),
+)
+
+
+# ---- rules for kinds of core schema
+
+
+def _by_value(builder: _Builder, core: _Core) -> _Way:
+    return _Way(plain, lambda value: False)
+
+
+def _kind(write: Dump, kinds: type | tuple[type, ...], but: tuple[type, ...] = ()) -> Callable[[_Builder, _Core], _Way]:
+    """A scalar kind: the values of some Python types."""
+    way = _Way(write, lambda value: isinstance(value, kinds) and not isinstance(value, but))
+    return lambda builder, core: way
+
+
+def _float(builder: _Builder, core: _Core) -> _Way:
+    carried = carries_inf_nan(core, builder.config)
+    return _Way(_special if carried else plain, lambda value: isinstance(value, (float, int, Decimal)))
+
+
+def carries_inf_nan(core: _Core, config: _Core) -> bool:
+    """Whether the declaration asks for numbers that JSON has not: they are then written as text."""
+    return core.get("allow_inf_nan") is True or (
+        config.get("ser_json_inf_nan") == "strings" and core.get("allow_inf_nan") is not False
+    )
+
+
+def _special(value: Any) -> Any:
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return plain(value)
+
+
+def _bytes(builder: _Builder, core: _Core) -> _Way:
+    return _Way(_BYTES.get(builder.config.get("val_json_bytes", ""), _utf8), lambda value: isinstance(value, bytes))
+
+
+_BYTES: dict[str, Dump] = {
+    "base64": lambda value: base64.urlsafe_b64encode(value).decode(),
+    "hex": lambda value: bytes(value).hex(),
+}
+
+
+def _enum(builder: _Builder, core: _Core) -> _Way:
+    members = list(core["members"])
+    held = [getattr(one, "value", one) for one in members]
+    return _Way(plain, lambda value: any(value is one for one in members) or any(_equal(value, one) for one in held))
+
+
+def _literal(builder: _Builder, core: _Core) -> _Way:
+    expected = list(core["expected"])
+    return _Way(plain, lambda value: any(_equal(value, one) for one in expected))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is type(other) and bool(one == other))
+
+
+def _listed(kind: Any) -> Callable[[_Builder, _Core], _Way]:
+    def rule(builder: _Builder, core: _Core) -> _Way:
+        inner = core.get("items_schema")
+        if inner is None:
+            return _Way(_list, lambda value: isinstance(value, kind))
+        item = builder.way(inner)
+        return _Way(
+            lambda value: _list(value, item.write),
+            lambda value: isinstance(value, kind) and all(item.takes(one) for one in value),
+        )
+
+    return rule
+
+
+def _generator(builder: _Builder, core: _Core) -> _Way:
+    item = builder.way(core["items_schema"]) if "items_schema" in core else _Way(plain, lambda value: True)
+    return _Way(lambda value: _list(value, item.write), lambda value: isinstance(value, Iterable))
+
+
+def _tuple(builder: _Builder, core: _Core) -> _Way:
+    ways = [builder.way(one) for one in core["items_schema"]]
+    place = core.get("variadic_item_index")
+
+    def spread(count: int) -> list[_Way]:
+        more = count - len(ways)
+        return ways if place is None else [*ways[:place], *[ways[place]] * (more + 1), *ways[place + 1 :]]
+
+    def write(value: Any) -> Any:
+        chosen = iter(spread(len(value)))
+        return _list(value, lambda inner: next(chosen, _Way(plain, bool)).write(inner))
+
+    def takes(value: Any) -> bool:
+        if not isinstance(value, tuple):
+            return False
+        chosen = spread(len(value))
+        return len(chosen) == len(value) and all(way.takes(one) for way, one in zip(chosen, value, strict=True))
+
+    return _Way(write, takes)
+
+
+def _dict(builder: _Builder, core: _Core) -> _Way:
+    keys = builder.way(core["keys_schema"]) if "keys_schema" in core else _Way(plain, lambda value: True)
+    values = builder.way(core["values_schema"]) if "values_schema" in core else _Way(plain, lambda value: True)
+    return _Way(
+        lambda value: _object(value.items(), values.write),
+        lambda value: isinstance(value, Mapping) and all(keys.takes(k) and values.takes(v) for k, v in value.items()),
+    )
+
+
+def _nullable(builder: _Builder, core: _Core) -> _Way:
+    inner = builder.way(core["schema"])
+    return _Way(
+        lambda value: None if value is None else inner.write(value),
+        lambda value: value is None or inner.takes(value),
+    )
+
+
+def _inner(*names: str) -> Callable[[_Builder, _Core], _Way]:
+    """A kind that stands around another one, which is found under one of these names."""
+    return lambda builder, core: builder.way(next(core[name] for name in names if name in core))
+
+
+def _chain(builder: _Builder, core: _Core) -> _Way:
+    return builder.way(core["steps"][-1])
+
+
+def _union(builder: _Builder, core: _Core) -> _Way:
+    found = core["choices"].values() if isinstance(core["choices"], Mapping) else core["choices"]
+    ways = [builder.way(one[0] if isinstance(one, tuple) else one) for one in found]
+
+    def write(value: Any) -> Any:
+        return next((way.write for way in ways if way.takes(value)), plain)(value)
+
+    return _Way(write, lambda value: any(way.takes(value) for way in ways))
+
+
+def _json(builder: _Builder, core: _Core) -> _Way:
+    held = builder.way(core["schema"]) if "schema" in core else _Way(plain, lambda value: True)
+    return _Way(lambda value: to_text(held.write(value)), held.takes)
+
+
+def _reference(builder: _Builder, core: _Core) -> _Way:
+    """A reference, perhaps to what is still in the making."""
+    known = builder.named.setdefault(core["schema_ref"], _Way(plain, lambda value: False))
+    return _Way(lambda value: known.write(value), lambda value: known.takes(value))
+
+
+def _definitions(builder: _Builder, core: _Core) -> _Way:
+    for one in core["definitions"]:
+        builder.way(one)
+    return builder.way(core["schema"])
+
+
+def _function(builder: _Builder, core: _Core) -> _Way:
+    """A validator: the value is written as what it was made of where it is still of that type; a type of pydantic's own
+    writes itself; a user's serializer serves where there is no other way."""
+    serialization = core.get("serialization", {})
+    said = serialization.get("function")
+    own = said is not None and module_of(said) in OWN
+    inner = builder.way(core["schema"]) if "schema" in core else _Way(plain, lambda value: False)
+
+    def write(value: Any) -> Any:
+        if hasattr(value, "get_secret_value"):
+            return inner.write(value.get_secret_value())
+        if own and not serialization.get("info_arg"):  # such as Base64Bytes: encoded, it is a value of `inner`
+            before = said(value)
+            return inner.write(before) if inner.takes(before) else plain(before)
+        if not own and inner.takes(value):
+            return inner.write(value)
+        return _by_pydantic(value, serialization) if serialization else plain(value)
+
+    def takes(value: Any) -> bool:
+        held = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        return inner.takes(held)
+
+    return _Way(write, takes)
+
+
+def module_of(function: Any) -> str:
+    """The package that a validator or serializer comes from."""
+    return (getattr(function, "__module__", None) or "").partition(".")[0]
+
+
+def _instance(builder: _Builder, core: _Core) -> _Way:
+    """A class of the user's: by its serializer, if it has one."""
+    serialization, cls = core.get("serialization"), core.get("cls")
+    write = plain if serialization is None else lambda value: _by_pydantic(value, serialization)
+    return _Way(write, lambda value: isinstance(cls, type) and isinstance(value, cls))
+
+
+# ---- records
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A field: its name in Python, the name that validation takes, its way, and whether it may be left out."""
+
+    name: str
+    shown: str
+    way: _Way
+    core: _Core
+    required: bool
+
+    def default(self) -> Any:
+        """The default that stands for the field where it is left out; no value at all where there is none."""
+        return self.core.get("default", _NOTHING) if self.core["type"] == "default" else _NOTHING
+
+
+_NOTHING: Any = object()
+
+
+def alias_paths(member: _Core) -> list[list[str | int]]:
+    """The ways by which validation finds a field, each as its steps: a plain name has one."""
+    given = member.get("validation_alias", [])
+    if isinstance(given, str):
+        return [[given]]
+    return [given] if given and not isinstance(given[0], list) else given
+
+
+def _shown_name(member: _Core, name: str) -> str:
+    """The name under which validation takes a field: its alias, the first plain one of several, or its own name."""
+    return next((str(path[0]) for path in alias_paths(member) if len(path) == 1), name)
+
+
+def _members(builder: _Builder, fields: Iterable[tuple[str, _Core]]) -> list[_Member]:
+    made = []
+    for name, member in fields:
+        core = member["schema"]
+        required = member.get("required", core["type"] != "default")
+        made.append(_Member(name, _shown_name(member, name), builder.way(core), core, required))
+    return made
+
+
+def _written(members: list[_Member], read: Callable[[str], Any]) -> dict[str, Any]:
+    """The fields of an instance. A default that the type itself does not admit (``count: int = None``) has no place in
+    the schema, so it is written by leaving the field out."""
+    made = {}
+    for one in members:
+        value = read(one.name)
+        if value is _NOTHING:
+            continue
+        if not one.required and not one.way.takes(value) and _equal(value, one.default()):
+            continue
+        try:
+            made[one.shown] = one.way.write(value)
+        except SchemaError as wrong:
+            if not one.required and _equal(value, one.default()):
+                continue
+            raise wrong.within(one.shown) from None
+    return made
+
+
+def _model(builder: _Builder, core: _Core) -> _Way:
+    cls = core["cls"]
+    inside = builder.under(core.get("config"))
+    if core.get("root_model"):
+        root = inside.way(core["schema"])
+        return _Way(lambda value: root.write(value.root), lambda value: isinstance(value, cls))
+    body = _body(core["schema"], ("model-fields", "dataclass-args"))
+    if body is None:
+        return _Way(_by_pydantic, lambda value: isinstance(value, cls))
+    extras = inside.way(body["extras_schema"]).write if "extras_schema" in body else plain
+    fields = body["fields"]
+    named = fields.items() if isinstance(fields, Mapping) else ((one["name"], one) for one in fields)
+    members = _members(inside, ((name, one) for name, one in named if one.get("init", True)))
+    return _Way(lambda value: _of_model(members, extras, value), lambda value: isinstance(value, cls))
+
+
+def _of_model(members: list[_Member], extras: Dump, value: Any) -> dict[str, Any]:
+    made = _written(members, lambda name: getattr(value, name, _NOTHING))
+    more = getattr(value, "__pydantic_extra__", None)
+    return made | _object(more.items(), extras) if more else made
+
+
+def _body(core: _Core, kinds: tuple[str, ...]) -> _Core | None:
+    """The fields of a model, inside of its validators."""
+    while core["type"] not in kinds:
+        if "schema" not in core:
+            return None
+        core = core["schema"]
+    return core
+
+
+def _typed_dict(builder: _Builder, core: _Core) -> _Way:
+    inside = builder.under(core.get("config"))
+    members = _members(inside, core["fields"].items())
+    names = {one.name for one in members}
+    extras = inside.way(core["extras_schema"]).write if "extras_schema" in core else plain
+
+    def write(value: Any) -> Any:
+        made = _written(members, lambda name: value.get(name, _NOTHING))
+        return made | _object(((k, v) for k, v in value.items() if k not in names), extras)
+
+    def takes(value: Any) -> bool:
+        if not isinstance(value, Mapping) or any(one.required and one.name not in value for one in members):
+            return False
+        return all(one.way.takes(value[one.name]) for one in members if one.name in value)
+
+    return _Way(write, takes)
+
+
+def _named_tuple(builder: _Builder, core: _Core) -> _Way:
+    members = _members(builder, ((one["name"], one) for one in core["fields"]))
+
+    def write(value: Any) -> Any:
+        chosen = iter(members)
+        return _list(value, lambda inner: next(chosen).way.write(inner))
+
+    return _Way(write, lambda value: isinstance(value, core["cls"]))
+
+
+_RULES: dict[str, Callable[[_Builder, _Core], _Way]] = {
+    "any": lambda builder, core: _Way(plain, lambda value: True),
+    "none": _kind(plain, type(None)),
+    "bool": _kind(plain, bool),
+    "int": _kind(plain, int, (bool,)),
+    "float": _float,
+    "decimal": _float,
+    "str": _kind(plain, str),
+    "bytes": _bytes,
+    "date": _kind(plain, dt.date, (dt.datetime,)),
+    "time": _kind(plain, dt.time),
+    "datetime": _kind(plain, dt.datetime),
+    "timedelta": _kind(plain, dt.timedelta),
+    "complex": _kind(plain, complex),
+    "uuid": _kind(plain, uuid.UUID),
+    "enum": _enum,
+    "literal": _literal,
+    "is-instance": _instance,
+    "list": _listed(list),
+    "deque": _listed(deque),
+    "set": _listed(set),
+    "frozenset": _listed(frozenset),
+    "generator": _generator,
+    "tuple": _tuple,
+    "dict": _dict,
+    "ordered-dict": _dict,
+    "counter": _dict,
+    "frozendict": _dict,
+    "nullable": _nullable,
+    "default": _inner("schema"),
+    "custom-error": _inner("schema"),
+    "lax-or-strict": _inner("lax_schema"),
+    "json-or-python": _inner("json_schema"),
+    "chain": _chain,
+    "union": _union,
+    "tagged-union": _union,
+    "json": _json,
+    "definition-ref": _reference,
+    "definitions": _definitions,
+    "function-before": _function,
+    "function-after": _function,
+    "function-wrap": _function,
+    "function-plain": _function,
+    "model": _model,
+    "dataclass": _model,
+    "typed-dict": _typed_dict,
+    "named-tuple": _named_tuple,
+}
+"""One rule for each kind of core schema; the others are written by their value."""
