@@ -87,11 +87,11 @@ class Schema(Generic[T]):
 
     def encode(self, value: Json) -> Json:
         """The value as it stands on the wire. Raises `SchemaError` for what has no place there."""
-        return self._wired.codec.encode(value)
+        return _bounded(self._wired.codec.encode, value)
 
     def decode(self, wire: Json) -> Json:
         """The value that a wire value stands for."""
-        return self._wired.codec.decode(wire)
+        return _bounded(self._wired.codec.decode, wire)
 
     def decode_partial(self, wire: Json) -> Json:
         """The value of a wire value that is unfinished or not whole: what isn't there is left out."""
@@ -111,8 +111,9 @@ class Schema(Generic[T]):
         return Checked(made, problems)
 
     def dump(self, instance: T) -> Json:
-        """An instance as a JSON value in the user's shape."""
-        return self._dump(instance)
+        """An instance as a JSON value in the user's shape. Raises `SchemaError`, with the place, for what JSON has
+        not."""
+        return _bounded(self._dump, instance)
 
     # ---- reading
 
@@ -178,6 +179,15 @@ class Schema(Generic[T]):
         return lint(self.full, self._wired)
 
 
+def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
+    try:
+        return work(value)
+    except RecursionError:
+        raise SchemaError(
+            "The value is nested too deeply.", fix="Give a value of fewer levels: some 150 can be carried."
+        ) from None
+
+
 @overload
 def compile(source: type[T], *, extras: Extras = "ignore", strict: Strict = "allow") -> Schema[T]: ...
 @overload
@@ -226,7 +236,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _require(schema: Schema[Any]) -> None:
-    loose = [one for one in schema.explain() if one.checked_afterwards]
+    loose = [one for one in schema.explain() if one.loose]
     if loose:
         raise SchemaError(
             f"{len(loose)} constraints of {schema.name} are not enforced on the wire; the first: {loose[0].what}.",

@@ -7,7 +7,7 @@ import enum
 import math
 from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Union
 
 import pytest
@@ -30,6 +30,7 @@ from pydantic import (
     field_serializer,
     model_serializer,
 )
+from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypedDict
 
 from extract.errors import SchemaError
@@ -155,6 +156,18 @@ class Later(BaseModel):
 
 
 KEY = SecretStr("k")
+
+
+class Skipped(BaseModel):
+    shown: int | SkipJsonSchema[None] = None
+    hidden: SkipJsonSchema[str] = "x"
+
+
+class Rights(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
 CASES: list[tuple[Any, Any, Any]] = [
     (
         Hidden,
@@ -189,6 +202,10 @@ CASES: list[tuple[Any, Any, Any]] = [
     (Kept, Kept(limit=-math.inf, more={"a": [1]}), {"limit": "-Infinity", "more": {"a": [1]}}),
     (Annotated[Decimal, Field(allow_inf_nan=True)], Decimal("Infinity"), "Infinity"),
     (Spared, Spared(), {}),
+    (Skipped, Skipped(), {}),
+    (Skipped, Skipped(shown=1), {"shown": 1}),
+    (Rights, Rights.READ | Rights.WRITE, 3),
+    (list[PurePosixPath], [PurePosixPath("a/b")], ["a/b"]),
     (Later, Later(own=1), {"other": 1}),
 ]  # fmt: skip
 
@@ -222,6 +239,12 @@ def test_a_number_of_many_digits_becomes_what_its_place_makes_of_it() -> None:
     [
         (list[bytes], [b"a", b"\xff"], "/1", "These bytes are no UTF-8 text: b'\\xff'."),
         (dict[str, list[float]], {"a/b": [math.nan]}, "/a~1b/0", "JSON has no number nan."),
+        (
+            Skipped,
+            Skipped(hidden="y"),
+            "/hidden",
+            "This value has no place in the schema, because its type is hidden by SkipJsonSchema: 'y'.",
+        ),
         (Any, {"a": object}, "/a", "This value of type type has no JSON form: <class 'object'>."),
     ],
 )

@@ -38,6 +38,7 @@ HEAVY = {
     "pydantic_core": "comes with pydantic",
     "pypdfium2": "PDF pages",
     "pytest": "the fixtures of testing",
+    "regex": "Unicode properties in a schema's patterns: 30 ms",
     "rich": "tables and progress",
     "ruamel": "pipelines in YAML",
     "tenacity": "waiting and retrying in the engine",

@@ -12,8 +12,9 @@ from typing import Any
 from .. import pointer
 from ..extraction import Problem
 from .declared import Declared
-from .formats import PATTERNS
-from .patterns import searcher
+from .documents import LISTS, MAPS, SINGLE
+from .formats import CHECKS
+from .patterns import python_pattern, readable, searcher
 
 __all__ = ["Check", "json_schema_check", "pydantic_check"]
 
@@ -108,11 +109,45 @@ def _validator(schema: Mapping[str, Any] | bool) -> Any:
     from jsonschema import Draft201909Validator, Draft202012Validator, FormatChecker, validators
 
     formats = FormatChecker()
-    for name, pattern in PATTERNS.items():
+    for name, pattern in CHECKS.items():
         formats.checks(name)(_fitting(pattern))
     default = Draft201909Validator if _lists_items(schema) else Draft202012Validator
     kind = validators.validator_for(schema, default=default)
-    return kind(schema, format_checker=formats)
+    return kind(_pythonic(schema), format_checker=formats)
+
+
+class _Pattern(str):
+    """An expression in Python's dialect that remembers how it was written."""
+
+    def __new__(cls, written: str) -> _Pattern:
+        made = super().__new__(cls, python_pattern(written))
+        made.written = written
+        return made
+
+    written: str
+
+
+def _pythonic(schema: Any) -> Any:
+    """The schema with its expressions in Python's dialect, as jsonschema reads them; one that cannot be read there, and
+    of which `explain` has told, is left out."""
+    if not isinstance(schema, dict):
+        return schema
+    made: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword == "pattern" and isinstance(value, str):
+            if readable(value):
+                made[keyword] = _Pattern(value)
+        elif keyword == "patternProperties" and isinstance(value, dict):
+            made[keyword] = {python_pattern(name): _pythonic(inner) for name, inner in value.items() if readable(name)}
+        elif isinstance(value, dict) and keyword in MAPS:
+            made[keyword] = {name: _pythonic(inner) for name, inner in value.items()}
+        elif isinstance(value, dict) and keyword in SINGLE:
+            made[keyword] = _pythonic(value)
+        elif isinstance(value, list) and keyword in LISTS:
+            made[keyword] = [_pythonic(inner) for inner in value]
+        else:
+            made[keyword] = value
+    return made
 
 
 def _fitting(pattern: str) -> Callable[[object], bool]:
@@ -186,7 +221,7 @@ _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "multipleOf": lambda step, _: f"This must be a multiple of {step}.",
     "minLength": lambda count, _: f"This must have at least {count} characters.",
     "maxLength": lambda count, _: f"This must have at most {count} characters.",
-    "pattern": lambda pattern, _: f"This must match the pattern {pattern}",
+    "pattern": lambda pattern, _: f"This must match the pattern {pattern.written}",
     "format": lambda name, _: f"This is not in the format {name!r}.",
     "minItems": lambda count, _: f"There must be at least {count} items.",
     "maxItems": lambda count, _: f"There must be at most {count} items.",

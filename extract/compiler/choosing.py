@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import SchemaError
 from ..pointer import ABSENT
-from .codec import Codec, MapCodec, Tokens, frozen, inside, misfit
+from .codec import Codec, MapCodec, Tokens, frozen, inside, misfit, placed
 from .membership import json_type
 
 __all__ = ["Branch", "Part", "RecordCodec", "UnionCodec"]
@@ -73,7 +73,7 @@ class RecordCodec(Codec):
                     raise misfit(f"The property {part.name!r} may be left out, but it may not be null.")
         for name, codec in self._special:
             if name in value:
-                wire[name] = codec.encode(value[name])
+                wire[name] = placed(codec.encode, value[name], name)
         if self.others is not None and self.carrier is not None:
             wire[self.carrier] = self.others.encode(extras)
         return wire

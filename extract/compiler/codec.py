@@ -64,6 +64,14 @@ def misfit(what: str) -> SchemaError:
     return SchemaError(what, fix="Give a value that the schema admits.")
 
 
+def placed(encode: Callable[[Any], Any], value: Any, *steps: str | int) -> Any:
+    """What `encode` gives for a value that stands at these steps; an error tells the place."""
+    try:
+        return encode(value)
+    except SchemaError as wrong:
+        raise wrong.within(*steps) from None
+
+
 def inside(wire: Any, token: str) -> Any:
     """The value under a token, or ABSENT."""
     if isinstance(wire, list):
@@ -308,7 +316,10 @@ class ListCodec(Codec):
         if type(value) is not list:
             raise misfit(f"A list was expected, not {json_type(value)}.")
         encode = self.item.encode
-        return [encode(one) for one in value]
+        try:
+            return [encode(one) for one in value]
+        except SchemaError:
+            return [placed(encode, one, index) for index, one in enumerate(value)]
 
     def decode(self, wire: Any) -> Any:
         decode = self.item.decode
@@ -339,9 +350,12 @@ class TupleCodec(Codec):
             raise misfit(f"A list of at most {len(self.items)} items was expected.")
         wire: dict[str, Any] = {}
         for index, codec in enumerate(self.items):
-            wire[f"item{index}"] = codec.encode(value[index]) if index < len(value) else None
+            if self.least <= index < len(value) and value[index] is None and not isinstance(codec, NullMark):
+                raise misfit("This item may be left out, but it may not be null.").within(index)
+            wire[f"item{index}"] = placed(codec.encode, value[index], index) if index < len(value) else None
         if self.rest is not None:
-            wire["rest"] = [self.rest.encode(one) for one in value[len(self.items) :]]
+            rest, first = self.rest.encode, len(self.items)
+            wire["rest"] = [placed(rest, one, first + index) for index, one in enumerate(value[first:])]
         return wire
 
     def decode(self, wire: Any) -> Any:
@@ -450,7 +464,7 @@ class MapCodec(Codec):
         if index is None:
             raise misfit(f"There may be no property {name!r}.")
         kind = self.kinds[index]
-        return {kind.key: name, "value": kind.codec.encode(inner)}
+        return {kind.key: name, "value": placed(kind.codec.encode, inner, name)}
 
     def decode(self, wire: Any) -> Any:
         return dict(pair for entry in wire for pair in self._pair(entry, False))

@@ -155,6 +155,9 @@ def _values() -> type[GenerateJsonSchema]:
             return {"anyOf": [self.float_schema(bare), text, *more]}
 
         def enum_schema(self, schema: Any) -> _Json:
+            if issubclass(schema["cls"], enum.Flag):  # any of the members together
+                most = sum({one.value for one in schema["members"] if one.value.bit_count() == 1})
+                return {"type": "integer", "minimum": 0, "maximum": most, "title": schema["cls"].__name__}
             members = [one for one in schema["members"] if not _is_json(getattr(one, "value", one))]
             if members and "missing" not in schema and (odd := _unread(schema, members)):
                 return self.unreadable(_ODD.format(odd), _NAMED)  # type: ignore[attr-defined, no-any-return]
@@ -218,8 +221,8 @@ _UNSAID: dict[str, tuple[str, ...]] = {
     "datetime": (*_BOUNDS, "now_op"),
     "timedelta": _BOUNDS,
     "decimal": ("max_digits", "decimal_places"),
-    "url": ("max_length", "allowed_schemes", "host_required"),
-    "multi-host-url": ("max_length", "allowed_schemes", "host_required"),
+    "url": ("allowed_schemes",),
+    "multi-host-url": ("allowed_schemes",),
 }
 """The constraints of each kind that its JSON Schema does not say."""
 

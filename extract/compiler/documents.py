@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 from ..errors import SchemaError
 from ..pointer import join, split
 
-__all__ = ["Library", "Place"]
+__all__ = ["LISTS", "MAPS", "SINGLE", "Library", "Place"]
 
 SINGLE = (
     "additionalProperties", "additionalItems", "items", "contains", "not", "if", "then", "else", "propertyNames",

@@ -60,6 +60,8 @@ class _Builder:
     named: dict[str, _Way] = field(default_factory=dict)
 
     def way(self, core: _Core) -> _Way:
+        if _hidden(core):
+            return _Way(_refuse_hidden, lambda value: False)
         made = _RULES.get(core["type"], _by_value)(self, core)
         if "ref" in core and core["type"] != "definition-ref":
             known = self.named.setdefault(core["ref"], made)
@@ -69,6 +71,19 @@ class _Builder:
     def under(self, config: _Core | None) -> _Builder:
         """The builder for what stands in a model with a config of its own."""
         return self if config is None else _Builder(config, self.named)
+
+
+def _hidden(core: _Core) -> bool:
+    """Whether a part was taken out of the schema (`SkipJsonSchema`)."""
+    functions = core.get("metadata", {}).get("pydantic_js_annotation_functions", ())
+    return any(type(getattr(one, "__self__", None)).__name__ == "SkipJsonSchema" for one in functions)
+
+
+def _refuse_hidden(value: Any) -> Any:
+    raise SchemaError(
+        f"This value has no place in the schema, because its type is hidden by SkipJsonSchema: {value!r:.80}.",
+        fix="Leave the value at its default, or show its type in the schema.",
+    )
 
 
 # ---- by the value itself
@@ -81,6 +96,8 @@ def plain(value: Any) -> Any:
         return rule(value)
     if hasattr(value, "get_secret_value"):
         return plain(value.get_secret_value())
+    if hasattr(value, "__fspath__"):
+        return value.__fspath__()
     core = getattr(type(value), "__pydantic_core_schema__", None)
     if isinstance(core, Mapping):
         return dumper(core)(value)
@@ -305,9 +322,10 @@ def _chain(builder: _Builder, core: _Core) -> _Way:
 def _union(builder: _Builder, core: _Core) -> _Way:
     found = core["choices"].values() if isinstance(core["choices"], Mapping) else core["choices"]
     ways = [builder.way(one[0] if isinstance(one, tuple) else one) for one in found]
+    otherwise = next((way.write for way in ways if way.write is _refuse_hidden), plain)
 
     def write(value: Any) -> Any:
-        return next((way.write for way in ways if way.takes(value)), plain)(value)
+        return next((way.write for way in ways if way.takes(value)), otherwise)(value)
 
     return _Way(write, lambda value: any(way.takes(value) for way in ways))
 

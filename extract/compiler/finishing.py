@@ -104,6 +104,13 @@ def _small(node: nodes.Node) -> bool:
     return isinstance(node, _INLINE) or (isinstance(node, nodes.Choice) and len(node.values) <= 3)
 
 
+def _opens(node: nodes.Node) -> bool:
+    """Whether a union in a union says nothing of its own, so that its alternatives may lie beside the others."""
+    return isinstance(node, nodes.Union) and not (
+        node.after or node.exclusive or node.discriminator or node.description
+    )
+
+
 class _Finish:
     def __init__(self, space: Space):
         self.space = space
@@ -123,8 +130,9 @@ class _Finish:
             )
         self.productive = productive
         for name in self.heads:
-            if name in productive:
-                self.heads[name] = self._pruned(self.heads[name])
+            possible = name in productive
+            head = self.heads[name]
+            self.heads[name] = self._pruned(head) if possible else nodes.Never(pointer=head.pointer)
         self.keep = self._kept(entry.name)
         whole = self._placed(nodes.Ref(name=entry.name), inside=())
         return nodes.Type(root=whole, named={self.labels[name]: node for name, node in self.named.items()})
@@ -137,32 +145,27 @@ class _Finish:
             name = waiting.pop()
             if name in self.heads:
                 continue
-            head = self._flat(self.space.raw(name))
+            head = self._flat(self.space.raw(name), (name,))
             self.heads[name] = head
             waiting.extend(ref.name for ref in _refs(head))
 
-    def _flat(self, node: nodes.Node) -> nodes.Node:
-        """Unions in unions become one; literal unions too. Alternatives that are references to unions are opened."""
+    def _flat(self, node: nodes.Node, inside: tuple[str, ...] = ()) -> nodes.Node:
+        """Unions in unions become one; literal unions too. Alternatives that are references to unions are opened; one
+        that leads straight back to what it is an alternative of (`inside`) adds nothing."""
         if not isinstance(node, nodes.Union):
             return rebuilt(node, self._flat) if not isinstance(node, nodes.Ref) else node
         if node.exclusive:
             node = parted(self.space, node)
         branches: list[nodes.Node] = []
         for branch in node.branches:
+            if isinstance(branch, nodes.Ref) and branch.name in inside and not node.exclusive:
+                continue
             branch = branch if isinstance(branch, nodes.Ref) else self._flat(branch)
             inner = self.space.head(branch)
-            if (
-                node.exclusive
-                or node.discriminator
-                or not isinstance(inner, nodes.Union)
-                or inner.after
-                or inner.exclusive
-                or inner.discriminator
-                or inner.description
-            ):
+            if node.exclusive or node.discriminator or not _opens(inner):
                 branches.append(branch)
             else:
-                flat = self._flat(inner)
+                flat = self._flat(inner, (*inside, branch.name) if isinstance(branch, nodes.Ref) else inside)
                 branches.extend(flat.branches if isinstance(flat, nodes.Union) else (flat,))
         return replace(node, branches=tuple(branches))
 

@@ -8,7 +8,19 @@ left out.
 
 from __future__ import annotations
 
-__all__ = ["DATE_TIME", "DURATION", "FORMATS", "OWN", "PATTERNS", "STRICT", "TIME", "known"]
+__all__ = [
+    "BARE",
+    "CHECKED",
+    "CHECKS",
+    "DATE_TIME",
+    "DURATION",
+    "FORMATS",
+    "OWN",
+    "PATTERNS",
+    "STRICT",
+    "TIME",
+    "known",
+]
 
 FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
 """The formats that the strict mode knows."""
@@ -20,6 +32,9 @@ DURATION = r"^[+-]?P(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:
 OWN = frozenset((DATE_TIME, TIME, DURATION))
 """Patterns that stand in for their format."""
 
+BARE = frozenset(("binary", "password"))
+"""Formats that say what a text is for and rule out none."""
+
 _NO_URI = r'[^\s"<>\\^`{|}]'
 _STEP = "(?:/(?:[^~/]|~[01])*)*"
 PATTERNS: dict[str, str] = {
@@ -29,11 +44,12 @@ PATTERNS: dict[str, str] = {
     "iri-reference": rf"^{_NO_URI}*$",
     "json-pointer": rf"^{_STEP}$",
     "relative-json-pointer": rf"^(?:0|[1-9][0-9]*)(?:#|{_STEP})$",
+    "uri-template": rf"^(?:{_NO_URI}|\{{[^{{}}\s]+\}})*$",
 }
 
 
 _DAY = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-_HOUR = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_HOUR = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 STRICT: dict[str, str] = {
@@ -47,7 +63,18 @@ STRICT: dict[str, str] = {
     "ipv6": r"^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$",
     "uuid": r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$",
 }
-"""Texts that every server takes for the nine formats: for choosing among alternatives, not for checking."""
+"""Texts that every server takes for the nine formats: for choosing among alternatives."""
+
+CHECKS: dict[str, str] = {**PATTERNS, **{name: STRICT[name] for name in ("date-time", "duration", "hostname")}}
+"""The formats of JSON Schema that are checked by an expression of ours: jsonschema knows the others."""
+
+_PYDANTIC = (
+    "base64", "base64url", "directory-path", "file-path", "fraction", "ipv4interface", "ipv4network", "ipv6interface",
+    "ipv6network", "ipvanyaddress", "ipvanyinterface", "ipvanynetwork", "json-string", "multi-host-uri", "path",
+    "zoneinfo",
+)  # fmt: skip
+CHECKED = FORMATS | CHECKS.keys() | {"idn-email", "idn-hostname", "regex", *_PYDANTIC}
+"""The formats that are checked once a value is there; any other one is an annotation, and told to the model."""
 
 
 def known(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import nodes
 from .codec import AnyCodec, BoxCodec, Codec, ContentCodec, NamedValues, to_text
-from .formats import OWN, PATTERNS, known
+from .formats import BARE, CHECKED, OWN, PATTERNS, known
 from .forms import Form, Shape, nullable, object_schema, reference
 from .membership import json_type
 from .patterns import NOTHING, literal, wire_lengths, wire_pattern
@@ -82,9 +82,11 @@ def _format(wire: Wire, node: nodes.Text, schema: dict[str, Any]) -> nodes.Text:
     assert node.format is not None
     if known(node.format):
         schema["format"] = known(node.format)
-    if known(node.format) != node.format:
+    if known(node.format) != node.format and node.format not in BARE:
         schema["description"] = f"Format: {node.format}."
-        wire.note(node, "format", f"the format {node.format!r} is checked once a value is there", True)
+        checked = known(node.format) != "" or node.format in CHECKED
+        what = f"the format {node.format!r} is " + ("checked once a value is there" if checked else "told to the model")
+        wire.note(node, "format", what, checked, not checked)
     if node.pattern is None and node.format in PATTERNS:
         return replace(node, pattern=PATTERNS[node.format])
     return node
@@ -109,7 +111,7 @@ def _pattern(wire: Wire, node: nodes.Text, held: nodes.Text, schema: dict[str, A
         return held
     if pattern is None:
         schema["description"] = f"Must match the pattern {node.pattern}"
-        wire.note(node, "pattern", f"the pattern {node.pattern} cannot be enforced on the wire", True)
+        wire.loose_pattern(node, node.pattern)
         if node.min_length or node.max_length is not None:
             return _lengths(wire, node, replace(held, pattern=None), schema)
         return replace(held, pattern=None)

@@ -58,8 +58,12 @@ def _chosen(first: nodes.Choice, second: nodes.Node, kept: tuple[Any, ...]) -> n
 
 
 def _branches(space: Space, union: nodes.Union, other: nodes.Node) -> nodes.Node:
+    """Each branch with the whole other node. Only branches that may overlap on both sides can be multiplied out; what
+    excludes each other goes on doing so."""
     if isinstance(other, nodes.Union):
-        return _products(space, union, other)
+        if not (union.exclusive or other.exclusive):
+            return _products(space, union, other)
+        union, other = (union, other) if union.exclusive else (other, union)
     bare = replace(other, title="", description="", after=())
     return noted(joined(space, [space.both(branch, bare) for branch in union.branches], union), other)
 
@@ -94,14 +98,14 @@ _KIND: dict[type, str] = {
 
 def joined(space: Space, branches: list[nodes.Node], source: nodes.Node) -> nodes.Node:
     """The union of branches, without those that are impossible."""
+    exclusive = isinstance(source, nodes.Union) and source.exclusive
     kept: list[nodes.Node] = []
     for branch in branches:
-        if isinstance(branch, nodes.Never) or any(alike(branch, one) for one in kept):
+        if isinstance(branch, nodes.Never) or (not exclusive and any(alike(branch, one) for one in kept)):
             continue
         kept.append(branch)
     if not kept:
         return nodes.Never(pointer=source.pointer)
-    exclusive = isinstance(source, nodes.Union) and source.exclusive
     discriminator = source.discriminator if isinstance(source, nodes.Union) else ""
     if len(kept) == 1:
         return noted(kept[0], source)

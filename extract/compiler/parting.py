@@ -38,10 +38,10 @@ def empty(space: Space, node: nodes.Node, depth: int = 4) -> bool:
 
 
 def parted(space: Space, union: nodes.Union) -> nodes.Union:
-    """The union with disjoint branches; still marked exclusive where they may overlap."""
+    """The union with disjoint branches; still exclusive, and marked, where they may overlap."""
     branches = [branch for branch in union.branches if not empty(space, branch)]
     if len(branches) > MOST_BRANCHES:
-        return union
+        return replace(union, after=(*union.after, ("oneOf", len(union.branches))))
     exact = True
     made: list[nodes.Node] = []
     for branch in branches:
@@ -52,7 +52,10 @@ def parted(space: Space, union: nodes.Union) -> nodes.Union:
             exact = exact and piece is not None
             narrowed = narrowed if piece is None else piece
         made.append(narrowed)
-    return replace(union, branches=tuple(made), exclusive=not exact)
+    if exact:
+        return replace(union, branches=tuple(made), exclusive=False)
+    mark = ("oneOf", len(union.branches))  # stays, also where but one branch is left of the others
+    return replace(union, branches=tuple(made), after=union.after if mark in union.after else (*union.after, mark))
 
 
 def _less(space: Space, branch: nodes.Node, other: nodes.Node) -> nodes.Node | None:

@@ -11,11 +11,21 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from .regex import One, Repeat, bounded, whole, written
 
-__all__ = ["NOTHING", "lengths", "literal", "searcher", "unfit", "wire_lengths", "wire_pattern"]
+__all__ = [
+    "NOTHING",
+    "lengths",
+    "literal",
+    "python_pattern",
+    "readable",
+    "searcher",
+    "unfit",
+    "wire_lengths",
+    "wire_pattern",
+]
 
 ANY = r"[\s\S]"
 NOTHING = r"^[^\s\S]$"
@@ -25,17 +35,27 @@ NOTHING = r"^[^\s\S]$"
 @lru_cache(maxsize=4096)
 def searcher(pattern: str) -> Callable[[str], bool]:
     """A function that searches a text for the expression; one that cannot be read here admits every text."""
+    compiled = _compiled(pattern)
+    return (lambda text: True) if compiled is None else (lambda text: compiled.search(text) is not None)
+
+
+def readable(pattern: str) -> bool:
+    """Whether the expression can be checked here."""
+    return _compiled(pattern) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compiled = re.compile(python_pattern(pattern))
+            return re.compile(python_pattern(pattern))
     except (re.error, RecursionError, OverflowError):
-        return lambda text: True
-    return lambda text: compiled.search(text) is not None
+        return None
 
 
 def python_pattern(pattern: str) -> str:
-    """The expression in Python's dialect: ECMA's ``$``, ``\\d``, ``\\w``, named groups and escapes."""
+    """The expression in Python's dialect: ECMA's ``$``, ``\\d``, ``\\w``, ``\\p{...}``, named groups and escapes."""
     out: list[str] = []
     index, inside = 0, False
     while index < len(pattern):
@@ -79,10 +99,32 @@ def _escape(pattern: str, index: int, inside: bool) -> tuple[str, int, bool]:
             return re.escape(chr(int(braced[1] or braced[3], 16))), index + braced.end(), inside
         if braced[2]:
             return f"\\x{ord(braced[2].upper()) - 64:02x}", index + braced.end(), inside
-        return (r"\w" if pattern[index + 1] == "p" else r"\W"), index + braced.end(), inside
+        ranges = _property(braced[0].replace("P", "p", 1), char == "P")
+        return (ranges if inside else f"[{ranges}]"), index + braced.end(), inside
     if char.isalpha() and char not in "dDwWsSbBnrtfvxuk0":
         return char, index + 2, inside
     return pattern[index : index + 2], index + 2, inside
+
+
+@lru_cache(maxsize=256)
+def _property(escape: str, refused: bool) -> str:
+    """The characters that have a Unicode property, or that have it not, as the inside of a class. An unknown property
+    is left as it is: the expression is then none that can be read here."""
+    import regex
+
+    try:
+        found = [match.span() for match in regex.finditer(f"{escape}+", _every_character())]
+    except regex.error:
+        return escape
+    if refused:
+        edges = [0, *(edge for span in found for edge in span), 0x110000]
+        found = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
+    return "".join(f"\\U{first:08x}-\\U{last - 1:08x}" for first, last in found)
+
+
+@cache
+def _every_character() -> str:
+    return "".join(map(chr, range(0x110000)))
 
 
 def lengths(least: int, most: int | None) -> str:

@@ -44,8 +44,6 @@ def build(wire: Wire, node: nodes.Union, level: int) -> Form:
             return form
         codec = form.codec if form.codec.identity else OrNull(form.codec)
         return replace(nullable(form), codec=codec, held=replace(node, branches=(form.held, nodes.Null())))
-    if node.exclusive:
-        wire.note(node, "oneOf", "that only one alternative fits is not enforced on the wire", True)
     options = [_Option(branch, wire.build(branch, level + 1)) for branch in branches]
     _box_lookalikes(wire, options)
     _part_objects(wire, options, level + 1)

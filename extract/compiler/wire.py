@@ -25,13 +25,13 @@ from .codec import (
     MapCodec,
     TextCodec,
     TupleCodec,
-    to_text,
 )
 from .finishing import children, on_loops
 from .forms import Form, Shape, described, led, object_schema, reference, tagged, tags_of
 from .membership import accepts
-from .patterns import searcher, wire_pattern
+from .patterns import readable, searcher, wire_pattern
 from .rules import DEEPEST, violations
+from .words import later
 
 __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
 
@@ -41,17 +41,22 @@ Extras = Literal["ignore", "keep"]
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """One change on the way to the wire: where in the source, by which rule, in words, and whether what it leaves open
-    is checked once the value is there."""
+    is checked once the value is there, or nowhere."""
 
     pointer: str
     rule: str
     what: str
     checked_afterwards: bool = False
+    unchecked: bool = False
 
     def __str__(self) -> str:
-        return f"{self.pointer or 'the root'}: {self.what}" + (
-            " (checked afterwards)" if self.checked_afterwards else ""
-        )
+        left = " (checked afterwards)" if self.checked_afterwards else " (not checked)" if self.unchecked else ""
+        return f"{self.pointer or 'the root'}: {self.what}{left}"
+
+    @property
+    def loose(self) -> bool:
+        """Whether the wire admits what the source does not."""
+        return self.checked_afterwards or self.unchecked
 
 
 @dataclass(frozen=True)
@@ -180,9 +185,16 @@ class Wire:
                 waiting.extend(part)
         return used
 
-    def note(self, node: nodes.Node, rule: str, what: str, checked: bool = False) -> None:
+    def note(self, node: nodes.Node, rule: str, what: str, checked: bool = False, unchecked: bool = False) -> None:
         """One row of the account."""
-        self.rewrites.setdefault((node.pointer, rule, what), Rewrite(node.pointer, rule, what, checked))
+        self.rewrites.setdefault((node.pointer, rule, what), Rewrite(node.pointer, rule, what, checked, unchecked))
+
+    def loose_pattern(self, node: nodes.Node, pattern: str, whose: str = "pattern") -> None:
+        """The row for an expression that the wire does not carry."""
+        if readable(pattern):
+            self.note(node, "pattern", f"the {whose} {pattern} cannot be enforced on the wire", checked=True)
+        else:
+            self.note(node, "pattern", f"the {whose} {pattern} is none that can be read here", unchecked=True)
 
     def label(self, name: str) -> str:
         """The name of a definition of our own: none of the type's has it."""
@@ -216,11 +228,12 @@ class Wire:
 
     def words(self, node: nodes.Node) -> str:
         """The description on the wire: the person's words, and what only words can say there."""
-        said = node.description or _telling(node)
-        marks = [_AFTER.get(word, "") for word, _ in node.after]
+        said = [node.description or _telling(node)]
         for word, value in node.after:
-            self.note(node, word, f"{word} {_short(value)}", True)
-        return "\n".join(dict.fromkeys(filter(None, (said, *marks))))
+            what, told = later(word, value)
+            self.note(node, word, what, True)
+            said.append(told)
+        return "\n".join(dict.fromkeys(filter(None, said)))
 
     def array(self, node: nodes.Array, level: int) -> Form:
         item = self.build(node.items, level + 1)
@@ -281,6 +294,7 @@ class Wire:
         kinds = self._entry_kinds(node)
         if not fields and kinds:
             return self.map(node, kinds, level)
+        self._count(node, sum(field.required for field in fields), None if kinds else len(fields))
         properties: dict[str, Any] = {}
         parts: list[Part] = []
         held: dict[str, nodes.Node] = {}
@@ -312,6 +326,13 @@ class Wire:
         return Form(
             object_schema(properties), codec, frozenset(("object",)), holding, (Shape(tuple(properties), tags),), height
         )
+
+    def _count(self, node: nodes.Record, least: int, most: int | None) -> None:
+        """The account of how many properties there may be, where the wire enforces from `least` to `most`."""
+        if node.min_properties > least:
+            self.note(node, "minProperties", f"at least {node.min_properties} properties", True)
+        if node.max_properties is not None and (most is None or most > node.max_properties):
+            self.note(node, "maxProperties", f"at most {node.max_properties} properties", True)
 
     def _ignored(self, node: nodes.Record) -> bool:
         return (
@@ -352,7 +373,9 @@ class Wire:
         return kinds
 
     def map(self, node: nodes.Record, kinds: list[nodes.Entry], level: int) -> Form:
-        form = self.entries(node, kinds, level, min(1, node.min_properties) if _never_dropped(node, kinds) else 0)
+        least = min(1, node.min_properties) if _never_dropped(node, kinds) else 0
+        self._count(node, least, node.max_properties)
+        form = self.entries(node, kinds, level, least)
         self.note(node, "map", "a map is written as a list of entries")
         return form
 
@@ -374,6 +397,7 @@ class Wire:
                 name["pattern"] = written
             elif kind.pattern:
                 name["description"] = f"Must match {kind.pattern}"
+                self.loose_pattern(node, kind.pattern, "pattern of names")
             branches.append(object_schema({key: name, "value": form.schema}))
             made.append(Entries(key, form.codec, self.fits(form.held)))
             helds.append(form.held)
@@ -536,12 +560,6 @@ def _free_of_words(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Anything) and not (node.description or node.title or node.after)
 
 
-def _short(value: Any) -> str:
-    text = to_text(value) if not isinstance(value, str) else value
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-_AFTER = {"uniqueItems": "No item twice."}
 _BUILDERS: dict[type, Callable[[Wire, Any, int], Form]] = {
     nodes.Null: leaves.null,
     nodes.Boolean: leaves.boolean,
