@@ -252,7 +252,7 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     wired = wire_of(type_, extras)
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)
-    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dump)
+    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped)
 
 
 @lru_cache(maxsize=1024)

@@ -336,9 +336,11 @@ class ListCodec(Codec):
 
 @dataclass
 class TupleCodec(Codec):
-    """``item0``, ``item1``, ... and ``rest``; the items that may be missing are null, the ones behind them too."""
+    """``item0``, ``item1``, ... and ``rest``; the items that may be missing are null, the ones behind them too. `fits`
+    says for each item which values it may have."""
 
     items: Sequence[Codec]
+    fits: Sequence[Callable[[Any], bool]]
     rest: Codec | None
     least: int
     identity: bool = False
@@ -350,7 +352,7 @@ class TupleCodec(Codec):
             raise misfit(f"A list of at most {len(self.items)} items was expected.")
         wire: dict[str, Any] = {}
         for index, codec in enumerate(self.items):
-            if self.least <= index < len(value) and value[index] is None and not isinstance(codec, NullMark):
+            if self.least <= index < len(value) and value[index] is None and not self.fits[index](None):
                 raise misfit("This item may be left out, but it may not be null.").within(index)
             wire[f"item{index}"] = placed(codec.encode, value[index], index) if index < len(value) else None
         if self.rest is not None:
@@ -397,18 +399,18 @@ class TupleCodec(Codec):
 
 @dataclass
 class AnyCodec(Codec):
-    """Every JSON value: objects are written as ``{"map": [{"key", "value"}]}``."""
+    """Every JSON value: objects are written as ``{"map": [{"k", "v"}]}``, with short names since they are many."""
 
     identity: bool = False
 
     def encode(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {"map": [{"key": name, "value": self.encode(inner)} for name, inner in value.items()]}
+            return {"map": [{"k": name, "v": self.encode(inner)} for name, inner in value.items()]}
         return [self.encode(one) for one in value] if isinstance(value, list) else value
 
     def decode(self, wire: Any) -> Any:
         if isinstance(wire, dict):
-            return {entry["key"]: self.decode(entry["value"]) for entry in wire["map"]}
+            return {entry["k"]: self.decode(entry["v"]) for entry in wire["map"]}
         return [self.decode(one) for one in wire] if isinstance(wire, list) else wire
 
     def partial(self, wire: Any) -> Any:
@@ -419,7 +421,7 @@ class AnyCodec(Codec):
         entries = inside(wire, "map")
         if not isinstance(entries, list):
             return ABSENT
-        made = ((inside(one, "key"), self.partial(inside(one, "value"))) for one in entries)
+        made = ((inside(one, "k"), self.partial(inside(one, "v"))) for one in entries)
         return {key: value for key, value in made if isinstance(key, str) and value is not ABSENT}
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
@@ -430,19 +432,21 @@ class AnyCodec(Codec):
         if len(tokens) < 2:
             return ()
         entry = inside(inside(wire, "map"), tokens[1])
-        key = inside(entry, "key")
+        key = inside(entry, "k")
         if not isinstance(key, str):
             return ()
-        return (key, *(self.locate(tokens[3:], inside(entry, "value")) if tokens[2:3] == ("value",) else ()))
+        return (key, *(self.locate(tokens[3:], inside(entry, "v")) if tokens[2:3] == ("v",) else ()))
 
 
 @dataclass(frozen=True)
 class Entries:
-    """One kind of entry: under which name its key is written, how its value is, and what the wire admits as value."""
+    """One kind of entry: under which names its key and its value are written, how the value is, and what the wire takes
+    as value."""
 
     key: str
     codec: Codec
     fits: Callable[[Any], bool]
+    value: str = "value"
 
 
 @dataclass
@@ -464,7 +468,7 @@ class MapCodec(Codec):
         if index is None:
             raise misfit(f"There may be no property {name!r}.")
         kind = self.kinds[index]
-        return {kind.key: name, "value": placed(kind.codec.encode, inner, name)}
+        return {kind.key: name, kind.value: placed(kind.codec.encode, inner, name)}
 
     def decode(self, wire: Any) -> Any:
         return dict(pair for entry in wire for pair in self._pair(entry, False))
@@ -477,10 +481,12 @@ class MapCodec(Codec):
     def _pair(self, entry: Mapping[str, Any], partly: bool) -> Sequence[tuple[str, Any]]:
         """The property that an entry holds. One that its name does not allow is no property of this type."""
         index = next((index for index, kind in enumerate(self.kinds) if kind.key in entry), None)
-        if index is None or "value" not in entry or not isinstance(entry[self.kinds[index].key], str):
+        if index is None:
             return ()
         kind, name = self.kinds[index], entry[self.kinds[index].key]
-        value = kind.codec.partial(entry["value"]) if partly else kind.codec.decode(entry["value"])
+        if kind.value not in entry or not isinstance(name, str):
+            return ()
+        value = kind.codec.partial(entry[kind.value]) if partly else kind.codec.decode(entry[kind.value])
         meant = self.route(name)
         if meant == index:
             return () if value is ABSENT else ((name, value),)
@@ -493,6 +499,7 @@ class MapCodec(Codec):
         for kind in self.kinds:
             name = inside(entry, kind.key)
             if isinstance(name, str):
-                inner = kind.codec.locate(tokens[2:], inside(entry, "value")) if tokens[1:2] == ("value",) else ()
+                held = inside(entry, kind.value)
+                inner = kind.codec.locate(tokens[2:], held) if tokens[1:2] == (kind.value,) else ()
                 return (name, *inner)
         return ()

@@ -54,7 +54,7 @@ class Declared:
         if places:
             with suppress(ValidationError):  # a type that takes no text for a number says so below, of the number
                 instance = self._validated(_texted(value, places), context)
-                shown = self.dump(instance)
+                shown = self.dumped(instance)
                 numbers = [place for place in places if not isinstance(get(shown, place), str)]
                 return instance if numbers == places else self._validated(_texted(value, numbers), context)
         return self._validated(value, context)
@@ -63,9 +63,12 @@ class Declared:
         text = jsontext.dump(value)
         return self.adapter.validate_json(text, context=context, by_alias=True, by_name=self.by_name or None)
 
+    def dumped(self, instance: Any) -> Any:
+        """An instance as a JSON value: what validation reads back to it."""
+        return self._dump(instance)
+
     @cached_property
-    def dump(self) -> Dump:
-        """A function that gives an instance as a JSON value: what validation reads back to it."""
+    def _dump(self) -> Dump:
         return dumper(self.adapter.core_schema)
 
 

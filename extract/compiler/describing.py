@@ -63,6 +63,7 @@ def generator() -> type[GenerateJsonSchema]:
     """The mended generator."""
 
     class Generator(_values()):  # type: ignore[misc]
+        mode = "validation"  # a property in pydantic, and asked for of every part
         ignored_warning_kinds = frozenset(("skipped-choice", "non-serializable-default", "skipped-discriminator"))
 
         def unreadable(self, said: str, fix: str) -> _Json:

@@ -38,7 +38,7 @@ def never(wire: Wire, node: nodes.Node, level: int) -> Form:
 
 
 def anything(wire: Wire, node: nodes.Node, level: int) -> Form:
-    wire.note(node, "anything", 'any JSON value; objects in it are written {"map": [{"key", "value"}]}')
+    wire.note(node, "anything", 'any JSON value; objects in it are written {"map": [{"k", "v"}]}')
     wire.defs.update(_every_value(wire))
     kinds = frozenset(("null", "boolean", "number", "string", "array", "object"))
     return Form(reference(wire.label("anything")), AnyCodec(), kinds, nodes.Anything(), (Shape(("map",)),), 1)
@@ -179,5 +179,5 @@ def _every_value(wire: Wire) -> dict[str, Mapping[str, Any]]:
         list_: {"type": "array", "items": reference(value)},
         object_: object_schema({"map": reference(entries)}),
         entries: {"type": "array", "items": reference(entry)},
-        entry: object_schema({"key": {"type": "string"}, "value": reference(value)}),
+        entry: object_schema({"k": {"type": "string"}, "v": reference(value)}),
     }

@@ -280,7 +280,10 @@ class Wire:
             rest_codec = rest.codec.item if isinstance(rest.codec, ListCodec) else Codec()
         height = 1 + max(form.height for form in (*items, *((rest,) if rest else ())))
         held = replace(node, prefix=tuple(form.held for form in items), rest=self._held_item(rest))
-        form = Form(object_schema(properties), TupleCodec(codecs, rest_codec, least), frozenset(("object",)), held)
+        fits = [self.fits(form.held) for form in items]
+        form = Form(
+            object_schema(properties), TupleCodec(codecs, fits, rest_codec, least), frozenset(("object",)), held
+        )
         return replace(form, objects=(Shape(tuple(properties)),), height=height)
 
     @staticmethod
@@ -417,7 +420,7 @@ class Wire:
     def free_entries(self, node: nodes.Record, kinds: list[nodes.Entry], least: int) -> Form:
         """Entries of any values, by the definitions that every value has."""
         leaves.anything(self, kinds[0].node, 0)
-        codec = MapCodec([Entries("key", AnyCodec(), lambda value: True)], _router(node, kinds))
+        codec = MapCodec([Entries("k", AnyCodec(), lambda value: True, "v")], _router(node, kinds))
         held = replace(node, entries=(), extras=nodes.Anything(), min_properties=least)
         entry = self.label("anything_entry")
         schema: dict[str, Any] = reference(self.label("anything_entries"))
