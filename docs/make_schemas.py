@@ -5,10 +5,16 @@ Run it: python docs/make_schemas.py. A test fails when the page and the table di
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import Base64Bytes, BaseModel, Field, HttpUrl, Json, SecretStr
+
+from extract.compiler import Extras
 from extract.schema import compile
 
 PAGE = Path(__file__).parent / "schemas.md"
@@ -68,11 +74,53 @@ ROWS: tuple[tuple[str, Any, Any], ...] = (
 )  # fmt: skip
 
 
-def table() -> str:
+class Paid(BaseModel):
+    """A record with the usual kinds of optional fields."""
+
+    total: Decimal
+    tax: Decimal | None = None
+    count: int = 1
+
+
+class Card(BaseModel):
+    kind: Literal["card"]
+    secret: SecretStr
+
+
+class Cash(BaseModel):
+    amount: float
+    kind: Literal["cash"]
+
+
+class Place(NamedTuple):
+    x: int
+    y: int = 0
+
+
+TYPES: tuple[tuple[str, Any, Any], ...] = (
+    ("`Decimal`, `X \\| None = None`, a default", Paid, {"total": 1.5, "tax": None, "count": 2}),
+    ("the same, left out", Paid, {"total": 1.5}),
+    ("discriminated union", Annotated[Card | Cash, Field(discriminator="kind")], {"amount": 2.5, "kind": "cash"}),
+    ("secret", Card, {"kind": "card", "secret": "1234"}),
+    ("`date` with a bound", Annotated[dt.date, Field(ge=dt.date(2000, 1, 1))], "2026-01-31"),
+    ("`datetime`", dt.datetime, "2026-01-31T10:00:00"),
+    ("`timedelta`", dt.timedelta, "PT1H30M"),
+    ("`bytes`, `Base64Bytes`", tuple[bytes, Base64Bytes], ["text", "dGV4dA=="]),
+    ("`HttpUrl`", HttpUrl, "https://example.org/"),
+    ("`dict[int, str]`", dict[int, str], {"1": "a"}),
+    ("`set[int]`", set[int], [1, 2]),
+    ("`NamedTuple`", Place, [1]),
+    ("`Json[list[int]]`", Json[list[int]], "[1,2]"),
+    ("`float` with `allow_inf_nan=True`", Annotated[float, Field(allow_inf_nan=True)], "Infinity"),
+    ("`Any`", Any, {"a": [1, None]}),
+)
+
+
+def table(rows: Iterable[tuple[str, Any, Any]], extras: Extras) -> str:
     """The rows as Markdown."""
     lines = ["| construct | a value | on the wire | checked afterwards |", "| --- | --- | --- | --- |"]
-    for name, source, value in ROWS:
-        schema = compile(source, extras="keep")
+    for name, source, value in rows:
+        schema = compile(source, extras=extras)
         later = "; ".join(dict.fromkeys(one.what for one in schema.explain() if one.checked_afterwards))
         cells = (name, f"`{_shown(value)}`", f"`{_shown(schema.encode(value))}`", later.replace("|", "\\|"))
         lines.append("| " + " | ".join(cells) + " |")
@@ -88,9 +136,25 @@ A schema is compiled into one that OpenAI's strict mode takes, and values come b
 once a value is there; `schema.explain()` lists every rewrite, and `strict="require"` refuses schemas that need such
 checks.
 
-This table is made by `python docs/make_schemas.py`, with `extras="keep"`.
+The tables are made by `python docs/make_schemas.py`.
 
-{table()}
+## JSON Schema
+
+With `extras="keep"`, which carries undeclared properties; by default they are left out.
+
+{table(ROWS, "keep")}
+
+## Pydantic
+
+A value is what validation reads, by the names that it takes: no serializer of output, no computed field.
+
+{table(TYPES, "ignore")}
+
+## What is refused when it is compiled
+
+A recursion without an end; a type that has no JSON form (a callable, a class); values that pydantic writes and never
+reads back (an enum of dates, `Literal` of a plain enum's member, a dict with tuples as keys). Each error names the
+place and the remedy.
 """
 
 

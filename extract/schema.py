@@ -107,7 +107,10 @@ class Schema(Generic[T]):
     def check(self, value: Json, context: Any = None) -> Checked[T]:
         """Validates a JSON value in the user's shape: with pydantic, or with the JSON Schema that was given. `context`
         reaches pydantic's validators."""
-        made, problems = self._check(value, context)
+        try:
+            made, problems = self._check(value, context)
+        except RecursionError:
+            return Checked(None, (Problem("", "The value is nested too deeply."),))
         return Checked(made, problems)
 
     def dump(self, instance: T) -> Json:
@@ -182,9 +185,11 @@ class Schema(Generic[T]):
 def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
     try:
         return work(value)
+    except SchemaError as wrong:
+        raise wrong if wrong.where else SchemaError(wrong.message, "the value", wrong.fix) from None
     except RecursionError:
         raise SchemaError(
-            "The value is nested too deeply.", fix="Give a value of fewer levels: some 150 can be carried."
+            "The value is nested too deeply.", "the value", "Give a value of fewer levels: some 150 can be carried."
         ) from None
 
 

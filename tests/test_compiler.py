@@ -313,7 +313,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 LAW = settings(
-    max_examples=12000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
 
 
@@ -534,3 +534,126 @@ def test_named_nodes_keep_recursion_finite() -> None:
 )
 def test_violations_read_as_the_servers_do(schema: dict[str, Any], said: str) -> None:
     assert str(violations(schema)[0]) == said
+
+
+def test_definitions_of_our_own_take_no_name_of_the_users() -> None:
+    held = {"type": "object", "properties": {"x": {"enum": ["p", "q", "r", "s"]}}, "required": ["x"]}
+    source = {
+        "type": "object",
+        "properties": {"a": {}, "b": {"$ref": "#/$defs/anything"}, "c": {"$ref": "#/$defs/anything"}},
+        "$defs": {"anything": held},
+    }
+    schema = compile(source, extras="keep")
+    value = {"a": [1, {"y": None}], "b": {"x": "p"}, "c": {"x": "q"}}
+    sent = schema.encode(value)
+    assert Draft202012Validator(schema.strict).is_valid(sent)
+    assert schema.decode(sent) == value
+
+
+def test_an_alternative_that_is_the_whole_again_adds_nothing() -> None:
+    schema = compile({"anyOf": [{"type": "string"}, {"$ref": "#"}]})
+    assert schema.strict["properties"] == {"value": {"type": "string"}}
+
+
+def test_where_null_is_the_default_null_is_written_as_null() -> None:
+    optional = {"type": ["string", "null"], "default": None}
+    schema = compile({"type": "object", "properties": {"a": optional}, "additionalProperties": False})
+    assert schema.encode({"a": None}) == {"a": None}
+    assert schema.encode({}) == {"a": {"missing": True}}
+    for value in ({}, {"a": None}, {"a": "x"}):
+        sent = schema.encode(value)
+        assert Draft202012Validator(schema.strict).is_valid(sent)
+        assert schema.decode(sent) == value
+    assert schema.decode_partial({"a": {"missing": True}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "where", "message"),
+    [
+        (
+            {"type": "array", "items": {"type": "object", "properties": {"a/b": {"type": "array", "items": OBJECT}}}},
+            [{}, {"a/b": [{"a": 1}, {}]}],
+            "/1/a~1b/1",
+            "The property 'a' is missing.",
+        ),
+        ({"type": "object", "additionalProperties": OBJECT}, {"k": {}}, "/k", "The property 'a' is missing."),
+        (
+            {"prefixItems": [{"type": "string"}, OBJECT], "type": "array"},
+            ["x", {}],
+            "/1",
+            "The property 'a' is missing.",
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "string"}}},
+            [],
+            "the value",
+            "An object was expected, not array.",
+        ),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_with_its_place(source: Any, value: Any, where: str, message: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        compile(source).encode(value)
+    assert (caught.value.where, caught.value.message) == (where, message)
+
+
+def test_expressions_mean_what_json_schema_means_by_them() -> None:
+    schema = compile(
+        {"type": "object", "properties": {"a": {"pattern": r"^\p{Lu}\d$"}}, "patternProperties": {r"^\P{L}": False}}
+    )
+    assert schema.check({"a": "É1"}).problems == ()
+    [letter] = schema.check({"a": "é1"}).problems
+    assert (letter.pointer, letter.message) == ("/a", r"This must match the pattern ^\p{Lu}\d$")
+    assert schema.check({"a": "É١"}).problems != ()
+    assert schema.check({"1": 1}).problems != ()
+
+
+def test_what_nothing_can_check_is_told() -> None:
+    source = {"type": "object", "properties": {"a": {"pattern": r"\p{Nope}"}, "b": {"format": "int99"}}}
+    schema = compile(source)
+    assert [str(one) for one in schema.explain() if one.unchecked] == [
+        r"/properties/a: the pattern \p{Nope} is none that can be read here (not checked)",
+        "/properties/b: the format 'int99' is told to the model (not checked)",
+    ]
+    assert schema.check({"a": "x", "b": "y"}).problems == ()
+    said = [str(one) for one in schema.lint() if one.who == "schema"]
+    assert (
+        said[0] == r"/properties/a: the pattern \p{Nope} is none that can be read here, and nothing checks it. (schema)"
+    )
+    with pytest.raises(SchemaError):
+        compile(source, strict="require")
+
+
+def test_a_schema_without_values_says_so() -> None:
+    schema = compile({"type": "string", "enum": [1]})
+    assert [str(one) for one in schema.lint() if one.who == "schema"] == [
+        "the root: no value is possible here. (schema)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("date-time", "2020-01-01T10:00:00Z", "2020-01-01"),
+        ("duration", "P1DT2H", "1 day"),
+        ("hostname", "a.example", "-a"),
+        ("uri", "http://a.b", "a b"),
+        ("uri-template", "http://a/{b}", "{"),
+    ],
+)
+def test_formats_are_checked(name: str, good: str, bad: str) -> None:
+    schema = compile({"type": "string", "format": name})
+    assert schema.check(good).problems == ()
+    assert [one.message for one in schema.check(bad).problems] == [f"This is not in the format {name!r}."]
+
+
+def test_a_value_of_too_many_levels_is_refused() -> None:
+    schema = compile({})
+    value: Any = 1
+    for _ in range(3000):
+        value = [value]
+    with pytest.raises(SchemaError) as caught:
+        schema.encode(value)
+    assert str(caught.value) == (
+        "the value: The value is nested too deeply.\n  Give a value of fewer levels: some 150 can be carried."
+    )

@@ -299,6 +299,8 @@ class NullMark(Codec):
         return self.inner.decode(wire)
 
     def partial(self, wire: Any) -> Any:
+        if wire == {}:  # what stood in it is missing, and it may have been the mark
+            return ABSENT
         return None if wire == {self.name: None} else self.inner.partial(wire)
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:

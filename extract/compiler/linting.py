@@ -33,7 +33,7 @@ class Finding:
     """One thing to know about a schema: where, who minds, and what."""
 
     pointer: str
-    who: Literal["openai", "azure", "cost"]
+    who: Literal["openai", "azure", "cost", "schema"]
     message: str
 
     def __str__(self) -> str:
@@ -47,6 +47,10 @@ def lint(full: Mapping[str, Any], wired: Wired) -> tuple[Finding, ...]:
         for one in violations(full)
     ]
     found += [Finding(one.pointer, "openai", f"on the wire: {one.message}") for one in violations(wired.schema)]
+    found += [Finding(one.pointer, "schema", one.what + ".") for one in wired.rewrites if one.rule == "never"]
+    found += [
+        Finding(one.pointer, "schema", f"{one.what}, and nothing checks it.") for one in wired.rewrites if one.unchecked
+    ]
     text = dump(wired.schema, spaced=False)
     named = [word for word in _AZURE if f'"{word}":' in text]
     if named:
