@@ -25,7 +25,7 @@ from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
-from .jsontext import canonical
+from .jsontext import dump
 from .pointer import ABSENT, join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
@@ -222,7 +222,7 @@ def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow")
 
 def _text_of(source: Mapping[str, Any] | bool) -> bytes:
     try:
-        return canonical(source)
+        return dump(source).encode()  # in its own order, which is the order of the wire
     except (TypeError, ValueError) as wrong:
         place, odd = next(((at, value) for at, value in leaves(source) if not _is_json(value)), ("", source))
         raise SchemaError(
@@ -234,7 +234,7 @@ def _text_of(source: Mapping[str, Any] | bool) -> bytes:
 
 def _is_json(value: Any) -> bool:
     try:
-        canonical(value)
+        dump(value)
     except (TypeError, ValueError):
         return False
     return True
