@@ -18,7 +18,7 @@ from .compiler import Extras, Wired, read_schema, wire_of
 from .compiler.patching import Change, Place, Places, places_of
 from .events import Event
 from .extraction import Problem
-from .jsontext import same
+from .jsontext import dump, same
 from .nodes import Type
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
@@ -70,9 +70,9 @@ class Patch:
             item = self.places.around((*split(pointer), str(len(held))))
             if item is None or len(item.steps) != len(split(pointer)) + 1:
                 return ()
-            last = f"{len(held)} items are there; the next ones are missing" if held else "the items are missing"
+            last = f", the last one {dump(held[-1])}" if held else ""
             target = Target(item.path, item.at(split(pointer)), _words(item))
-            return (Failed(pointer, held[-1] if held else None, last, (target,)),)
+            return (Failed(pointer, None, f"{len(held)} items are there{last}; the next ones are missing", (target,)),)
         inner = (_outer(place, pointer) for place in self.places.below(split(pointer)))
         wanted = dict.fromkeys(one for one in inner if get(value, one) is ABSENT)
         return tuple(Failed(one, None, "this is not there yet", self.targets(one)) for one in wanted)
@@ -101,7 +101,7 @@ class Patch:
         return [Change(place.pointer(at), one.get("value", ABSENT))] if place is not None and named else []
 
     def extend(self, old: Any, text: str, open_: Iterable[str], partial: bool = False) -> Patched:
-        """The old value with what an answer adds to the objects and lists at the `open_` places; what is there stays."""
+        """The old value with what an answer adds to the objects and lists at the `open_` places; the rest stays."""
         changes, events, problems = self.read(text, partial)
         places = tuple(open_)
         value = old
@@ -129,7 +129,7 @@ def patch_of(name: str, type_: Type, extras: Extras) -> Patch:
 
 
 def _words(place: Place) -> str:
-    return place.node.description or place.node.title
+    return place.node.description
 
 
 def _taken(value: Any, change: Change, failed: tuple[str, ...]) -> tuple[Any, tuple[Event, ...]]:

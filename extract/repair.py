@@ -64,19 +64,23 @@ def shortest(places: Iterable[str]) -> list[str]:
 
 
 def last_open(value: Any) -> tuple[Any, list[str]]:
-    """What is surely whole of a record whose answer was cut off, and the objects and lists in it that may go on: those
-    on the way to the last leaf, which itself may be half a text and is left out."""
+    """What is surely whole of a record whose answer was cut off, and the objects and lists in it that may go on. The
+    last leaf may be half a text and the last item of a list half an item, so they are left out."""
     steps: list[str | int] = []
     held = value
     while isinstance(held, (dict, list)) and held:
-        steps.append(list(held)[-1] if isinstance(held, dict) else len(held) - 1)
-        held = list(held.values())[-1] if isinstance(held, dict) else held[-1]
-    if isinstance(held, str) and steps:
-        parent = get(value, join(*steps[:-1]))
-        kept = parent[:-1] if isinstance(parent, list) else {k: v for k, v in parent.items() if k != steps[-1]}
-        value = put(value, join(*steps[:-1]), kept)
-    ways = [join(*steps[:depth]) for depth in range(len(steps) + 1)]
-    return value, [way for way in ways if isinstance(get(value, way), (dict, list))]
+        if isinstance(held, list):
+            return put(value, join(*steps), held[:-1]), _ways(steps)
+        steps.append(list(held)[-1])
+        held = held[list(held)[-1]]
+    if not isinstance(held, (dict, list)) and steps:
+        value = drop(value, join(*steps))
+        steps.pop()
+    return value, _ways(steps)
+
+
+def _ways(steps: list[str | int]) -> list[str]:
+    return [join(*steps[:depth]) for depth in range(len(steps) + 1)]
 
 
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
