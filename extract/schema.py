@@ -25,7 +25,7 @@ from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
-from .jsontext import canonical
+from .jsontext import dump
 from .patch import Patch, patch_of
 from .pointer import ABSENT, join, leaves, split
 
@@ -249,7 +249,7 @@ def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow")
 
 def _text_of(source: Mapping[str, Any] | bool) -> bytes:
     try:
-        return canonical(source)
+        return dump(source).encode()  # in its own order, which is the order of the wire
     except (TypeError, ValueError) as wrong:
         place, odd = next(((at, value) for at, value in leaves(source) if not _is_json(value)), ("", source))
         raise SchemaError(
@@ -261,7 +261,7 @@ def _text_of(source: Mapping[str, Any] | bool) -> bytes:
 
 def _is_json(value: Any) -> bool:
     try:
-        canonical(value)
+        dump(value)
     except (TypeError, ValueError):
         return False
     return True
