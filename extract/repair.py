@@ -54,8 +54,12 @@ def price(call: Call, facts: ModelFacts, answer: int, again: bool = False) -> De
 
 
 def said(values: Iterable[Any]) -> int:
-    """The tokens of an answer that changes these values."""
-    return sum(FRAME + (len(dump(value)) // PER_TOKEN if value not in (None, ABSENT) else FRAME) for value in values)
+    """The tokens of an answer that changes these values; of a record that fails as a whole, a part will change."""
+    return sum(FRAME + _tokens(value) // (4 if isinstance(value, dict) else 1) for value in values)
+
+
+def _tokens(value: Any) -> int:
+    return FRAME if value is None or value is ABSENT else len(dump(value)) // PER_TOKEN
 
 
 def shortest(places: Iterable[str]) -> list[str]:

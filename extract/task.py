@@ -149,7 +149,7 @@ class Task(Generic[T]):
         if len(left) == 1:
             return next(iter(left.items()))
         changed = said(get(state.value, place) for place in shortest(state.wanted))
-        record = max(said([state.value]), changed)
+        record = max(said([[state.value]]), changed)
 
         def cost(item: tuple[Way, Call]) -> Decimal:
             whole = item[0] == "whole"
@@ -162,7 +162,8 @@ class Task(Generic[T]):
     ) -> dict[Way, Call]:
         """The ways of asking for what is wanted: single changes where each place has a path, and the whole."""
         ways: dict[Way, Call] = {}
-        if state.value is not ABSENT and state.wanted and self.schema.patch.covers(state.wanted):
+        known = state.value is not ABSENT and bool(state.wanted)
+        if known and facts.asks_again and self.schema.patch.covers(state.wanted):
             failed = self._failed(state)
             shown = self._excerpt(document, state, failed)
             if shown is not None:
@@ -386,8 +387,8 @@ class _State(Generic[T]):
         return self.whole and not (self.unsure or self.halted)
 
     def better(self, before: _State[T]) -> bool:
-        """Whether less is wrong than before, or something else."""
-        now, then = ({(p.pointer, p.message, repr(p.value)) for p in one.problems} for one in (self, before))
+        """Whether other places are wrong than before: those that were have been mended."""
+        now, then = ({problem.pointer for problem in one.problems} for one in (self, before))
         return now != then or (before.value is ABSENT) != (self.value is ABSENT)
 
     def goes_on(self, before: _State[T]) -> bool:

@@ -54,7 +54,6 @@ class Gold:
             return Answer(dump(self.schema.patch.wired.codec.encode({"changes": changes})))
         return Answer(dump(self.schema.encode(record) if self.schema and request.strict else record))
 
-
     def _known(self, document: str) -> str | None:
         return max((text for text in self.records if text in document), key=len, default=None)
 
