@@ -27,6 +27,7 @@ from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
 from .jsontext import dump
+from .patch import Patch, patch_of
 from .pointer import ABSENT, join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
@@ -63,6 +64,12 @@ class Schema(Generic[T]):
     _wired: Wired = field(repr=False)
     _check: Check = field(repr=False)
     _dump: Callable[[Any], Json] = field(repr=False)
+    _extras: Extras = "ignore"
+
+    @cached_property
+    def patch(self) -> Patch:
+        """How single places of a record are asked for again. There is one such schema for each, whatever fails."""
+        return patch_of(self.name, self.type, self._extras)
 
     @property
     def strict(self) -> dict[str, Any]:
@@ -111,6 +118,8 @@ class Schema(Generic[T]):
         try:
             made, problems = self._check(value, context)
         except RecursionError:
+            if not _deep(value):  # it is a validator's own
+                raise
             return Checked(None, (Problem("", "The value is nested too deeply."),))
         return Checked(made, problems)
 
@@ -191,6 +200,22 @@ class Schema(Generic[T]):
         return lint(self.full, self._wired)
 
 
+_LEVELS = 150
+"""Values of fewer levels can be carried, whatever else is on Python's stack."""
+
+
+def _deep(value: Json) -> bool:
+    """Whether a value has more levels than can be carried."""
+    waiting = [(value, 0)]
+    while waiting:
+        held, level = waiting.pop()
+        if level > _LEVELS:
+            return True
+        inner = held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
+        waiting.extend((one, level + 1) for one in inner)
+    return False
+
+
 def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
     try:
         return work(value)
@@ -198,7 +223,9 @@ def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
         raise wrong if wrong.where else SchemaError(wrong.message, "the value", wrong.fix) from None
     except RecursionError:
         raise SchemaError(
-            "The value is nested too deeply.", "the value", "Give a value of fewer levels: some 150 can be carried."
+            "The value is nested too deeply.",
+            "the value",
+            f"Give a value of fewer levels: some {_LEVELS} can be carried.",
         ) from None
 
 
@@ -295,7 +322,7 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     wired = wire_of(type_, extras)
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)
-    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped)
+    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped, extras)
 
 
 @lru_cache(maxsize=1024)
@@ -305,4 +332,8 @@ def _of_json(text: bytes, extras: Extras) -> Schema[Any]:
     title = full.get("title") if isinstance(full, dict) else None
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] if isinstance(title, str) else ""
     type_ = read_schema(full)
-    return Schema(name or "answer", full, type_, wire_of(type_, extras), json_schema_check(full), lambda value: value)
+    return Schema(name or "answer", full, type_, wire_of(type_, extras), json_schema_check(full), _as_it_is, extras)
+
+
+def _as_it_is(value: Json) -> Json:
+    return value

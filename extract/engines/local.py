@@ -286,7 +286,8 @@ class Local:
             await asyncio.shield(recording)
 
     async def _deltas(self, call: Call, facts: ModelFacts, task: Task[Any]) -> AsyncGenerator[Any, None]:
-        """The growing record of one call, then its reply. A stream that breaks is asked for again as a plain call."""
+        """The growing record of one call, then its reply; of a repair, only its reply. A stream that breaks is asked
+        for again as a plain call."""
         recorded = await self.ledger.reply(call.key)
         if recorded is not None:
             yield recorded
@@ -305,7 +306,7 @@ class Local:
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
                         reply, cost = item, _cost(item, facts) or cost
-                    elif reader.feed(item).value is not None:
+                    elif call.ask == "whole" and reader.feed(item).value is not None:
                         yield reader.snapshot()
             finally:
                 self.traffic.budget.settle(reserved, cost)
