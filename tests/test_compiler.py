@@ -664,3 +664,17 @@ def test_the_order_of_properties_is_kept() -> None:
     schema = compile({"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names})
     assert list(schema.strict["properties"]) == names
     assert list(schema.full["properties"]) == names
+
+
+@pytest.mark.parametrize("kinds", [([1], [2]), ({"a": 1}, {"a": 2}), ("x", [3])], ids=str)
+def test_structured_constants_tell_alternatives_apart(kinds: tuple[Any, Any]) -> None:
+    def one(kind: Any, name: str) -> dict[str, Any]:
+        properties = {"kind": {"const": kind}, name: {"type": "integer"}}
+        return {"type": "object", "properties": properties, "required": ["kind"], "additionalProperties": False}
+
+    schema = compile({"anyOf": [one(kinds[0], "x"), one(kinds[1], "y")]})
+    for value in ({"kind": kinds[0], "x": 3}, {"kind": kinds[1]}):
+        sent = schema.encode(value)
+        assert Draft202012Validator(schema.strict).is_valid(sent)
+        assert schema.decode(sent) == value
+        assert schema.decode_partial(sent) == value

@@ -442,7 +442,7 @@ def test_the_wire_of_a_model_reads_as_one_would_write_it() -> None:
             "price": {
                 "anyOf": [
                     {"type": "number", "minimum": 0},
-                    {"type": "string", "pattern": r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"},
+                    {"type": "string", "pattern": r"^\+?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"},
                 ]
             },
             "count": {"type": ["integer", "null"]},
@@ -496,7 +496,7 @@ def test_a_json_text_goes_as_the_value_that_it_holds() -> None:
     assert schema.decode(schema.encode(value)) == value
     assert schema.decode(schema.encode({"part": '{ "size": 1 }'})) == {"part": '{"size":1}'}
     told = [str(one) for one in schema.explain() if one.rule == "json"]
-    assert told[0] == "/properties/part: a JSON text is written as the value that it holds"
+    assert told[0] == "/properties/part: a JSON text is written as the value that it holds, and comes back compact"
     with pytest.raises(SchemaError) as caught:
         schema.encode({"part": "no JSON"})
     assert caught.value.args[0] == "A JSON text was expected, not 'no JSON'."
@@ -562,3 +562,62 @@ def test_a_function_is_no_type() -> None:
             compile(given)
         assert caught.value.args[0] == f"{name} is a function, and no type."
         assert caught.value.fix == "Give the type of the answer, such as the one that the function returns."
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (Annotated[Decimal, Field(gt=5)], "1"),
+        (Annotated[Decimal, Field(multiple_of=Decimal("0.01"))], "1.001"),
+        (dict[Annotated[int, Field(gt=3)], int], {"1": 1}),
+        (Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], "  "),
+        (Annotated[bytes, Field(max_length=3)], "éé"),
+        (dt.timedelta, "P"),
+        (dt.datetime, "2020-02-31T10:00:00"),
+        (complex, "foo"),
+        (Annotated[dt.date, Field(ge=dt.date(2020, 1, 1))], "2019-01-01"),
+        (HttpUrl, "ftp://a.b"),
+    ],
+    ids=str,
+)
+def test_what_only_pydantic_refuses_is_told(source: Any, value: Any) -> None:
+    schema = compile(source)
+    assert schema.check(value).problems != ()
+    assert Draft202012Validator(schema.strict).is_valid(schema.encode(value))
+    assert any(one.checked_afterwards for one in schema.explain())
+    with pytest.raises(SchemaError):
+        compile(source, strict="require")
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (Annotated[Decimal, Field(ge=0)], "-7"),
+        (dt.datetime, "7610-97-95T86:07:37"),
+        (dt.time, "47:61:67"),
+    ],
+    ids=str,
+)
+def test_what_pydantic_refuses_the_wire_refuses_where_it_can(source: Any, value: Any) -> None:
+    schema = compile(source)
+    assert schema.check(value).problems != ()
+    assert not Draft202012Validator(schema.strict).is_valid(schema.encode(value))
+
+
+def test_letters_of_all_scripts_are_letters() -> None:
+    schema = compile(Annotated[str, StringConstraints(pattern=r"^[\w-]+ \w+$")])
+    sent = schema.encode("Jean-Müller 東京")
+    assert Draft202012Validator(schema.strict).is_valid(sent)
+    assert schema.check("Jean-Müller 東京").problems == ()
+    assert [one.what for one in schema.explain() if one.checked_afterwards] == [
+        r"letters of all scripts are admitted; the pattern ^[\w-]+ \w+$"
+    ]
+
+
+def test_a_class_is_no_value() -> None:
+    with pytest.raises(SchemaError) as caught:
+        compile(list[type[int]])
+    assert str(caught.value) == (
+        "/items: This part of list_type_int cannot be read from JSON: pydantic reads no JSON value as a class.\n"
+        "  Give the name of the class, as a text."
+    )

@@ -22,15 +22,18 @@ from pydantic import (
     Field,
     Json,
     PlainSerializer,
+    PlainValidator,
     RootModel,
     Secret,
     SecretBytes,
     SecretStr,
     computed_field,
     field_serializer,
+    field_validator,
     model_serializer,
 )
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 from extract.errors import SchemaError
@@ -158,6 +161,63 @@ class Later(BaseModel):
 KEY = SecretStr("k")
 
 
+class Animal(BaseModel):
+    name: str
+
+
+class Dog(Animal):
+    breed: str = "x"
+
+
+class Oid:
+    """A class of somebody else's, as libraries declare theirs."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Oid) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        read = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+        return core_schema.json_or_python_schema(
+            json_schema=read,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), read]),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.text),
+        )
+
+
+class Kinds(enum.StrEnum):
+    A = "a"
+    B = "b"
+
+
+class OfA(BaseModel):
+    kind: Literal[Kinds.A] = "a"  # type: ignore[assignment]
+
+
+class OfB(BaseModel):
+    kind: Literal[Kinds.B] = Kinds.B
+
+
+class Plainly(BaseModel):
+    a: Annotated[int, PlainValidator(int)]
+
+    @field_validator("a", mode="plain")
+    @classmethod
+    def _whole(cls, value: Any) -> int:
+        return int(value)
+
+
+class Hexed(BaseModel):
+    model_config = ConfigDict(val_json_bytes="hex")
+    held: dict[bytes, int]
+
+
 class Skipped(BaseModel):
     shown: int | SkipJsonSchema[None] = None
     hidden: SkipJsonSchema[str] = "x"
@@ -202,6 +262,14 @@ CASES: list[tuple[Any, Any, Any]] = [
     (Kept, Kept(limit=-math.inf, more={"a": [1]}), {"limit": "-Infinity", "more": {"a": [1]}}),
     (Annotated[Decimal, Field(allow_inf_nan=True)], Decimal("Infinity"), "Infinity"),
     (Spared, Spared(), {}),
+    (Animal | Dog, Dog(name="a", breed="b"), {"name": "a", "breed": "b"}),
+    (list[Dog | Animal], [Dog(name="b", breed="c")], [{"name": "b", "breed": "c"}]),
+    (Oid, Oid("a"), "a"),
+    (dict[str, Oid | int], {"a": Oid("b"), "c": 1}, {"a": "b", "c": 1}),
+    (Annotated[OfA | OfB, Field(discriminator="kind")], OfA(), {"kind": "a"}),
+    (Plainly, Plainly(a=3), {"a": 3}),
+    (dict[Base64Bytes, int], {b"abc": 1}, {"YWJj": 1}),
+    (Hexed, Hexed.model_validate_json('{"held": {"6b": 1}}'), {"held": {"6b": 1}}),
     (Skipped, Skipped(), {}),
     (Skipped, Skipped(shown=1), {"shown": 1}),
     (Rights, Rights.READ | Rights.WRITE, 3),
@@ -245,6 +313,14 @@ def test_a_number_of_many_digits_becomes_what_its_place_makes_of_it() -> None:
             "/hidden",
             "This value has no place in the schema, because its type is hidden by SkipJsonSchema: 'y'.",
         ),
+        (
+            list[Animal],
+            [Dog(name="a")],
+            "/0",
+            "Animal is declared here, and this Dog has fields that it has not: breed.",
+        ),
+        (dict[int | str, int], {1: 1, "1": 2}, "the value", "Two keys of this dict have one name in JSON: '1'."),
+        (dict[str | None, int], {None: 1}, "the value", "This value of type NoneType has no JSON form: None."),
         (Any, {"a": object}, "/a", "This value of type type has no JSON form: <class 'object'>."),
     ],
 )

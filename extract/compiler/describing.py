@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -20,9 +21,11 @@ from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from .dumping import OWN, alias_paths, carries_inf_nan, module_of, number, plain
+from .dumping import OWN, alias_paths, module_of, plain
 from .formats import DATE_TIME, DURATION, TIME
 from .reading import AFTER, ALIASES
+from .scalars import carries_inf_nan, number
+from .words import later
 
 if TYPE_CHECKING:
     from pydantic.json_schema import GenerateJsonSchema
@@ -127,14 +130,15 @@ def _extended(made: Any, kind: str, change: Callable[[Any, _Json, _Core], _Json]
         setattr(made, method, lambda self, schema: change(self, old(self, schema), schema))
 
 
-def _values() -> type[GenerateJsonSchema]:
-    """The generator for the values that pydantic describes too widely or too narrowly."""
+def _texts() -> type[GenerateJsonSchema]:
+    """The generator for what is written as text."""
     from pydantic.json_schema import GenerateJsonSchema
 
-    class Values(GenerateJsonSchema):
+    class Texts(GenerateJsonSchema):
         def datetime_schema(self, schema: Any) -> _Json:
             made = super().datetime_schema(schema)
-            return made if schema.get("tz_constraint") == "aware" else {**made, "pattern": DATE_TIME}
+            aware = schema.get("tz_constraint") == "aware"
+            return made if aware else _noted({**made, "pattern": DATE_TIME}, ["calendar", True])
 
         def time_schema(self, schema: Any) -> _Json:
             made = super().time_schema(schema)
@@ -143,7 +147,32 @@ def _values() -> type[GenerateJsonSchema]:
         def timedelta_schema(self, schema: Any) -> _Json:
             made = super().timedelta_schema(schema)
             text = {key: value for key, value in made.items() if key != "type"}
-            return {"type": "string", **text, "format": "duration", "pattern": DURATION}
+            made = {"type": "string", **text, "format": "duration", "pattern": DURATION}
+            return _noted(made, ["encoded", "an ISO 8601 duration"])
+
+        def str_schema(self, schema: Any) -> _Json:
+            return _text(super().str_schema(schema), schema, self._config)
+
+        def bytes_schema(self, schema: Any) -> _Json:
+            made = super().bytes_schema(schema)
+            coding = self._config.val_json_bytes
+            made = made if coding == "utf8" else _noted(made, ["encoded", coding])
+            return _noted(made, ["in bytes", True]) if {"minLength", "maxLength"} & made.keys() else made
+
+        def complex_schema(self, schema: Any) -> _Json:
+            return _noted(super().complex_schema(schema), ["encoded", "a complex number"])
+
+    return Texts
+
+
+def _values() -> type[GenerateJsonSchema]:
+    """The generator for the other values that pydantic describes too widely or too narrowly."""
+
+    class Values(_texts()):  # type: ignore[misc]
+        def is_subclass_schema(self, schema: Any) -> _Json:
+            said = "pydantic reads no JSON value as a class"
+            unread: _Json = self.unreadable(said, "Give the name of the class, as a text.")
+            return unread
 
         def float_schema(self, schema: Any) -> _Json:
             made = super().float_schema(schema)
@@ -161,16 +190,48 @@ def _values() -> type[GenerateJsonSchema]:
                 return {"type": "integer", "minimum": 0, "maximum": most, "title": schema["cls"].__name__}
             members = [one for one in schema["members"] if not _is_json(getattr(one, "value", one))]
             if members and "missing" not in schema and (odd := _unread(schema, members)):
-                return self.unreadable(_ODD.format(odd), _NAMED)  # type: ignore[attr-defined, no-any-return]
-            return super().enum_schema(schema)
+                made: _Json = self.unreadable(_ODD.format(odd), _NAMED)
+            else:
+                made = super().enum_schema(schema)
+            return made
 
         def literal_schema(self, schema: Any) -> _Json:
             members = [one for one in schema["expected"] if not _is_json(one)]
             if members and (odd := _unread(schema, members)):
-                return self.unreadable(_ODD.format(odd), _NAMED)  # type: ignore[attr-defined, no-any-return]
-            return super().literal_schema(schema)
+                made: _Json = self.unreadable(_ODD.format(odd), _NAMED)
+            else:
+                made = super().literal_schema(schema)
+            return made
 
     return Values
+
+
+def _noted(made: _Json, *notes: list[Any]) -> _Json:
+    return {**made, AFTER: [*made.get(AFTER, ()), *notes]}
+
+
+_WORD = "\\w\\u00aa-\\uffff"
+"""Letters of all scripts, and more: pydantic's ``\\w`` takes them, JSON Schema's does not."""
+
+
+def _text(made: _Json, schema: _Core, config: Any) -> _Json:
+    """A text's schema, where pydantic means more by its pattern or takes white space off before it counts."""
+    pattern = made.get("pattern")
+    if isinstance(pattern, str) and (wide := _wide(pattern)) != pattern:
+        made = _noted({**made, "pattern": wide}, ["unicode", pattern])
+    strips = schema.get("strip_whitespace", config.str_strip_whitespace)
+    return _noted(made, ["stripped", True]) if strips and ("minLength" in made or "pattern" in made) else made
+
+
+def _wide(pattern: str) -> str:
+    """The expression with every ``\\w`` for letters of all scripts."""
+    out, inside = [], False
+    for piece in re.findall(r"\\.|[^\\]", pattern, re.DOTALL):
+        if piece == r"\w":
+            piece = _WORD if inside else f"[{_WORD}]"
+        inside = piece == "[" or (inside and piece != "]")
+        out.append(piece)
+    return "".join(out)
 
 
 _ODD = "pydantic reads no JSON value as {}"
@@ -221,7 +282,7 @@ _UNSAID: dict[str, tuple[str, ...]] = {
     "time": _BOUNDS,
     "datetime": (*_BOUNDS, "now_op"),
     "timedelta": _BOUNDS,
-    "decimal": ("max_digits", "decimal_places"),
+    "decimal": (*_BOUNDS, "multiple_of", "max_digits", "decimal_places"),
     "url": ("allowed_schemes",),
     "multi-host-url": ("allowed_schemes",),
 }
@@ -231,9 +292,15 @@ _UNSAID: dict[str, tuple[str, ...]] = {
 def _unsaid(words: tuple[str, ...]) -> Callable[[Any, _Json, _Core], _Json]:
     def change(made_by: Any, made: _Json, schema: _Core) -> _Json:
         notes = [[word, plain(schema[word])] for word in words if schema.get(word) is not None]
-        return {**made, AFTER: notes} if notes else made
+        notes = [note for note in notes if not _said_by_sign(note, made)]
+        return _noted(made, *notes) if notes else made
 
     return change
+
+
+def _said_by_sign(note: list[Any], made: _Json) -> bool:
+    """Whether a Decimal's text cannot be negative, as its bound wants it."""
+    return note == ["ge", 0] and any(one.get("pattern", "").startswith(_UNSIGNED) for one in made.get("anyOf", ()))
 
 
 def _names(field: _Core, name: str, shown: str) -> _Json:
@@ -261,18 +328,22 @@ def _short_names(made_by: GenerateJsonSchema) -> Any:
 def _decimal_pattern(schema: _Core) -> str:
     """The texts of a Decimal: digits, a point, an exponent where places are not counted."""
     places, digits = schema.get("decimal_places"), schema.get("max_digits")
+    least = next((schema[word] for word in ("ge", "gt") if schema.get(word) is not None), -1)
+    sign = _UNSIGNED if least >= 0 else "^[+-]?"
     whole = r"\d*" if digits is None else rf"0*\d{{0,{max(0, digits - (places or 0))}}}"
     if digits is None and places is None:
-        return _NUMBER
+        return sign + _DIGITS
     if places == 0:
-        return rf"^[+-]?{whole}\.?0*$"
+        return rf"{sign}{whole}\.?0*$"
     after = rf"\d{{0,{places}}}0*" if places is not None else rf"\d{{0,{digits}}}0*"
-    return rf"^[+-]?{whole}(?:\.{after})?$"
+    return rf"{sign}{whole}(?:\.{after})?$"
 
 
 # ---- keys of dicts
 
-_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+_UNSIGNED = r"^\+?"
+_DIGITS = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+_NUMBER = "^[+-]?" + _DIGITS
 _WHOLE = r"^[+-]?\d+$"
 _NO_KEYS = (
     "none", "list", "tuple", "set", "frozenset", "deque", "dict", "model", "dataclass", "typed-dict", "named-tuple",
@@ -319,4 +390,6 @@ def _with_keys(made_by: Any, made: _Json, schema: _Core) -> _Json:
         return unread
     kept = {key: value for key, value in made.items() if key != "patternProperties"}
     values = next(iter(made.get("patternProperties", {}).values()), made.get("additionalProperties", True))
-    return {**kept, "propertyNames": names, "additionalProperties": values}
+    made = {**kept, "propertyNames": names, "additionalProperties": values}
+    bounds = [later(word, plain(core[word]))[0] for word in (*_BOUNDS, "multiple_of") if core.get(word) is not None]
+    return _noted(made, ["keys", ", ".join(bounds)]) if bounds else made

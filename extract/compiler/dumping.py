@@ -16,18 +16,19 @@ import base64
 import dataclasses
 import datetime as dt
 import enum
-import math
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from ..errors import SchemaError
 from .codec import to_text
+from .scalars import carries_inf_nan, finite, number, spelled, utf8
 
-__all__ = ["OWN", "Dump", "alias_paths", "carries_inf_nan", "dumper", "module_of", "number", "plain"]
+__all__ = ["OWN", "Dump", "alias_paths", "dumper", "module_of", "plain"]
 
 Dump = Callable[[Any], Any]
 """A function of an instance that gives its JSON value, or raises `SchemaError` with the place in the value."""
@@ -41,10 +42,13 @@ _Core = Mapping[str, Any]
 
 @dataclass(slots=True)
 class _Way:
-    """How values of one core schema are written, and which values those are."""
+    """How values of one core schema are written, and which values those are. `cls` is the class of a record; `other`
+    writes what is of another type than the schema says, by a serializer."""
 
     write: Dump
     takes: Callable[[Any], bool]
+    cls: type | None = None
+    other: Dump | None = None
 
 
 def dumper(core: _Core) -> Dump:
@@ -63,14 +67,29 @@ class _Builder:
         if _hidden(core):
             return _Way(_refuse_hidden, lambda value: False)
         made = _RULES.get(core["type"], _by_value)(self, core)
+        if "serialization" in core and core["type"] not in _SERIALIZED:
+            made = _serialized(made, core["serialization"])
         if "ref" in core and core["type"] != "definition-ref":
             known = self.named.setdefault(core["ref"], made)
-            known.write, known.takes = made.write, made.takes
+            known.write, known.takes, known.cls, known.other = made.write, made.takes, made.cls, made.other
         return made
 
     def under(self, config: _Core | None) -> _Builder:
         """The builder for what stands in a model with a config of its own."""
         return self if config is None else _Builder(config, self.named)
+
+
+_SERIALIZED = ("model", "dataclass", "function-before", "function-after", "function-wrap", "function-plain")
+"""Kinds that see to their serializers themselves."""
+
+
+def _serialized(way: _Way, serialization: Any) -> _Way:
+    """The way with a serializer, for values that are not of the type that validation begins with."""
+
+    def other(value: Any) -> Any:
+        return _by_pydantic(value, serialization)
+
+    return _Way(lambda value: (way.write if way.takes(value) else other)(value), way.takes, way.cls, other)
 
 
 def _hidden(core: _Core) -> bool:
@@ -112,7 +131,7 @@ def _by_pydantic(value: Any, serialization: Any = None) -> Any:
 
     schema = core_schema.any_schema(serialization=serialization)
     try:
-        return SchemaSerializer(schema).to_python(value, mode="json")
+        return SchemaSerializer(schema).to_python(value, mode="json", warnings="error")
     except (PydanticSerializationError, UnicodeDecodeError, RecursionError):
         raise _unfit(value) from None
 
@@ -121,42 +140,14 @@ def _unfit(value: Any, fix: str = "Leave the value out, or give the field a type
     return SchemaError(f"This value of type {type(value).__name__} has no JSON form: {value!r:.80}.", fix=fix)
 
 
-def number(value: Decimal) -> int | float | Decimal:
-    """A Decimal as the JSON number that keeps all its digits."""
-    if not value.is_finite():
-        raise _infinite(value)
-    if value == value.to_integral_value() and value.as_tuple().exponent == 0:
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else value
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise _infinite(value)
-    return float(value)
-
-
-def _infinite(value: float | Decimal) -> SchemaError:
-    return SchemaError(
-        f"JSON has no number {value}.",
-        fix="Leave the value out, or declare the field with Field(allow_inf_nan=True): it is then written as text.",
-    )
-
-
-def _utf8(value: bytes | bytearray) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise SchemaError(
-            f"These bytes are no UTF-8 text: {bytes(value[:40])!r}.",
-            fix="Declare the field as Base64Bytes, or set val_json_bytes='base64' in the model's config.",
-        ) from None
-
-
 def _object(pairs: Iterable[tuple[Any, Any]], write: Dump = plain, key: Callable[[Any], str] | None = None) -> Any:
     made = {}
     for name, inner in pairs:
         text = (key or _key)(name)
+        if text in made:
+            raise SchemaError(
+                f"Two keys of this dict have one name in JSON: {text!r}.", fix="Give the dict keys of one type."
+            )
         try:
             made[text] = write(inner)
         except SchemaError as wrong:
@@ -176,12 +167,13 @@ def _list(items: Iterable[Any], write: Dump = plain) -> list[Any]:
 
 def _key(name: Any) -> str:
     """The name of a property that stands for a key of a dict."""
-    text = plain(name)
-    if isinstance(text, bool) or text is None:
-        return str(text).lower()
-    if isinstance(text, (dict, list)):
-        raise _unfit(name, "Give the dict keys that are texts, numbers or dates.")
-    return str(text)
+    return _name_of(name, plain(name))
+
+
+def _name_of(key: Any, text: Any) -> str:
+    if text is None or isinstance(text, (dict, list)):
+        raise _unfit(key, "Give the dict keys that are texts, numbers or dates.")
+    return str(text).lower() if isinstance(text, bool) else str(text)
 
 
 _BY_KIND: tuple[tuple[type | tuple[type, ...], Dump], ...] = (
@@ -189,9 +181,9 @@ _BY_KIND: tuple[tuple[type | tuple[type, ...], Dump], ...] = (
     ((bool, type(None)), lambda value: value),
     (str, str),
     (int, int),
-    (float, _finite),
+    (float, finite),
     (Decimal, number),
-    ((bytes, bytearray), _utf8),
+    ((bytes, bytearray), utf8),
     (Mapping, lambda value: _object(value.items())),
     ((list, tuple, set, frozenset, deque), _list),
 )
@@ -212,24 +204,16 @@ def _kind(write: Dump, kinds: type | tuple[type, ...], but: tuple[type, ...] = (
 
 def _float(builder: _Builder, core: _Core) -> _Way:
     carried = carries_inf_nan(core, builder.config)
-    return _Way(_special if carried else plain, lambda value: isinstance(value, (float, int, Decimal)))
+    return _Way(_spelled if carried else plain, lambda value: isinstance(value, (float, int, Decimal)))
 
 
-def carries_inf_nan(core: _Core, config: _Core) -> bool:
-    """Whether the declaration asks for numbers that JSON has not: they are then written as text."""
-    return core.get("allow_inf_nan") is True or (
-        config.get("ser_json_inf_nan") == "strings" and core.get("allow_inf_nan") is not False
-    )
-
-
-def _special(value: Any) -> Any:
-    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return plain(value)
+def _spelled(value: Any) -> Any:
+    text = spelled(value)
+    return plain(value) if text is None else text
 
 
 def _bytes(builder: _Builder, core: _Core) -> _Way:
-    return _Way(_BYTES.get(builder.config.get("val_json_bytes", ""), _utf8), lambda value: isinstance(value, bytes))
+    return _Way(_BYTES.get(builder.config.get("val_json_bytes", ""), utf8), lambda value: isinstance(value, bytes))
 
 
 _BYTES: dict[str, Dump] = {
@@ -245,7 +229,7 @@ def _enum(builder: _Builder, core: _Core) -> _Way:
 
 
 def _literal(builder: _Builder, core: _Core) -> _Way:
-    expected = list(core["expected"])
+    expected = [*core["expected"], *(one.value for one in core["expected"] if isinstance(one, enum.Enum))]
     return _Way(plain, lambda value: any(_equal(value, one) for one in expected))
 
 
@@ -296,10 +280,22 @@ def _tuple(builder: _Builder, core: _Core) -> _Way:
 def _dict(builder: _Builder, core: _Core) -> _Way:
     keys = builder.way(core["keys_schema"]) if "keys_schema" in core else _Way(plain, lambda value: True)
     values = builder.way(core["values_schema"]) if "values_schema" in core else _Way(plain, lambda value: True)
+    named = _named_by_text(core.get("keys_schema", {}))
+
+    def key(value: Any) -> str:
+        text = keys.write(value)
+        if named and not isinstance(text, str):  # validation compares a name of an object with texts alone
+            raise _unfit(value, "Give the enum texts as values, or name its type, as in class Kind(int, Enum).")
+        return _name_of(value, text)
+
     return _Way(
-        lambda value: _object(value.items(), values.write),
+        lambda value: _object(value.items(), values.write, key),
         lambda value: isinstance(value, Mapping) and all(keys.takes(k) and values.takes(v) for k, v in value.items()),
     )
+
+
+def _named_by_text(keys: _Core) -> bool:
+    return keys.get("type") in ("enum", "literal") and keys.get("sub_type") not in ("int", "float")
 
 
 def _nullable(builder: _Builder, core: _Core) -> _Way:
@@ -323,11 +319,23 @@ def _union(builder: _Builder, core: _Core) -> _Way:
     found = core["choices"].values() if isinstance(core["choices"], Mapping) else core["choices"]
     ways = [builder.way(one[0] if isinstance(one, tuple) else one) for one in found]
     otherwise = next((way.write for way in ways if way.write is _refuse_hidden), plain)
+    others = [way.other for way in ways if way.other is not None]
 
     def write(value: Any) -> Any:
-        return next((way.write for way in ways if way.takes(value)), otherwise)(value)
+        taking = [way for way in ways if way.takes(value)]
+        if taking:
+            return (taking[0] if len(taking) == 1 else max(taking, key=lambda way: _nearness(way, value))).write(value)
+        for other in others:
+            with suppress(SchemaError):  # it is a serializer of another alternative
+                return other(value)
+        return otherwise(value)
 
     return _Way(write, lambda value: any(way.takes(value) for way in ways))
+
+
+def _nearness(way: _Way, value: Any) -> int:
+    """How near the class of an alternative is to a value's own."""
+    return 0 if way.cls is None else len(way.cls.__mro__)
 
 
 def _json(builder: _Builder, core: _Core) -> _Way:
@@ -352,8 +360,12 @@ def _function(builder: _Builder, core: _Core) -> _Way:
     writes itself; a user's serializer serves where there is no other way."""
     serialization = core.get("serialization", {})
     said = serialization.get("function")
-    own = said is not None and module_of(said) in OWN
-    inner = builder.way(core["schema"]) if "schema" in core else _Way(plain, lambda value: False)
+    own = serialization.get("type") == "function-plain" and module_of(said) in OWN
+    began = core.get("schema") or serialization.get("schema")
+    inner = builder.way(began) if began else _Way(plain, lambda value: False)
+
+    def other(value: Any) -> Any:
+        return _by_pydantic(value, serialization)
 
     def write(value: Any) -> Any:
         if hasattr(value, "get_secret_value"):
@@ -363,13 +375,13 @@ def _function(builder: _Builder, core: _Core) -> _Way:
             return inner.write(before) if inner.takes(before) else plain(before)
         if not own and inner.takes(value):
             return inner.write(value)
-        return _by_pydantic(value, serialization) if serialization else plain(value)
+        return other(value) if serialization else inner.other(value) if inner.other else plain(value)
 
     def takes(value: Any) -> bool:
         held = value.get_secret_value() if hasattr(value, "get_secret_value") else value
         return inner.takes(held)
 
-    return _Way(write, takes)
+    return _Way(write, takes, inner.cls, other if serialization else inner.other)
 
 
 def module_of(function: Any) -> str:
@@ -459,7 +471,23 @@ def _model(builder: _Builder, core: _Core) -> _Way:
     fields = body["fields"]
     named = fields.items() if isinstance(fields, Mapping) else ((one["name"], one) for one in fields)
     members = _members(inside, ((name, one) for name, one in named if one.get("init", True)))
-    return _Way(lambda value: _of_model(members, extras, value), lambda value: isinstance(value, cls))
+    names = frozenset(member.name for member in members)
+
+    def write(value: Any) -> Any:
+        if type(value) is not cls and (lost := _fields_of(type(value)) - names):
+            raise SchemaError(
+                f"{cls.__name__} is declared here, and this {type(value).__name__} has fields that it has not: "
+                f"{', '.join(sorted(lost))}.",
+                fix=f"Declare {type(value).__name__}, or a union with it.",
+            )
+        return _of_model(members, extras, value)
+
+    return _Way(write, lambda value: isinstance(value, cls), cls)
+
+
+def _fields_of(kind: type) -> frozenset[str]:
+    found = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", {})
+    return frozenset(name for name, one in found.items() if getattr(one, "init", True) is not False)
 
 
 def _of_model(members: list[_Member], extras: Dump, value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ which objects it writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,6 +116,6 @@ def tagged(form: Form, key: str, value: str) -> Form:
     )
 
 
-def tags_of(value: nodes.Choice) -> frozenset[str]:
-    """The constants of a choice, frozen so that they can be compared."""
-    return frozenset(frozen(one) for one in value.values)
+def tags_of(values: Iterable[Any]) -> frozenset[str]:
+    """Constants as they stand on the wire, frozen so that they can be compared."""
+    return frozenset(map(frozen, values))

@@ -68,7 +68,7 @@ def text(wire: Wire, node: nodes.Text, level: int) -> Form:
 
 def _content(wire: Wire, node: nodes.Text, content: nodes.Node, level: int) -> Form:
     """The value itself; one that may be null in an object, since null is no text."""
-    wire.note(node, "json", "a JSON text is written as the value that it holds")
+    wire.note(node, "json", "a JSON text is written as the value that it holds, and comes back compact")
     form = wire.build(content, level)
     if "null" not in form.kinds:
         return replace(form, codec=ContentCodec(form.codec), held=node)

@@ -311,7 +311,7 @@ class Wire:
             parts.append(Part(field.name, form.codec, not field.required, self.fits(form.held), mark))
             inner = self.resolve(field.node)
             if isinstance(inner, nodes.Choice) and not inner.after and field.required:
-                tags[field.name] = tags_of(inner)
+                tags[field.name] = tags_of(map(form.codec.encode, inner.values))
         carrier, others = None, None
         if kinds:
             carrier = missing.free("more", properties)
