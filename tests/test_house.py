@@ -15,7 +15,17 @@ PACKAGE = ROOT / "extract"
 FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
-        *("catalogue", "chunks", "compiler", "document", "document_limits", "evidence", "expressions", "nodes", "parse"),
+        *(
+            "catalogue",
+            "chunks",
+            "compiler",
+            "document",
+            "document_limits",
+            "evidence",
+            "expressions",
+            "nodes",
+            "parse",
+        ),
         *("prompt", "repair", "schema", "task", "waiving"),
     },
     {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables", "tokens"},

@@ -57,11 +57,13 @@ def document_limits_options(command: F) -> F:
     return tokens(budget(command))
 
 
-def document_limits(tokens: int | None, budget: float | None) -> DocumentLimits:
-    """The limits that were given on the command line."""
+def document_limits(tokens: int | None, budget: float | None, written: DocumentLimits | None = None) -> DocumentLimits:
+    """The limits that were given on the command line, and those that were written for what was not."""
     from ..document_limits import DocumentLimits
 
-    return DocumentLimits(tokens, None if budget is None else Decimal(str(budget)))
+    given = DocumentLimits(tokens, None if budget is None else Decimal(str(budget)))
+    kept = written or DocumentLimits()
+    return DocumentLimits(given.tokens or kept.tokens, given.budget_usd or kept.budget_usd)
 
 
 def settings(given: tuple[str, ...]) -> dict[str, Any]:

@@ -56,9 +56,7 @@ def run(
     limits = Limits(**loaded.limits)
     if budget is not None:
         limits = replace(limits, budget_usd=Decimal(str(budget)))
-    each = document_limits(tokens_per_document, budget_per_document)
-    kept = loaded.per_document
-    each = replace(each, tokens=each.tokens or kept.tokens, budget_usd=each.budget_usd or kept.budget_usd)
+    each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
     loaded = replace(loaded, per_document=each)
     cascade = open_cascade(loaded.model, built_in_catalogue(), os.environ)
     for warning in cascade.warnings:
