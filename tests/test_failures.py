@@ -43,16 +43,11 @@ def wrong(**changed: Any) -> Answer:
     return Answer(dump({**RECORD, **changed}))
 
 
-KEPT: list[Any] = []
-"""Functions stay until the process ends: their clients are closed with its loop, and not by the collector."""
-
-
 def reader(**options: Any) -> Any:
     @extract(**options)
     def read(document) -> Bill:  # type: ignore[no-untyped-def]
         """Read the bill."""
 
-    KEPT.append(read)
     return read
 
 
