@@ -90,7 +90,7 @@ def _without(extraction: Extraction[T], task: Task[T], places: list[_Place]) -> 
     instance, problems = _validated(task, value)
     if problems:
         without = ", ".join(place.pointer for place in places)
-        tried = (replace(one, message=f"without {without}, {one.message}") for one in problems)
+        tried = (replace(one, message=f"{one.message.rstrip('.')} (tried without {without})") for one in problems)
         return replace(extraction, problems=(*extraction.problems, *tried))
     gone = [place.pointer for place in places]
     events += _undecided(task, instance, gone)
@@ -156,7 +156,7 @@ def _entered(type: Type, node: Node, step: str) -> Iterator[Field | Node]:
         if isinstance(one, Record):
             field = next((field for field in one.fields if field.name == step), None)
             yield from (field,) if field else (entry.node for entry in one.entries)
-            if field is None and one.extras is not None:
+            if field is None and one.extras is not None and getattr(one.extras, "said", True):
                 yield one.extras
         elif isinstance(one, (Array, Tuple)):
             yield from _items(one, step)
