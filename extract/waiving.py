@@ -44,6 +44,8 @@ def check_best_effort(schema: Schema[Any], names: Iterable[str]) -> None:
     """Raises `SchemaError` for the first name that is no field of the schema, or one that a record cannot do without.
     A field inside another is named by a path (``address.street``); lists on the way are gone through."""
     for name in names:
+        if not isinstance(name, str):
+            raise SchemaError(f"A field is named by a text, not by {name!r}.", fix='Write ["note"].')
         _field_steps(schema, name)
 
 

@@ -295,6 +295,11 @@ def test_a_name_is_a_field_that_may_be_empty(name: str, told: str | None) -> Non
     assert str(caught.value) == told + (fix if "required" in told else "")
 
 
+def test_a_name_is_a_text() -> None:
+    with pytest.raises(SchemaError, match="A field is named by a text, not by 3"):
+        check_best_effort(BILL, [3])  # type: ignore[list-item]
+
+
 def test_a_name_with_a_dot_is_a_name_first() -> None:
     class Dotted(BaseModel):
         net: int | None = Field(default=None, alias="net.total")
