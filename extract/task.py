@@ -9,12 +9,12 @@ drives it sends each round and hands the replies back in order, failures among t
         calls = steps.send(replies)      # StopIteration.value is the Extraction
 
 All that a task decides by is in it (schema, models with their prices, checks, limits), so that the same replies lead to
-the same calls on every start: a run is resumed by asking again and being answered from the ledger.
+the same calls on every start: a run is resumed by asking again and being answered from the ledger. A document that has
+reached one of its limits is asked no more, and keeps what it has.
 
 Each kind of failure has its own policy. A broken or invalid answer is asked for again, and only what failed is taken
 from the new one. A truncated answer gets more room, or ends the model's turn. A refusal, a content filter and a
-request that never got through end it at once. What one model cannot settle goes to the next, field by field. A document
-that has reached one of its limits is asked no more, and keeps what it has.
+request that never got through end it at once. What one model cannot settle goes to the next, field by field.
 """
 
 from __future__ import annotations

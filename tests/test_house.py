@@ -15,18 +15,9 @@ PACKAGE = ROOT / "extract"
 FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
-        *(
-            "catalogue",
-            "chunks",
-            "compiler",
-            "document",
-            "document_limits",
-            "evidence",
-            "expressions",
-            "nodes",
-            "parse",
-        ),
-        *("prompt", "repair", "schema", "task", "waiving"),
+        *("document_limits", "waiving"),
+        *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
+        *("repair", "schema", "task"),
     },
     {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables", "tokens"},
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
