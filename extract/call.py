@@ -18,6 +18,7 @@ from typing import Any, Literal
 from .jsontext import canonical, digest
 
 __all__ = [
+    "Asked",
     "Call",
     "Example",
     "Failed",
@@ -27,6 +28,7 @@ __all__ = [
     "Part",
     "Reply",
     "Shape",
+    "Target",
     "TokenLogprob",
     "Usage",
 ]
@@ -35,6 +37,9 @@ Mode = Literal["strict", "tools", "json_schema", "json", "text"]
 """How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode, or in the prompt
 only.
 """
+
+Asked = Literal["whole", "changes", "rest"]
+"""What the answer to a call is: see `Call`."""
 
 FailureKind = Literal["transport", "configuration", "filter", "document"]
 """Why there is no answer. ``transport``: it never came, later it may (cut, timeout, 429, 5xx). ``configuration``: every
@@ -76,21 +81,39 @@ class Shape:
     wire: Mapping[str, Any] = field(repr=False)
 
     @cached_property
+    def length(self) -> int:
+        """The characters of the wire schema, which each request carries."""
+        return len(canonical(self.wire))
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the three, computed once: schemas are large and calls are many."""
         return digest(canonical([self.name, self.full, self.wire]))
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """How an answer names a place that it changes: a path in which ``*`` stands for an index or a key, and which ones
+    (`at`); the ones that are missing at its end are the model's to say. `about` are the words of the schema for it."""
+
+    path: str
+    at: tuple[str | int, ...] = ()
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """What a repair asks for again: where, the value that failed (JSON), and the complaint in plain words."""
+    """What a repair asks for again: where, the value that failed (JSON), and the complaint in plain words; where single
+    places are asked for, how the answer names them."""
 
     pointer: str
     value: Any
     message: str
+    targets: tuple[Target, ...] = ()
 
     def plain(self) -> list[Any]:
-        return [self.pointer, self.value, self.message]
+        plain = [self.pointer, self.value, self.message]
+        return [*plain, [[one.path, one.at, one.about] for one in self.targets]] if self.targets else plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +132,10 @@ class Example:
 class Call:
     """One frozen request. `attempt` counts from 1 over the whole task; it is in the key and is never rendered.
 
-    `settings` are sampling parameters by their OpenAI names, and `date_order` for the rule reader. In a repair,
-    `answer` is the text of the model's last answer (None if another model gave it) and `failed` says what is asked for
-    again.
+    `settings` are sampling parameters by their OpenAI names, and `date_order` for the rule reader. `ask` says what the
+    answer is: a ``whole`` record, the ``changes`` of single places of one, or the ``rest`` of one whose answer was cut
+    off. In a repair, `failed` says what is asked for again, and `answer`, where the whole is, the text of the model's
+    last answer (None if another model gave it); of what was asked before, nothing else is shown.
     """
 
     model: str
@@ -123,25 +147,23 @@ class Call:
     settings: Mapping[str, Any] = field(default_factory=dict)
     answer: str | None = None
     failed: tuple[Failed, ...] = ()
+    ask: Asked = "whole"
 
     @cached_property
     def key(self) -> str:
         """SHA-256 of the call's canonical JSON, in hexadecimal."""
-        return digest(
-            canonical(
-                {
-                    "model": self.model,
-                    "attempt": self.attempt,
-                    "instructions": self.instructions,
-                    "inputs": [part.plain() for part in self.inputs],
-                    "shape": self.shape.fingerprint,
-                    "examples": [one.plain() for one in self.examples],
-                    "settings": self.settings,
-                    "answer": self.answer,
-                    "failed": [one.plain() for one in self.failed],
-                }
-            )
-        )
+        meant = {
+            "model": self.model,
+            "attempt": self.attempt,
+            "instructions": self.instructions,
+            "inputs": [part.plain() for part in self.inputs],
+            "shape": self.shape.fingerprint,
+            "examples": [one.plain() for one in self.examples],
+            "settings": self.settings,
+            "answer": self.answer,
+            "failed": [one.plain() for one in self.failed],
+        }
+        return digest(canonical(meant if self.ask == "whole" else {**meant, "ask": self.ask}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,90 @@
-"""Takes from a new answer what failed in the old one, and nothing else.
+"""How what failed is asked for again, and what of a whole new answer is taken over.
 
-The places that failed are JSON pointers. What stands there in the new answer is taken over; every other leaf of the old
-value stays as it was. Lists are the hard case, because a new answer may have other items in another order: an item's
-leaf is taken only from an item that agrees with the old one everywhere else.
+`Way`s of asking are the changes of single places, shown an excerpt or the whole document, and the whole record again.
+`price` says what a call of each will cost, near enough to choose by.
+
+A whole new answer may change what was right, so `mend` takes from it what failed in the old one, and nothing else.
+The places that failed are JSON pointers; every other leaf of the old value stays as it was. Lists are the hard case,
+because a new answer may have other items in another order: an item's leaf is taken only from an item that agrees with
+the old one everywhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
+from .call import Call
+from .catalogue import ModelFacts
 from .events import Event
-from .jsontext import same
+from .jsontext import dump, same
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
-__all__ = ["mend"]
+__all__ = ["Way", "last_open", "mend", "price", "said", "shortest"]
+
+Way = Literal["excerpt", "document", "whole"]
+"""``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
+
+PER_TOKEN = 4
+"""Characters of a token, for estimates: a tokenizer has no place among pure functions, and nobody pays by this."""
+CACHED_FROM = 1024
+"""Providers keep a prompt's beginning, the schema included, from so many tokens on."""
+ATTACHED = 1000
+"""An image or a file counts as so many tokens."""
+FRAME = 12
+"""The tokens of a change around its value."""
+
+
+def price(call: Call, facts: ModelFacts, answer: int, again: bool = False) -> Decimal:
+    """What a call will cost with an answer of so many tokens: in millionths of a dollar, or where the model has no
+    price in tokens, of which those of answers count four times. `again`: its beginning was sent before and may be
+    cached."""
+    parts = [call.instructions, *(part.text for part in call.inputs), *(one.text for one in call.examples)]
+    shown = sum(map(len, parts)) + call.shape.length
+    repeated = shown // PER_TOKEN + ATTACHED * sum(part.kind in ("image", "file") for part in call.inputs)
+    fresh = (
+        len(call.answer or "") // PER_TOKEN + sum(len(one.message) + len(str(one.value)) for one in call.failed) // 4
+    )
+    known = facts.price
+    asked, given = (Decimal(1), Decimal(4)) if known is None else (known.input, known.output)
+    cached = asked if known is None or known.cached is None else known.cached
+    first = cached if again and repeated >= CACHED_FROM else asked
+    return repeated * first + fresh * asked + answer * given
+
+
+def said(values: Iterable[Any]) -> int:
+    """The tokens of an answer that changes these values; of a record that fails as a whole, a part will change."""
+    return sum(FRAME + _tokens(value) // (4 if isinstance(value, dict) else 1) for value in values)
+
+
+def _tokens(value: Any) -> int:
+    return FRAME if value is None or value is ABSENT else len(dump(value)) // PER_TOKEN
+
+
+def shortest(places: Iterable[str]) -> list[str]:
+    """The places without those that lie in another one of them."""
+    return _outermost(places)
+
+
+def last_open(value: Any) -> tuple[Any, list[str]]:
+    """What is surely whole of a record whose answer was cut off, and the objects and lists in it that may go on. The
+    last leaf may be half a text and the last item of a list half an item, so they are left out."""
+    steps: list[str | int] = []
+    held = value
+    while isinstance(held, (dict, list)) and held:
+        if isinstance(held, list):
+            return put(value, join(*steps), held[:-1]), _ways(steps)
+        steps.append(list(held)[-1])
+        held = held[list(held)[-1]]
+    if not isinstance(held, (dict, list)) and steps:
+        value = drop(value, join(*steps))
+        steps.pop()
+    return value, _ways(steps)
+
+
+def _ways(steps: list[str | int]) -> list[str]:
+    return [join(*steps[:depth]) for depth in range(len(steps) + 1)]
 
 
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:

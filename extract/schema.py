@@ -21,11 +21,13 @@ from .call import Shape
 from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
 from .compiler.declared import declared, name_of
+from .compiler.growing import view_of
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
-from .jsontext import canonical
+from .jsontext import dump
+from .patch import Patch, patch_of
 from .pointer import ABSENT, join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
@@ -62,6 +64,12 @@ class Schema(Generic[T]):
     _wired: Wired = field(repr=False)
     _check: Check = field(repr=False)
     _dump: Callable[[Any], Json] = field(repr=False)
+    _extras: Extras = "ignore"
+
+    @cached_property
+    def patch(self) -> Patch:
+        """How single places of a record are asked for again. There is one such schema for each, whatever fails."""
+        return patch_of(self.name, self.type, self._extras)
 
     @property
     def strict(self) -> dict[str, Any]:
@@ -110,6 +118,8 @@ class Schema(Generic[T]):
         try:
             made, problems = self._check(value, context)
         except RecursionError:
+            if not _deep(value):  # it is a validator's own
+                raise
             return Checked(None, (Problem("", "The value is nested too deeply."),))
         return Checked(made, problems)
 
@@ -149,21 +159,29 @@ class Schema(Generic[T]):
         partial: bool = False,
     ) -> reading.Reading:
         """The same without raising: value, events and problems."""
+        if partial:
+            reader = self.reader(shape, policy)
+            reader.feed(text)
+            return reader.so_far()
         if shape == "user":
-            return reading.read(text, self.type, policy, partial)
-        return self._unwired(reading.read(text, self.wire_type, policy, partial), partial)
+            return reading.read(text, self.type, policy)
+        return self._unwired(reading.read(text, self.wire_type, policy))
 
-    def reader(self, shape: Literal["user", "wire"] = "user") -> reading.Reader:
+    def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
-        return reading.Reader(self.type if shape == "user" else self.wire_type)
+        return reading.Reader(self.type, policy) if shape == "user" else _WireReader(self, policy)
 
-    def _unwired(self, found: reading.Reading, partial: bool) -> reading.Reading:
-        """A reading of the wire shape in the user's."""
+    def _unwired(self, found: reading.Reading) -> reading.Reading:
+        """A whole reading of the wire shape in the user's."""
         wire = found.value
-        whole = not (found.problems or partial) and found.complete
+        whole = not found.problems and found.complete
+        return self._placed(found, self.decode(wire) if whole else self.decode_partial(wire), wire)
+
+    def _placed(self, found: reading.Reading, value: Json, wire: Json) -> reading.Reading:
+        """A reading of the wire shape with the user's value and the user's places."""
         return replace(
             found,
-            value=self.decode(wire) if whole else self.decode_partial(wire),
+            value=value,
             events=tuple(self._event(event, wire) for event in found.events),
             problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
         )
@@ -182,6 +200,22 @@ class Schema(Generic[T]):
         return lint(self.full, self._wired)
 
 
+_LEVELS = 150
+"""Values of fewer levels can be carried, whatever else is on Python's stack."""
+
+
+def _deep(value: Json) -> bool:
+    """Whether a value has more levels than can be carried."""
+    waiting = [(value, 0)]
+    while waiting:
+        held, level = waiting.pop()
+        if level > _LEVELS:
+            return True
+        inner = held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
+        waiting.extend((one, level + 1) for one in inner)
+    return False
+
+
 def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
     try:
         return work(value)
@@ -189,8 +223,39 @@ def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
         raise wrong if wrong.where else SchemaError(wrong.message, "the value", wrong.fix) from None
     except RecursionError:
         raise SchemaError(
-            "The value is nested too deeply.", "the value", "Give a value of fewer levels: some 150 can be carried."
+            "The value is nested too deeply.",
+            "the value",
+            f"Give a value of fewer levels: some {_LEVELS} can be carried.",
         ) from None
+
+
+class _WireReader(reading.Reader):
+    """Follows an answer in the wire shape and shows it in the user's."""
+
+    def __init__(self, schema: Schema[Any], policy: reading.Policy):
+        super().__init__(schema.wire_type, policy)
+        self._schema = schema
+        self._view = view_of(schema._wired.codec)
+        self._shown = reading.Live(self._closed, lambda place: schema.user_pointer(place, self._live.value))
+
+    def feed(self, text: str) -> reading.Live:
+        before, follows = len(self._rest), self.follows
+        wire, shown = super().feed(text), self._shown
+        if follows and wire.value is not None and len(self._rest) < before + len(text):  # a piece was read
+            made = self._view.take(wire.value, self.opened)
+            shown.value = None if made is ABSENT else made
+            shown.complete = wire.complete
+        return shown
+
+    @property
+    def value(self) -> Json:
+        return self._shown.value
+
+    def so_far(self) -> reading.Reading:
+        return self._schema._placed(super().so_far(), self._shown.value, self._live.value)
+
+    def _whole(self, text: str) -> reading.Reading:
+        return self._schema._unwired(super()._whole(text))
 
 
 @overload
@@ -222,7 +287,7 @@ def compile(source: Any, *, extras: Extras = "ignore", strict: Strict = "allow")
 
 def _text_of(source: Mapping[str, Any] | bool) -> bytes:
     try:
-        return canonical(source)
+        return dump(source).encode()  # in its own order, which is the order of the wire
     except (TypeError, ValueError) as wrong:
         place, odd = next(((at, value) for at, value in leaves(source) if not _is_json(value)), ("", source))
         raise SchemaError(
@@ -234,7 +299,7 @@ def _text_of(source: Mapping[str, Any] | bool) -> bytes:
 
 def _is_json(value: Any) -> bool:
     try:
-        canonical(value)
+        dump(value)
     except (TypeError, ValueError):
         return False
     return True
@@ -257,7 +322,7 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     wired = wire_of(type_, extras)
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)
-    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped)
+    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped, extras)
 
 
 @lru_cache(maxsize=1024)
@@ -267,4 +332,8 @@ def _of_json(text: bytes, extras: Extras) -> Schema[Any]:
     title = full.get("title") if isinstance(full, dict) else None
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", title).strip("_")[:64] if isinstance(title, str) else ""
     type_ = read_schema(full)
-    return Schema(name or "answer", full, type_, wire_of(type_, extras), json_schema_check(full), lambda value: value)
+    return Schema(name or "answer", full, type_, wire_of(type_, extras), json_schema_check(full), _as_it_is, extras)
+
+
+def _as_it_is(value: Json) -> Json:
+    return value

@@ -12,9 +12,11 @@ All that a task decides by is in it (schema, models with their prices, checks, l
 the same calls on every start: a run is resumed by asking again and being answered from the ledger. A document that has
 reached one of its limits is asked no more, and keeps what it has.
 
-Each kind of failure has its own policy. A broken or invalid answer is asked for again, and only what failed is taken
-from the new one. A truncated answer gets more room, or ends the model's turn. A refusal, a content filter and a
-request that never got through end it at once. What one model cannot settle goes to the next, field by field.
+Each kind of failure has its own policy. What is invalid is asked for again, and only that: as changes of the places
+that failed, shown an excerpt or the whole document, or as the whole record where that is cheaper; nothing else is taken
+from the answer. A truncated answer gets more room, and where there is no more, what is finished is kept and the rest is
+asked for. A refusal, a content filter and a request that never got through end the model's turn at once. What one model
+cannot settle goes to the next, field by field.
 """
 
 from __future__ import annotations
@@ -24,19 +26,21 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 
-from .call import Call, Example, Failed, Part, Reply
+from .call import Asked, Call, Example, Failed, Part, Reply
 from .catalogue import ModelFacts
 from .document import Document
 from .document_limits import DocumentLimits
 from .errors import ExtractError
 from .events import Event
 from .evidence import locate
+from .excerpt import Excerpt, excerpt
 from .extraction import Attempt, Extraction, Problem
 from .jsontext import dump
 from .nodes import Record
+from .patch import Patched
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import mend
+from .repair import Way, last_open, mend, price, said, shortest
 from .schema import Schema
 
 __all__ = ["Check", "Rounds", "Task"]
@@ -105,34 +109,122 @@ class Task(Generic[T]):
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""
-        return self._call(self.models[0], document, _State(), None, self.settings)
+        return self._whole(self.models[0], document, _State(), None, self.settings)
 
     def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
         answer, settings = None, self.settings
+        fruitless: frozenset[Way] = frozenset()
         for left in reversed(range(self.attempts)):
             if (reached := self.limits.reached(state.attempts)) is not None:
                 return state.halt(reached)
-            call = self._call(facts, document, state, answer, settings)
+            way, call = self._next(facts, document, state, answer, settings, fruitless)
             (reply,) = yield (call,)
             state = state.noted(call, reply, facts)
             if (halt := _halt(reply, facts)) is not None:
                 return state.halt(halt)
+            before = state
             if reply.finish == "length":
-                state = self._salvaged(state, reply)
-                roomier, answer = _more_room(settings, facts), None
-                if roomier is None or not left:
+                state, roomier = self._cut(state, call, reply), _more_room(settings, facts)
+                if not left or not (roomier or (facts.asks_again and state.goes_on(before))):
                     return state.halt(_truncated(settings, facts))
-                settings = roomier
+                answer, settings = None, roomier or settings
                 continue
-            state = self._read(state, reply)
-            repeats = reply.text == answer
-            if not (state.problems or state.unread) or not facts.asks_again or repeats:
+            state = self._taken_over(state, call, reply)
+            if state.whole or not facts.asks_again:
                 break
-            answer = reply.text
+            repeats = call.ask == "whole" and reply.text == answer
+            answer = reply.text if call.ask == "whole" else answer
+            fruitless = frozenset() if state.better(before) else fruitless | {way} - {"whole"}
+            if repeats:
+                break
         return state
 
-    def _call(
+    # ---- what is asked
+
+    def _next(
+        self,
+        facts: ModelFacts,
+        document: Document,
+        state: _State[T],
+        answer: str | None,
+        settings: Mapping[str, Any],
+        fruitless: frozenset[Way],
+    ) -> tuple[Way, Call]:
+        """The cheapest way of asking for what is wanted, of those that were not tried for it in vain."""
+        if state.open:
+            return "whole", self._rest(facts, document, state, settings)
+        ways = self._ways(facts, document, state, answer, settings)
+        left = {way: call for way, call in ways.items() if way not in fruitless} or ways
+        if len(left) == 1:
+            return next(iter(left.items()))
+        changed = said(get(state.value, place) for place in shortest(state.wanted))
+        record = max(said([[state.value]]), changed)
+
+        def cost(item: tuple[Way, Call]) -> Decimal:
+            whole = item[0] == "whole"
+            return price(item[1], facts, record if whole else changed, again=whole and answer is not None)
+
+        return min(left.items(), key=cost)
+
+    def _ways(
+        self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
+    ) -> dict[Way, Call]:
+        """The ways of asking for what is wanted: single changes where each place has a path, and the whole."""
+        ways: dict[Way, Call] = {}
+        known = state.value is not ABSENT and bool(state.wanted)
+        if known and facts.asks_again and self.schema.patch.covers(state.wanted):
+            failed = self._failed(state)
+            shown = self._excerpt(document, state, failed)
+            if shown is not None:
+                part = Part("text", "excerpt of the document", text=shown.text)
+                ways["excerpt"] = self._changes(facts, (part,), state, failed, settings, "changes")
+            ways["document"] = self._changes(facts, document.parts(), state, failed, settings, "changes")
+        ways["whole"] = self._whole(facts, document, state, answer, settings)
+        return ways
+
+    def _failed(self, state: _State[T]) -> tuple[Failed, ...]:
+        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths."""
+        targets = self.schema.patch.targets
+        wrong = {p.pointer: Failed(p.pointer, p.value, p.message, targets(p.pointer)) for p in state.problems}
+        for place in state.unsure:
+            value = get(state.value, place)
+            shown = None if value is ABSENT else value
+            wrong.setdefault(place, Failed(place, shown, "this is not settled yet", targets(place)))
+        return tuple(wrong.values())
+
+    def _excerpt(self, document: Document, state: _State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
+        if document.attachments or not all(one.pointer for one in failed):
+            return None
+        words = {one.pointer: " ".join(target.about for target in one.targets) for one in failed}
+        return excerpt(document, locate(state.value, self.schema.type, document), words)
+
+    def _rest(self, facts: ModelFacts, document: Document, state: _State[T], settings: Mapping[str, Any]) -> Call:
+        """The call for what is missing of a record whose answer was cut off."""
+        failed = (one for place in state.open for one in self.schema.patch.additions(state.value, place))
+        return self._changes(facts, document.parts(), state, tuple(failed), settings, "rest")
+
+    def _changes(
+        self,
+        facts: ModelFacts,
+        shown: tuple[Part, ...],
+        state: _State[T],
+        failed: tuple[Failed, ...],
+        settings: Mapping[str, Any],
+        ask: Asked,
+    ) -> Call:
+        return Call(
+            model=facts.name,
+            attempt=len(state.attempts) + 1,
+            instructions=self.instructions,
+            inputs=self.values + shown,
+            shape=self.schema.patch.shape,
+            settings=settings,
+            failed=failed,
+            ask=ask,
+        )
+
+    def _whole(
         self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
     ) -> Call:
         wrong = state.problems + (() if state.unread is None else (state.unread,))
@@ -148,6 +240,57 @@ class Task(Generic[T]):
             answer=answer,
             failed=failed,
         )
+
+    # ---- what an answer is worth
+
+    def _taken_over(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+        """The state with what an answer that ended by itself gives."""
+        if call.ask == "whole":
+            return self._read(replace(state, open=()), reply)
+        patch, text = self.schema.patch, reply.text or ""
+        if call.ask == "rest":
+            made = patch.extend(state.value, text, state.open)
+            return self._changed(replace(state, open=()), reply, made)
+        return self._changed(state, reply, patch.apply(state.value, text, state.wanted))
+
+    def _changed(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:
+        """The state with the changes of an answer. A place that was not readable stays a problem until it changes."""
+        if made.problems and made.value is state.value:
+            failed = Event("failure.reading", note=made.problems[0].message)
+            return replace(state, events=(*state.events, *made.events, failed))
+        places = tuple(event.pointer for event in made.events if event.rule == "repair.field")
+        unread = tuple(
+            p for p in state.problems if p.kind == "reading" and not any(inside(p.pointer, place) for place in places)
+        )
+        instance, problems = self._judged(made.value, unread)
+        return replace(
+            state,
+            value=made.value,
+            instance=instance,
+            problems=problems,
+            unsure=self._unsure(made.value, reply, tuple(state.wanted), state.unsure),
+            confidence=_taken(state.confidence, reply.confidence, places),
+            events=state.events + made.events,
+        )
+
+    def _cut(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+        """The state with what is finished of an answer that was cut off: never a record that is whole."""
+        patch, text = self.schema.patch, reply.text or ""
+        if call.ask == "changes":
+            return self._changed(state, reply, patch.apply(state.value, text, state.wanted, partial=True))
+        if call.ask == "rest":
+            made = patch.extend(state.value, text, state.open, partial=True)
+            return replace(
+                state, value=made.value, open=tuple(last_open(made.value)[1]), events=state.events + made.events
+            )
+        if state.value is not ABSENT:
+            return state
+        reading = self.schema.read(text, shape=shape_of(reply.mode), partial=True)
+        value, open_ = last_open(reading.value)
+        state = replace(state, salvage=reading.value)
+        if not value or not any(patch.additions(value, place) for place in open_):
+            return state
+        return replace(state, value=value, open=tuple(open_), events=state.events + reading.events)
 
     def _read(self, state: _State[T], reply: Reply) -> _State[T]:
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
@@ -205,18 +348,13 @@ class Task(Generic[T]):
             or min((c for p, c in reply.confidence.items() if inside(p, place)), default=1.0) < self.sure
         )
 
-    def _salvaged(self, state: _State[T], reply: Reply) -> _State[T]:
-        """Keeps what a truncated answer shows, to be looked at and never to be used as a record."""
-        if state.value is not ABSENT or state.salvage is not None:
-            return state
-        reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode), partial=True)
-        return replace(state, salvage=reading.value)
-
     def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
         problems = state.problems
-        if state.value is ABSENT or problems:  # a record that is valid stays so, whatever became of later models
+        if (
+            state.value is ABSENT or state.open or problems
+        ):  # a record that is valid stays so, whatever became of later models
             problems += tuple(problem for problem in (state.unread, state.halted) if problem is not None)
-        if state.value is ABSENT and not problems:
+        if (state.value is ABSENT or state.open) and not problems:
             problems = (Problem("", "No model was asked.", "configuration"),)
         value = state.salvage if state.value is ABSENT else state.value
         return Extraction(
@@ -234,10 +372,11 @@ class Task(Generic[T]):
 
 @dataclass(frozen=True)
 class _State(Generic[T]):
-    """What is known of one document so far. `halted` is why the present model was given up, `unread` why its last
-    answer could not be read."""
+    """What is known of one document so far. `open` are the objects and lists of a value whose answer was cut off, that
+    may go on; `halted` is why the present model was given up, `unread` why its last answer could not be read."""
 
     value: Any = ABSENT
+    open: tuple[str, ...] = ()
     salvage: Any = None
     instance: T | None = None
     problems: tuple[Problem, ...] = ()
@@ -249,8 +388,22 @@ class _State(Generic[T]):
     events: tuple[Event, ...] = ()
 
     @property
+    def whole(self) -> bool:
+        """Whether there is a record that is read, complete and valid."""
+        return self.value is not ABSENT and not (self.problems or self.open or self.unread)
+
+    @property
     def settled(self) -> bool:
-        return self.value is not ABSENT and not (self.problems or self.unsure or self.halted or self.unread)
+        return self.whole and not (self.unsure or self.halted)
+
+    def better(self, before: _State[T]) -> bool:
+        """Whether other places are wrong than before: those that were have been mended."""
+        now, then = ({problem.pointer for problem in one.problems} for one in (self, before))
+        return now != then or (before.value is ABSENT) != (self.value is ABSENT)
+
+    def goes_on(self, before: _State[T]) -> bool:
+        """Whether a cut answer left something that the next one goes on from, and more than there was."""
+        return self.value is not before.value and (bool(self.open) or self.better(before))
 
     @property
     def limited(self) -> bool:

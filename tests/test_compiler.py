@@ -657,3 +657,10 @@ def test_a_value_of_too_many_levels_is_refused() -> None:
     assert str(caught.value) == (
         "the value: The value is nested too deeply.\n  Give a value of fewer levels: some 150 can be carried."
     )
+
+
+def test_the_order_of_properties_is_kept() -> None:
+    names = [f"field_{index}" for index in (2, 10, 1)]
+    schema = compile({"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names})
+    assert list(schema.strict["properties"]) == names
+    assert list(schema.full["properties"]) == names

@@ -212,13 +212,13 @@ def test_a_function_without_a_return_type_fails_where_it_stands() -> None:
 
 def test_no_valid_record_raises_and_keeps_what_was_paid_for() -> None:
     with pytest.raises(ValidationFailed) as caught:
-        reader({"company": "ACME Ltd"}, {"company": "ACME Ltd"})("x")
+        reader({"company": "ACME Ltd"}, {"changes": []}, {"company": "ACME Ltd"})("x")
     assert str(caught.value) == (
         'No valid record came out: /total: "total" is required and not there.\n'
         "  The error's .extraction holds the best value so far, the attempts and their cost."
     )
     assert caught.value.extraction.partial == {"company": "ACME Ltd"}
-    assert len(caught.value.extraction.attempts) == 2
+    assert len(caught.value.extraction.attempts) == 3
 
 
 def test_no_document_is_said() -> None:

@@ -363,3 +363,154 @@ def test_an_empty_document_is_asked_about_by_nobody() -> None:
 def test_settings_are_json_values() -> None:
     with pytest.raises(ExtractError, match="A setting is no JSON value"):
         Task(BILL, (MINI,), settings={"seed": float("inf")})
+
+
+# ---- changes, excerpts, continuations
+
+CHEAP = replace(MINI, price=Price(Decimal(1), Decimal(100)))
+"""A model whose input costs next to nothing: single changes are the cheaper way."""
+LONG = Document(text="ACME Ltd\nTOTAL 4.95\n2 apples\n" + "The terms and conditions go on.\n" * 200)
+
+
+def changes(*made: dict[str, Any], schema: Any = BILL, **more: Any) -> Reply:
+    text = dump(schema.patch.wired.codec.encode({"changes": list(made)}))
+    return Reply(text=text, mode="strict", usage=Usage(50, 0, 5), **more)
+
+
+def asked(task: Task[Any], document: Document, *replies: Reply) -> tuple[Extraction[Any], list[Call]]:
+    """The extraction and the calls on the way to it."""
+    calls: list[Call] = []
+    left = list(replies)
+    steps = task.steps(document)
+    try:
+        round_ = next(steps)
+        while True:
+            calls += round_
+            round_ = steps.send(tuple(left.pop(0) for _ in round_))
+    except StopIteration as end:
+        assert left == []
+        return end.value, calls
+
+
+def test_what_failed_is_asked_for_as_a_change_with_the_lines_that_matter() -> None:
+    bad = {**GOOD, "lines": [{"name": "apples", "price": "-1"}]}
+    change = {"path": "/lines/*/price", "at": [0], "value": "4.95"}
+    result, [first, second] = asked(Task(BILL, (MINI,)), LONG, said(bad), changes(change))
+    assert result.ok
+    assert result.partial == GOOD
+    assert (first.ask, second.ask) == ("whole", "changes")
+    assert second.shape == BILL.patch.shape
+    [failed] = second.failed
+    assert (failed.pointer, failed.value, failed.message) == ("/lines/0/price", "-1", "A price is not negative.")
+    assert [(one.path, one.at) for one in failed.targets] == [("/lines/*/price", (0,))]
+    [shown] = second.inputs
+    assert shown.name == "excerpt of the document"
+    assert shown.text.startswith("ACME Ltd\nTOTAL 4.95\n2 apples\n")
+    assert len(shown.text) < 200
+    assert [event.rule for event in result.events] == ["repair.field"]
+
+
+def test_an_excerpt_that_did_not_help_gives_way_to_the_document_and_then_to_the_whole() -> None:
+    bad = {**GOOD, "total": "x"}
+    nothing = changes()
+    result, calls = asked(Task(BILL, (CHEAP,), attempts=4), LONG, said(bad), nothing, nothing, said(GOOD))
+    assert result.ok
+    assert [(call.ask, call.inputs[0].name) for call in calls] == [
+        ("whole", "document"),
+        ("changes", "excerpt of the document"),
+        ("changes", "document"),
+        ("whole", "document"),
+    ]
+    assert calls[3].answer == dump(bad)
+
+
+def test_prompts_do_not_grow_with_attempts() -> None:
+    from extract.prompt import render
+
+    bad = {**GOOD, "total": "x"}
+    wrong = [said({**GOOD, "total": total}) for total in (1, 2)]
+    check = Check("total > 2", ("/total",), lambda row: row["total"] > 2)
+    dear = replace(MINI, price=Price(Decimal(100), Decimal(1)))
+    result, calls = asked(Task(BILL, (dear,), attempts=4, checks=(check,)), DOCUMENT, said(bad), *wrong, said(GOOD))
+    assert result.ok
+    sizes = [sum(len(part.text) for message in render(call, "strict") for part in message.parts) for call in calls[1:]]
+    assert max(sizes) < min(sizes) + 60
+    assert len({call.key for call in calls}) == 4
+
+
+def test_the_cheaper_way_is_taken() -> None:
+    """On a short document with a small record, the whole costs no more than its changes."""
+    dear = replace(MINI, price=Price(Decimal(100), Decimal(1)))
+    bad = {**GOOD, "total": "x"}
+    _, calls = asked(Task(BILL, (dear,)), DOCUMENT, said(bad), said(GOOD))
+    assert calls[1].ask == "whole"
+    cheap = replace(MINI, price=Price(Decimal(1), Decimal(100)))
+    _, calls = asked(Task(BILL, (cheap,)), DOCUMENT, said(bad), changes({"path": "/total", "value": "4.95"}))
+    assert calls[1].ask == "changes"
+
+
+def test_a_cross_field_validator_may_change_all_fields_of_its_record() -> None:
+    class Sum(BaseModel):
+        parts: list[int]
+        total: int
+
+        @model_validator(mode="after")
+        def adds_up(self) -> Any:
+            if sum(self.parts) != self.total:
+                raise ValueError("the parts add up to the total")
+            return self
+
+    schema = compile(Sum)
+    bad = Reply(text=dump({"parts": [1] * 200, "total": 4}), mode="json_schema")
+    result, calls = asked(Task(schema, (CHEAP,)), LONG, bad, changes({"path": "/total", "value": 200}, schema=schema))
+    assert result.value == Sum(parts=[1] * 200, total=200)
+    assert [target.path for target in calls[1].failed[0].targets] == ["/parts", "/total", "/parts/*"]
+
+
+def test_the_next_model_is_asked_only_for_what_is_not_settled() -> None:
+    lines = [{"name": f"item {index}", "price": "1"} for index in range(30)]
+    known = {"company": "ACME Ltd", "total": "4.95", "lines": lines}
+    first = said(known, confidence={"/company": 0.9, "/lines": 0.9, "/total": 0.2})
+    change = changes({"path": "/total", "value": "5.95"})
+    result, calls = asked(Task(BILL, (RULES, CHEAP)), LONG, first, change)
+    assert result.partial == {**known, "total": "5.95"}
+    assert {one.pointer for one in calls[1].failed} == {"/total", "/note"}
+    assert [attempt.model for attempt in result.attempts] == ["rules", "mini"]
+
+
+def test_an_answer_that_was_cut_off_goes_on_where_it_stopped() -> None:
+    items = [{"name": f"item {index}", "price": "1"} for index in range(5)]
+    whole = dump({"company": "ACME Ltd", "total": "4.95", "note": None, "lines": items})
+    cut = Reply(text=whole[: whole.index("item 3") + 4], mode="json_schema", finish="length", usage=Usage(100, 0, 1000))
+    rest = changes(*({"path": "/lines/*", "at": [index], "value": items[index]} for index in (3, 4)))
+    result, calls = asked(Task(BILL, (MINI,)), LONG, cut, rest)
+    assert result.ok
+    assert result.value is not None
+    assert [line.name for line in result.value.lines] == [f"item {index}" for index in range(5)]
+    assert [call.ask for call in calls] == ["whole", "rest"]
+    assert calls[1].failed[-1].message == (
+        '3 items are there, the last one {"name": "item 2", "price": "1"}; the next ones are missing'
+    )
+    assert len({call.key for call in calls}) == 2
+
+
+def test_a_cut_answer_is_never_a_record_until_one_that_ended_closes_it() -> None:
+    text = dump({"company": "ACME Ltd", "total": "4.95", "note": None, "lines": [{"name": "a", "price": "1"}]})
+    cut = Reply(text=text[:-2], mode="json_schema", finish="length")
+    items = [{"path": "/lines/*", "at": [index], "value": {"name": "a", "price": "1"}} for index in (0, 1)]
+    more = changes(*items, finish="length")
+    nothing = changes(finish="length")
+    result, _ = asked(Task(BILL, (MINI,)), LONG, cut, more, nothing)
+    assert not result.ok
+    assert result.value is None
+    assert [problem.kind for problem in result.problems] == ["length"]
+    assert result.partial == {"company": "ACME Ltd", "total": "4.95", "note": None, "lines": [items[0]["value"]]}
+
+
+def test_context_reaches_validators_in_a_repair_too() -> None:
+    bad, good = {**GOOD, "company": "OTHER"}, changes({"path": "/company", "value": "ACME Ltd"})
+    task = Task(BILL, (CHEAP,), attempts=2, context={"ACME Ltd"})
+    result, _ = asked(task, LONG, said(bad), good)
+    assert result.ok
+    result, _ = asked(task, LONG, said(bad), changes({"path": "/company", "value": "B"}))
+    assert [problem.message for problem in result.problems] == ["B is not a company that we know."]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from ..compiler import Extras
 from .options import json_option
 from .shown import emit
 
@@ -18,14 +19,19 @@ __all__ = ["schema"]
 @click.option("--full", "view", flag_value="full", help="The schema as it was declared, as JSON Schema.")
 @click.option("--explain", "view", flag_value="explain", help="Every rewrite, and what is checked afterwards.")
 @click.option("--lint", "view", flag_value="lint", help="What a provider would refuse, and what is costly.")
+@click.option(
+    "--keep-extras", is_flag=True, help="Carry undeclared properties of open objects; else they are left out."
+)
+@click.option("--require", is_flag=True, help="Fail where the wire does not enforce everything.")
 @json_option
-def schema(ref: str, view: str, as_json: bool) -> int:
+def schema(ref: str, view: str, keep_extras: bool, require: bool, as_json: bool) -> int:
     """Shows what the schema REF becomes: schemas/receipt.py:Receipt, or a JSON Schema's file. Sends nothing."""
 
     from ..project import load_schema
     from ..schema import compile
 
-    compiled = compile(load_schema(ref))
+    extras: Extras = "keep" if keep_extras else "ignore"
+    compiled = compile(load_schema(ref), extras=extras, strict="require" if require else "allow")
     if view in ("strict", "full"):
         emit(compiled.strict if view == "strict" else compiled.full)
         return 0

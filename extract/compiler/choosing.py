@@ -107,7 +107,8 @@ class RecordCodec(Codec):
         value: dict[str, Any] = {}
         for part in self.parts:
             held = wire.get(part.name, ABSENT)
-            if held is ABSENT or (part.optional and held == part.missing):
+            marked = part.missing is not None and isinstance(held, dict) and held.keys() <= part.missing.keys()
+            if held is ABSENT or marked or (part.optional and part.missing is None and held is None):
                 continue
             made = part.codec.partial(held)
             if made is not ABSENT:

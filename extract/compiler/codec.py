@@ -391,11 +391,13 @@ class TupleCodec(Codec):
         if not tokens:
             return ()
         if tokens[0] == "rest" and self.rest is not None:
-            if len(tokens) == 1:
+            if len(tokens) == 1 or not tokens[1].isdecimal():
                 return ()
             inner = inside(inside(wire, "rest"), tokens[1])
             return (str(int(tokens[1]) + len(self.items)), *self.rest.locate(tokens[2:], inner))
-        index = int(tokens[0][4:])
+        index = next((at for at in range(len(self.items)) if tokens[0] == f"item{at}"), None)
+        if index is None:
+            return ()
         return (str(index), *self.items[index].locate(tokens[1:], inside(wire, tokens[0])))
 
 

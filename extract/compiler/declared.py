@@ -106,20 +106,38 @@ def declared(source: Any) -> Declared:
             fix=fix,
         ) from None
     except PydanticUndefinedAnnotation as wrong:
-        raise SchemaError(
-            f"{name_of(source)} refers to {wrong.name!r}, which is not defined.",
-            fix="Define it before the schema is compiled, in the module of the schema.",
-        ) from wrong
+        raise _undefined(source, wrong.name or "a type") from wrong
     except ImportError as wrong:
         raise SchemaError(
             f"{name_of(source)} needs a package that is missing.", fix=_first_line(wrong) + "."
         ) from wrong
     except (PydanticSchemaGenerationError, PydanticUserError) as wrong:
+        if wrong.code == "class-not-fully-defined":
+            raise _undefined(source, _missing_name(adapter)) from None
         raise SchemaError(
             f"{name_of(source)} is no type that pydantic can describe: {_first_line(wrong)}",
             fix="Use a pydantic model, a dataclass, a TypedDict, a NamedTuple, an enum, or a type made of these.",
         ) from wrong
     return Declared(adapter, annotated, *_parted(annotated))
+
+
+def _undefined(source: Any, name: str) -> SchemaError:
+    return SchemaError(
+        f"{name_of(source)} refers to {name!r}, which is not defined.",
+        where=name_of(source),
+        fix="Define it before the schema is compiled, in the module of the schema.",
+    )
+
+
+def _missing_name(adapter: TypeAdapter[Any]) -> str:
+    """The name that a type refers to and that is not there."""
+    from pydantic.errors import PydanticUndefinedAnnotation
+
+    try:
+        adapter.rebuild(raise_errors=True)
+    except PydanticUndefinedAnnotation as wrong:
+        return wrong.name or "a type"
+    return "a type"
 
 
 def _first_line(error: Exception) -> str:

@@ -14,7 +14,6 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count
@@ -362,7 +361,8 @@ class Local:
             await asyncio.shield(recording)
 
     async def _deltas(self, call: Call, facts: ModelFacts, task: Task[Any], watch: Watch) -> AsyncGenerator[Any, None]:
-        """The growing record of one call, then its reply. A stream that breaks is asked for again as a plain call."""
+        """The growing record of one call, then its reply; of a repair, only its reply. A stream that breaks is asked
+        for again as a plain call."""
         recorded = await self.ledger.reply(call.key)
         if recorded is not None:
             await watch.replied(call, recorded, _cost(recorded, facts), "ledger")
@@ -373,8 +373,7 @@ class Local:
             yield Reply(failure=too_long)
             return
         model = self.models[facts.name]
-        shape = shape_of(model.mode)
-        reader = task.schema.reader(shape=shape)
+        reader = task.schema.reader(shape=shape_of(model.mode))
         reply = Reply(text="")
         tokens = await self._turn(call, facts)
         async with self.traffic.slots:
@@ -386,8 +385,8 @@ class Local:
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
                         reply, cost = item, _cost(item, facts) or cost
-                    elif (live := reader.feed(item)).value is not None:
-                        yield task.schema.decode_partial(live.value) if shape == "wire" else deepcopy(live.value)
+                    elif call.ask == "whole" and reader.feed(item).value is not None:
+                        yield reader.snapshot()
             finally:
                 self.traffic.budget.settle(reserved, cost)
         await self._record(call, reply, facts)

@@ -17,7 +17,7 @@ from .. import nodes
 from ..events import Event
 from ..extraction import Problem, ProblemKind
 from ..jsontext import same
-from ..pointer import ABSENT
+from ..pointer import ABSENT, inside
 from . import scalars
 from .conform import Checks, distinct, within
 from .exact import NotJson, exact, whole
@@ -112,7 +112,7 @@ def _text_of(tree: Tree) -> str | None:
     return tree.value if isinstance(tree, Leaf) and isinstance(tree.value, str) else None
 
 
-_NO_VALUE = frozenset({"nan", "infinity", "inf", "undefined", "nil", "null", "none"})
+_NO_VALUE = frozenset({"nan", "infinity", "inf", "undefined", "nil", "null", "none", "true", "false"})
 
 
 def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
@@ -122,7 +122,9 @@ def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
         pairs = ((m.name, self.read(m.value, node, _step(pointer, m.name))) for m in tree.members)
         return {name: value for name, value in pairs if value is not ABSENT}
     if tree.form == "bare" and (
-        tree.value is None or scalars.looks_numeric(tree.value) or tree.value.lstrip("+-").casefold() in _NO_VALUE
+        tree.value is None
+        or scalars.looks_numeric(tree.value)
+        or tree.value.strip().lstrip("+-").casefold() in _NO_VALUE
     ):
         return self.wrong(pointer, f"{tree.value} could be a text or a value", tree, "reading")
     return tree.value
@@ -305,16 +307,46 @@ def _tuple(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
 
 def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     union = cast(nodes.Union, node)
+    other = _halved(tree)
+    if other is not None and any(isinstance(self.type.resolve(one), other) for one in union.branches):
+        return self.wrong(pointer, f"{plain(tree)} could be a text or a value", tree, "reading")
     tried = [self.attempt(tree, one, pointer) for one in union.branches]
     fitting = sorted((one for one in tried if not one.problems), key=lambda one: len(one.events))
     if not fitting:
         return _nearest(self, tree, union, tried, pointer)
     best = fitting[0]
+    bent = {event.pointer for event in best.events if event.rule in ("read.text", "read.undeclared")}
+    failed = [one for one in tried if one.problems]
+    if any(event.rule == "read.undeclared" for event in best.events):
+        nearly = any(all(p.pointer != pointer for p in one.problems) for one in failed)
+    else:
+        nearly = any(all(_on_the_way(p.pointer, bent) for p in one.problems) for one in failed)
+    if bent and nearly:
+        return self.wrong(pointer, f"{_capital(_kind(tree))} fits one kind here only by bending it", tree, "reading")
     others = [one for one in fitting[1:] if union.exclusive or len(one.events) == len(best.events)]
     if any(not same(one.value, best.value) for one in others) or (union.exclusive and others and not best.events):
         self.take(best)
         return self.wrong(pointer, f"{_capital(_kind(tree))} has more than one reading here", tree)
     return self.take(best)
+
+
+def _on_the_way(pointer: str, places: set[str]) -> bool:
+    """Whether a place is one of these, or holds one, or stands in one."""
+    return any(inside(pointer, place) or inside(place, pointer) for place in places)
+
+
+def _halved(tree: Tree) -> type[nodes.Node] | None:
+    """What a text with one quote or none is instead, if one quote is one too many."""
+    text = _text_of(tree)
+    if not isinstance(tree, Leaf) or tree.form != "bare" or text is None:
+        return None
+    word = text.strip().casefold()
+    return nodes.Number if scalars.looks_numeric(word) else _WORDS.get(word)
+
+
+_WORDS: Mapping[str, type[nodes.Node]] = {
+    "null": nodes.Null, "none": nodes.Null, "true": nodes.Boolean, "false": nodes.Boolean
+}  # fmt: skip
 
 
 def _capital(text: str) -> str:

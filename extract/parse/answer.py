@@ -7,8 +7,9 @@ to salvage it.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -28,6 +29,10 @@ from .tree import Edit, Leaf, List, Tree, places_of, plain
 
 __all__ = ["SIZE", "read_whole"]
 
+_ESCAPED = re.compile(r"\s*(?:\\n|\\t|\s)*[{\[](?:\\n|\\t|\s)*(?:\\\"|[{\[])[^\"]*\\\"")
+_ESCAPES = re.compile(r"(?:\\\\)?\\[\"n]")
+_BY_TYPE = ("read.bare-text", "read.missing-quote")  # mends of texts that the type has a word in
+_NESTED = 8  # values that end together, up to which it is looked where a missing bracket could stand
 SIZE = 8_000_000
 """The longest text, in characters, that is mended. Well-formed JSON may be longer."""
 
@@ -96,6 +101,9 @@ class _Mender:
         alone = None if bracketed else whole(self.text, self.checks.names)
         if alone is not None:
             return self._given(self._unambiguous(self._align(alone, self.type.root)))
+        unescaped = self._escaped()
+        if unescaped is not None:
+            return unescaped
         finding = find(self.text, self.checks.names)
         tried = [self._align(candidate, self.type.root) for candidate in finding.candidates]
         fitting = [one for one in tried if not one.problems]
@@ -108,6 +116,22 @@ class _Mender:
             at, message = finding.torn
             chosen.problems += (Problem("", f"{message}{_around(self.text, at)}", "reading"),)
         return self._given(chosen)
+
+    def _escaped(self) -> Reading | None:
+        """The reading of a JSON text that was escaped as if it stood in a string, quotes and all."""
+        if self.policy == "strict" or not _ESCAPED.match(self.text):
+            return None
+        try:
+            value = exact(exact(f'"{self.text.strip()}"'))
+        except (NotJson, TypeError, RecursionError):
+            return None
+        other = _ESCAPES.sub("", self.text)  # without the quotes, and those that had been escaped before
+        if not self.checks.root(value) or "\\" in other:
+            return None
+        start = len(self.text) - len(self.text.lstrip())
+        end = len(self.text.rstrip())
+
+        return Reading(value, (Event("read.escaped", "", self.text[start:end], value, (start, end)),))
 
     def _unambiguous(self, read: _Read) -> _Read:
         """A lone Python literal is a problem where the type also takes texts: it may be one."""
@@ -134,7 +158,7 @@ class _Mender:
             Problem(places.of(start), f"{message}{_around(self.text, start)}", "reading")
             for start, _, message in candidate.faults
         ]
-        if candidate.forked:
+        if candidate.forked == "inside" or (candidate.forked and not self._settled(candidate.tree, node)):
             where = "A bracket is missing, and it could stand in more than one place"
             faults.append(Problem("", where, "reading"))
         problems = (*faults, *self._risks(edits, places), *aligner.problems)
@@ -142,16 +166,26 @@ class _Mender:
 
     def _as_it_stands(self, candidate: Candidate, node: nodes.Node) -> Any:
         """The value of a candidate that needs no aligning once its syntax is mended, or ABSENT."""
-        if candidate.faults or any(edit.rule == "read.bare-text" for edit in candidate.edits):
+        if candidate.faults or any(edit.rule in _BY_TYPE for edit in candidate.edits):
             return ABSENT
         value = plain(candidate.tree)
         return value if self.checks.of(node)(value) else ABSENT
 
+    def _settled(self, tree: Tree, node: nodes.Node) -> bool:
+        """Whether a bracket that is missing at the end can stand in one place only by the type: the last part of no
+        value at the end may be a part of one around it."""
+        if self.untyped:
+            return False
+        fits, value = self.checks.of(node), plain(tree)
+        path = [value]
+        while isinstance(last := _last(path[-1]), (dict, list)):
+            path.append(last)
+        pairs = [(outer, inner) for depth, inner in enumerate(path) for outer in path[:depth]]
+        return fits(value) and len(path) <= _NESTED and not any(_moves(*pair, lambda: fits(value)) for pair in pairs)
+
     def _risks(self, edits: list[Edit], places: _Places) -> Iterable[Problem]:
         """What the policy does not allow."""
-        if self.lenient:
-            return
-        for edit in edits:
+        for edit in edits if not self.lenient else ():
             if edit.risks or self.policy == "strict":
                 why = f": {edit.risks}" if edit.risks else ""
                 yield Problem(
@@ -161,7 +195,7 @@ class _Mender:
     def _prose(self, candidate: Candidate) -> Iterable[Event]:
         """The events that leave out what stands around a candidate."""
         for start, end in ((0, candidate.start), (candidate.end, len(self.text))):
-            if self.text[start:end].strip():
+            if self.text[start:end].strip(" \t\r\n"):
                 yield Event("read.prose", "", self.text[start:end], "", (start, end))
 
     def _nested(self, text: str) -> Tree | None:
@@ -173,8 +207,11 @@ class _Mender:
     def _among(self, fitting: list[_Read]) -> _Read:
         """One of the values that fit: the one in a fence, or the first, with a word on the others."""
         best = min(self._plainness(one) for one in fitting)
-        narrowed = [one for one in fitting if self._plainness(one) == best]
+        narrowed = fitting if self._touching(fitting) else [one for one in fitting if self._plainness(one) == best]
         chosen = narrowed[0]
+        if len(narrowed) > 1 and self._touching(fitting) and any(one.candidate.edits for one in fitting):
+            chosen.problems = (Problem("", "The brackets do not go together", "reading"),)
+            return chosen
         others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
         if others:
             note = f"{len(others) + 1} different values in the text fit; the first was taken."
@@ -184,6 +221,11 @@ class _Mender:
                 span = (others[0].candidate.start, others[0].candidate.end)
                 chosen.events += (Event("read.ambiguous", "", others[0].value, chosen.value, None, f"{note} {span}"),)
         return chosen
+
+    def _touching(self, fitting: list[_Read]) -> bool:
+        """Whether values stand side by side with nothing between them, so that they may be parts of one."""
+        between = (self.text[a.candidate.end : b.candidate.start] for a, b in pairwise(fitting))
+        return any(not gap.strip() and "\n" not in gap for gap in between)
 
     def _plainness(self, one: _Read) -> tuple[bool, bool, int]:
         """How plainly a value is the answer: in a fence, at the beginning of a line, with few changes."""
@@ -197,11 +239,17 @@ class _Mender:
     def _together(self, finding: Finding) -> _Read | None:
         """Several values as the items of the list that was asked for."""
         root = self.type.resolve(self.type.root)
-        if not self.lenient or not isinstance(root, nodes.Array) or len(finding.candidates) < 2:
+        if not self.lenient or len(finding.candidates) < 2 or any(one.faults for one in finding.candidates):
             return None
-        if any(one.faults or isinstance(one.tree, List) for one in finding.candidates):
+        if self.untyped:
+            item: nodes.Node = nodes.Anything()
+            if not self._side_by_side(finding.candidates):
+                return None
+        elif isinstance(root, nodes.Array) and not any(isinstance(one.tree, List) for one in finding.candidates):
+            item = root.items
+        else:
             return None
-        items = [self._align(candidate, root.items) for candidate in finding.candidates]
+        items = [self._align(candidate, item) for candidate in finding.candidates]
         if any(one.problems for one in items):
             return None
         first, last = items[0].candidate.start, items[-1].candidate.end
@@ -219,6 +267,14 @@ class _Mender:
             () if self.checks.of(root)(value) else (Problem("", "The list does not have as many items as it must"),)
         )
         return _Read(joined, value, made, problems)
+
+    def _side_by_side(self, candidates: list[Candidate]) -> bool:
+        """Whether values that nobody asked for one by one stand together as those of a list do: each in a fence of its
+        own, or with nothing but a comma between."""
+        if all(one.fenced for one in candidates):
+            return True
+        between = (self.text[a.end : b.start].strip() for a, b in pairwise(candidates))
+        return all(mark == "," for mark in between) and not any(one.fenced for one in candidates)
 
     def _scalar(self) -> _Read | None:
         """The text as a scalar that was asked for: without quotes, or as the answer in plain words."""
@@ -238,7 +294,7 @@ class _Mender:
         if aligner.problems or isinstance(value, dict | list) or value is ABSENT:
             return None
         events = aligner.events or [Event("read.bare-text", "", stripped, value, (start, end))]
-        return _Read(Candidate(leaf, start, end, [], [], False, False), value, tuple(events), ())
+        return _Read(Candidate(leaf, start, end, [], [], False, ""), value, tuple(events), ())
 
     def _given(self, read: _Read) -> Reading:
         """The reading of what was chosen."""
@@ -259,6 +315,28 @@ class _Mender:
         return self._given(min(tried, key=lambda one: one.rank))
 
 
+def _last(value: Any) -> Any:
+    """The last part of a list or an object."""
+    if not value:
+        return None
+    return value[-1] if isinstance(value, list) else next(reversed(value.values()))
+
+
+def _moves(outer: Any, inner: Any, fits: Callable[[], bool]) -> bool:
+    """Whether the whole still fits when the last part of a value at the end stands in one around it."""
+    if isinstance(inner, list) and isinstance(outer, list) and inner:
+        outer.append(inner.pop())
+        moved = fits()
+        inner.append(outer.pop())
+        return moved
+    if isinstance(inner, dict) and isinstance(outer, dict) and inner and (name := next(reversed(inner))) not in outer:
+        outer[name] = inner.pop(name)
+        moved = fits()
+        inner[name] = outer.pop(name)
+        return moved
+    return False
+
+
 class _Swallowed:
     """Which insertions at the edge of a value belong to a change of the whole value: the bracket that closes a value
     which is replaced, and the comma before a member that is left out."""
@@ -266,12 +344,14 @@ class _Swallowed:
     def __init__(self, events: list[Event]):
         self._replaced: dict[int, int] = {}
         self._left_out: set[int] = set()
+        self._dropped: dict[int, int] = {}
         for event in events:
             if event.span is None:
                 continue
             start, end = event.span
             if event.rule == "read.undeclared":
                 self._left_out.add(start)
+                self._dropped[end] = min(start, self._dropped.get(end, start))
             else:
                 self._replaced[end] = min(start, self._replaced.get(end, start))
 
@@ -280,7 +360,7 @@ class _Swallowed:
             return False
         if edit.owner >= 0 and self._replaced.get(edit.end, edit.owner + 1) <= edit.owner:
             return True
-        return edit.start in self._left_out
+        return edit.start in self._left_out or 0 <= self._dropped.get(edit.end, edit.owner + 1) <= edit.owner
 
 
 def _event(edit: Edit, text: str, places: _Places) -> Event:

@@ -15,7 +15,7 @@ from .tree import Edit
 __all__ = ["CLOSER", "QUOTES", "Cursor"]
 
 CLOSER = {"{": "}", "[": "]", "(": ")"}
-QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "`": "`", "«": "»"}
+QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "`": "`", "«": "»"}
 
 _MAY_SKIP = frozenset("/#\ufeff\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\x85") | {
     chr(c) for c in range(0x2000, 0x200B)
@@ -25,9 +25,13 @@ _EDITS = 10_000  # nor one that needs more edits than these
 _BLANK = re.compile(r"[\s\ufeff]*")
 _COMMAS = re.compile(r"[\s,]*")
 _QUOTED_KEY = re.compile(
-    r"""(?:"(?![\s]*[,:}\]])(?:[^"\\\n]|\\.){0,200}"|'(?:[^'\\\n]|\\.){0,200}'|“[^”\n]{0,200}”|""(?:[^"\n]){1,200}"")\s*:"""
+    r"""(?:"(?![\s]*[,:}\]])(?:[^"\\\n]|\\.){0,200}"|'(?:[^'\\\n]|\\.){0,200}'|“[^”\n]{0,200}”|‘[^’\n]{0,200}’
+        |""(?:[^"\n]){1,200}"")\s*(?:/\*[^*]{0,400}\*/\s*)?:""",
+    re.VERBOSE,
 )
 _BARE_KEY = re.compile(r"([\w$@][\w$@./-]{0,100}(?: [\w$@./-]{1,40}){0,4})\s*:(?!//)")
+_HALF_KEY = re.compile(r"([\w$@][\w$@./-]{0,100}(?: [\w$@./-]{1,40}){0,4})\"\s*:")
+_NO_COLON = re.compile(r"\"([^\"\\\n:,{}\[\]]{1,100})\"(?=\s*[\d\[{-]|\s+[\"tfnTFN]|(?:true|false|null)\b)")
 _STRAY_WORD = re.compile(r"[A-Za-z_]{1,40}\s+(?=\")")
 _SCALAR = re.compile(r"(?:-?[.\d][\w.+-]{0,60}|true|false|null|True|False|None)(?=[\s,\]})]|$)")
 _BARE_ITEM = re.compile(r"[^\s\"'\[\]{}(),:][^\"\[\]{}(),\n]{0,200}\s*[,\])]")
@@ -51,7 +55,7 @@ class Cursor:
         self.odd_quotes = 0  # strings that were mended in a way that changes what is inside of quotes and what is not
         self.odd_names = False
         self.cut = False
-        self.forked = False
+        self.forked = ""  # where a bracket is missing that could stand in several places: "inside", or at the "end"
         self._next: dict[str, int] = {}
 
     def fault(self, start: int, end: int, message: str, halt: bool = True) -> None:
@@ -160,10 +164,15 @@ class Cursor:
             return True
         bare = _BARE_KEY.match(self.text, at)
         if bare is None:
-            return False
+            return self._half_keyed(at)
         return (
             bare[1] in self.names or (bool(self.bare_names) and self.bare_names[-1]) or (plain and " " not in bare[1])
         )
+
+    def _half_keyed(self, at: int) -> bool:
+        """Whether a name that the type knows stands here with its first quote or its colon missing."""
+        found = _HALF_KEY.match(self.text, at) or _NO_COLON.match(self.text, at)
+        return found is not None and found[1] in self.names
 
     def _outside(self, at: int) -> bool:
         """Whether what follows the outermost bracket is no part of it any more."""

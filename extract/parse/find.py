@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from .cursor import Cursor
 from .exact import exact_end
 from .syntax import gap, value
-from .tree import Edit, Leaf, Tree
+from .tree import Edit, Leaf, List, Object, Tree
 
 __all__ = ["Candidate", "Finding", "find", "whole"]
 
 _ATTEMPTS = 64
-_ALONE = re.compile(r"""\s*(?:[{\["'“\d-].*|\(\s*["'\[{\d-].*\)|[tfnTFN][A-Za-z]*)\s*""", re.DOTALL)
+_ALONE = re.compile(r"""\s*(?:[{\["'“\d-].*|\(\s*["'\[{\dtfnTFN-].*\)|[tfnTFN][A-Za-z]*)\s*""", re.DOTALL)
 _MARK = re.compile(
     r"```|</?\s*(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)\s*>|[{\[}\]]|\"(?=\s*:)", re.I
 )
@@ -32,6 +32,8 @@ _LIST_HEAD = re.compile(
     r"""\[(?:\s|//[^\n]*)*(?:[\]\["'{“]|-?[\d.]|true\b|false\b|null\b|None\b|True\b|False\b|\w[^\[\]{}\n]{0,400}?,|$)""",
     re.VERBOSE,
 )
+_NOTE = re.compile(r"\[\d{1,3}\]")
+_EXTRA = re.compile(r"(?:\s*\}){1,8}(?=\s*(?:$|```|\n\s*[^\s,\[\]{}:\"']))")
 _FENCED = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\n?")
 _TORN = re.compile(r"[}\]:\"]|,\s*[\"'}\]]|,\s*\w+\s*:")
 
@@ -46,7 +48,7 @@ class Candidate:
     edits: list[Edit]
     faults: list[tuple[int, int, str]]
     cut: bool
-    forked: bool
+    forked: str
     fenced: bool = False
 
 
@@ -115,7 +117,24 @@ def find(text: str, names: Collection[str]) -> Finding:
                 break
         else:
             prose += 1
+    _without_notes(text, finding)
     return finding
+
+
+def _without_notes(text: str, finding: Finding) -> None:
+    """Leaves out what is a mark of a note in prose, such as [1] behind a word, where there are other values."""
+    values = [one for one in finding.candidates if not _is_note(text, one)]
+    if values:
+        finding.candidates = values
+
+
+def _is_note(text: str, one: Candidate) -> bool:
+    return (
+        isinstance(one.tree, List)
+        and not one.fenced
+        and _NOTE.fullmatch(text, one.start, one.end) is not None
+        and bool(text[text.rfind("\n", 0, one.start) + 1 : one.start].strip())
+    )
 
 
 def _begins(text: str, at: int) -> bool:
@@ -130,14 +149,33 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
     candidate.fenced = fenced
     finding.candidates.append(candidate)
     if candidate.faults and candidate.cut:
+        if _follows(text, finding):
+            finding.torn = finding.torn or (start, "The text goes on after its value")
         fence = text.find("```", start)
         return fence if not fenced and fence > 0 and _LINE_FENCE.search(text, start) else -1
     after = cursor.at
+    sound = isinstance(candidate.tree, Object) and not candidate.faults
+    sound = sound and not any(edit.rule.endswith("bracket") for edit in candidate.edits)
+    extra = _EXTRA.match(text, after) if sound else None
+    if extra is not None:
+        candidate.edits.append(
+            Edit("read.extra-bracket", after, extra.end(), "", "a bracket may be missing before the value")
+        )
+        candidate.end = after = cursor.at = extra.end()
     gap(cursor)
     torn = _TORN.match(text, cursor.at)
-    if torn is not None and cursor.at < len(text):
+    broken = bool(candidate.faults) and (text[cursor.at : cursor.at + 1] in ("{", "[") or _follows(text, finding))
+    if (torn is not None or broken) and cursor.at < len(text):
         finding.torn = finding.torn or (cursor.at, "The text goes on after its value")
     return after
+
+
+def _follows(text: str, finding: Finding) -> bool:
+    """Whether the last value stands behind another one with nothing but a comma between."""
+    if len(finding.candidates) < 2:
+        return False
+    before, last = finding.candidates[-2:]
+    return text[before.end : last.start].strip() in ("", ",")
 
 
 _LINE_FENCE = re.compile(r"\n[ \t]*```[ \t]*\w*[ \t]*\n\s*[\[{]")

@@ -13,7 +13,7 @@ from typing import Any
 from .cursor import CLOSER, QUOTES, Cursor
 from .exact import exact, faithful, integer
 from .scalars import looks_numeric
-from .strings import string, unescape, valid
+from .strings import half, string, unescape, valid
 from .tree import Leaf, List, Member, Object, Tree
 
 __all__ = ["DEPTH", "value"]
@@ -33,6 +33,9 @@ _PYTHON: dict[str, str] = {
     "FALSE": "false",
     "NULL": "null",
 }
+_QUOTE = "\"'"
+_SPACED = re.compile(r'":( *)[^ ]')
+_WORD_MARKS = re.compile(r"[\"'`\\:;]")
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
 _CLEAN_NAME = re.compile(r'"([^"\\\x00-\x1f:,{}\[\]]+)"(?=:)')
@@ -41,10 +44,13 @@ _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
 _TANGLED = re.compile(
-    r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
+    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:(?:\s|[{\[\"']|true|false|null)"
+    r"|(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n;=]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
     re.DOTALL,
 )
-_RUN_TOGETHER = re.compile(r"(?:-?\d[\d.]*|true|false|null)(?:true|false|null|True|False|None)+")
+_RUN_TOGETHER = re.compile(
+    r"(?:-?\d[\d.eE+-]*)?(?:true|false|null|True|False|None)(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)*+"
+)
 _NAME_INSIDE = re.compile(r"[\"']\s*:")
 _HALF = re.compile(r"\"\s*,?\s*$")
 _STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
@@ -134,6 +140,8 @@ def _closing(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> b
     if any(CLOSER[outer] == mark for outer in cursor.open[:-1]):
         _implied(cursor, bracket, made, at)
     else:
+        if comma >= 0 or not (made.items if isinstance(made, List) else made.members):
+            cursor.fault(at, at + 1, f"A {mark} stands where a value or a {CLOSER[bracket]} should", halt=False)
         cursor.edit(
             "read.wrong-bracket", at, at + 1, _json_closer(bracket), f"{mark} stands where {CLOSER[bracket]} should"
         )
@@ -157,7 +165,9 @@ def _json_closer(bracket: str) -> str:
 
 def _implied(cursor: Cursor, bracket: str, made: List | Object, at: int) -> None:
     """The bracket closes without its closer."""
-    cursor.forked = cursor.forked or _forks(made)
+    cursor.forked = "inside" if _forks(made) else cursor.forked
+    if cursor.edits and cursor.edits[-1].rule == "read.missing-comma" and not cursor.text[made.start + 1 : at].strip():
+        cursor.fault(made.start, at, "A bracket too many stands here, or a comma and a value are missing", halt=False)
     cursor.edit(
         "read.missing-bracket", at, at, _json_closer(bracket), f"a {CLOSER[bracket]} is missing before this", made.start
     )
@@ -169,7 +179,7 @@ def _unclosed(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> 
     if comma >= 0:
         cursor.fault(comma, cursor.size, "The text ends after a comma")
         return
-    cursor.forked = cursor.forked or _forks(made)
+    cursor.forked = cursor.forked or ("end" if _forks(made) else "")
     cursor.edit(
         "read.unclosed", cursor.size, cursor.size, _json_closer(bracket), "the text may have been cut off", made.start
     )
@@ -203,6 +213,9 @@ def _list(cursor: Cursor, bracket: str) -> Tree:
         if not first and not count and not elided and not _item_without_comma(cursor, made):
             break
         elided = False
+        if cursor.text.startswith(":", cursor.at):
+            cursor.fault(cursor.at, cursor.at + 1, "A colon stands in a list")
+            break
         if cursor.text.startswith("...", cursor.at):
             _elision(cursor, made)
             elided = True
@@ -248,13 +261,16 @@ def _elision(cursor: Cursor, made: List) -> None:
 
 def _parenthesis(cursor: Cursor, made: List, commas: int) -> Tree:
     """A list in parentheses; one value without a comma is that value."""
+    if cursor.text[cursor.at : cursor.at + 1] in ('"', "'", "”", "`"):
+        cursor.fault(made.start, cursor.at + 1, "A quote is missing before this text in parentheses", halt=False)
     cursor.edit("read.parenthesis", made.start, made.start + 1, "[")
     if len(made.items) == 1 and not commas:
         cursor.edits = [
             e for e in cursor.edits if e.rule != "read.parenthesis" or e.start not in (made.start, made.end - 1)
         ]
-        cursor.edit("read.parenthesis", made.start, made.start + 1, "")
-        cursor.edit("read.parenthesis", made.end - 1, made.end, "")
+        risks = "the parentheses may be those of a list"
+        cursor.edit("read.parenthesis", made.start, made.start + 1, "", risks)
+        cursor.edit("read.parenthesis", made.end - 1, made.end, "", risks)
         return made.items[0]
     return made
 
@@ -272,7 +288,12 @@ def _object(cursor: Cursor) -> Tree:
             bool(cursor.edits) and cursor.edits[-1].rule == "read.early-bracket" and cursor.edits[-1].end == cursor.at
         )
         if early:
-            count, _ = _commas(cursor, False)
+            count, _ = _commas(cursor, not made.members)
+        glued = cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at : cursor.at + 1] not in QUOTES
+        if made.members and not count and glued:
+            cursor.fault(
+                cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False
+            )
         if made.members and not count:
             cursor.edit("read.missing-comma", made.members[-1].value.end, made.members[-1].value.end, ",")
         member = _member(cursor)
@@ -309,6 +330,10 @@ def _member(cursor: Cursor) -> Member | None:
     if cursor.text.startswith(":", cursor.at):
         cursor.at += 1
     gap(cursor)
+    while cursor.text.startswith(":", cursor.at):
+        cursor.edit("read.extra-colon", cursor.at, cursor.at + 1, "")
+        cursor.at += 1
+        gap(cursor)
     if cursor.text[cursor.at : cursor.at + 1] in (",", "}", "]"):
         cursor.fault(
             start, cursor.at, f"No value stands after the name {json.dumps(name, ensure_ascii=False)}", halt=False
@@ -324,6 +349,8 @@ def _bare_name(cursor: Cursor) -> str | None:
         return None
     name = found[1].rstrip()
     rule = "read.bare-name"
+    if "&quot;" in name:
+        cursor.fault(found.start(), found.end(), "This name is written with the entities of HTML")
     if found[0].rstrip()[-1] in "\"'":
         rule, name = "read.missing-quote", unescape(name)
     elif "\\" in name:
@@ -370,16 +397,19 @@ def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: b
     name = unescape(inside[: layout.start()] if layout is not None else inside)
     cursor.at = after
     risks = "the quotes inside could also end the name" if inner else "the name holds a line break" if layout else ""
-    if inner and (":" in inside or "," in inside or "\n" in inside):
+    if inner and (any(char in inside for char in ":,={}[]\n") or not _even(inside)):
         cursor.fault(start, after, "A quote is missing in or around this name")
     if inner or begin - start > 1 or cursor.text[start] != '"' or any(char < " " for char in inside) or "\\" in inside:
         if cursor.text[start] == '"' and not valid(inside):
-            risks = risks or "a character may be missing after the backslash"
-            if '\\"' in inside:
-                cursor.fault(start, after, "A quote may be missing after a backslash", halt=False)
+            cursor.fault(start, after, "A character may be missing after the backslash in this name", halt=False)
         if not _well_formed(cursor.text[start:after]):
             cursor.edit("read.quoted-name", start, after, name, risks)
     return name
+
+
+def _even(inside: str) -> bool:
+    """Whether the quotes inside of a name go in pairs, and none stands at its edge."""
+    return inside.count('"') % 2 == 0 and inside[:1] != '"' and inside[-1:] != '"'
 
 
 def _well_formed(token: str) -> bool:
@@ -481,6 +511,10 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         not cursor.paired(start, quotes)
         or len(quotes) % 2
         or _tangled(written, stray)
+        or _hurt(written)
+        or "&quot;" in written
+        or (stray and (_indented(cursor.text, start) or cursor.open[-1:] == ["("]))
+        or inside[0] in ";=:>|&\\"
         or ("\\" in inside and not stray)
     ):
         cursor.fault(start, stop, "Other values may stand inside this text", halt=False)
@@ -496,7 +530,25 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         cursor.fault(start, stop, "A quote is missing before this, but not necessarily here")
     risks = "the text could end earlier" if any(char in written for char in ',"\n{}[]:') else ""
     cursor.edit("read.missing-quote" if stray else "read.bare-text", start, stop, written, risks)
-    return Leaf(start, stop, written, "string" if stray else "bare")
+    return Leaf(start, stop, written, half(written) if stray else "bare")
+
+
+def _indented(text: str, start: int) -> bool:
+    """Whether the space before a text that lacks its first quote is more, or less, than this writer puts behind colons,
+    so that it may belong to the text."""
+    begin = len(text[max(0, start - 40) : start].rstrip(" "))
+    before = text[max(0, start - 40) : start]
+    usual = _SPACED.search(text, 0, 2000)
+    if before[begin - 1 : begin] in ("[", "("):
+        return len(before) > begin
+    expected = 1 if usual is None or usual.end() > start else len(usual[1])
+    return before[begin - 1 : begin] in (":", ",") and len(before) - begin > expected
+
+
+def _hurt(text: str) -> bool:
+    """Whether a bare text is a number or a literal but for a quote or a backslash in it."""
+    healed = _WORD_MARKS.sub("", text)
+    return healed != text and (healed in _LITERALS or looks_numeric(healed))
 
 
 def _tangled(text: str, stray: bool) -> bool:

@@ -1,8 +1,8 @@
 """What the fake server says: answers, faults, and where they come from.
 
-A script is a list that is used up in order, a function of the request, or gold records found by a text in the request's
-document. Chance is decided by a hash of the seed and the request, and by how often the same request came before: it
-does not depend on the order in which requests arrive.
+A script is a list that is used up in order, or a function of the request, such as gold records (`gold`). Chance is
+decided by a hash of the seed and the request, and by how often the same request came before: it does not depend on the
+order in which requests arrive.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from ..call import Usage
 from ..jsontext import dump
 
-__all__ = ["Answer", "Chance", "Encoder", "Fault", "FaultKind", "Gold", "Request", "Said", "text_of"]
+__all__ = ["Answer", "Chance", "Fault", "FaultKind", "Request", "Said", "text_of"]
 
 FaultKind = Literal[
     "rate_limit", "quota", "server_error", "overloaded", "cut", "cut_body", "hang", "garbage",
@@ -79,6 +79,10 @@ class Request:
         """The JSON schema that the answer must have, or None."""
         return self._asked.get("schema") or self._asked.get("parameters")
 
+    def asks_for(self, wire: Mapping[str, Any]) -> bool:
+        """Whether the answer must have this schema, as it is asked for or as it stands in the prompt."""
+        return self.schema == wire or (self.schema is None and dump(wire) in self.prompt)
+
     @property
     def strict(self) -> bool:
         """Whether the schema was asked for strictly."""
@@ -106,28 +110,6 @@ def text_of(message: Mapping[str, Any]) -> str:
 Said = Answer | Fault | str | Mapping[str, Any] | list[Any] | None
 """What a script may hold: an answer, a fault, a text, or a JSON value. None, from a function, leaves the request to the
 next source."""
-
-
-class Encoder(Protocol):
-    """The part of `extract.Schema` that gold records need: from the user's shape into the wire's."""
-
-    def encode(self, value: Any) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Gold:
-    """Records by a text that stands in their document; of several that fit, the longest text is right. With a `schema`,
-    records are in the user's shape and are encoded where the request asks for a strict answer."""
-
-    records: Mapping[str, Any]
-    schema: Encoder | None = None
-
-    def __call__(self, request: Request) -> Said:
-        found = max((text for text in self.records if text in request.document), key=len, default=None)
-        if found is None:
-            return None
-        record = self.records[found]
-        return Answer(dump(self.schema.encode(record) if self.schema and request.strict else record))
 
 
 @dataclass(frozen=True)

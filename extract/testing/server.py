@@ -22,8 +22,9 @@ from ..call import Usage
 from ..jsontext import dump
 from ..models import built_in_catalogue
 from .completion import DAMAGE, Completion, counted
+from .gold import Encoder, Gold
 from .refusals import Refusal, refusal
-from .script import Answer, Chance, Encoder, Fault, FaultKind, Gold, Request, Said
+from .script import Answer, Chance, Fault, FaultKind, Request, Said
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -96,7 +97,7 @@ class FakeOpenAI:
     def gold(self, records: Mapping[str, Any], schema: Encoder | None = None) -> None:
         """Answers requests that no script is left for with the record whose key stands in the document. With a compiled
         `schema`, records are in the user's shape; without, they are sent as they are."""
-        self._sources.append(Gold(records, schema))
+        self._sources.append(Gold(records, schema, self.requests))
 
     def faults(self, *faults: Fault | FaultKind | None) -> None:
         """What goes wrong with the next requests, one each; None lets one pass."""
