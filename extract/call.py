@@ -231,6 +231,11 @@ class Reply:
         """Whether the provider may charge for it. Only paid replies are recorded and replayed."""
         return self.failure is None
 
+    @property
+    def outcome(self) -> str:
+        """What it amounts to: ``refusal``, how an answer ended, or the kind of failure."""
+        return self.failure.kind if self.failure else "refusal" if self.refusal is not None else self.finish
+
     def plain(self) -> dict[str, Any]:
         """A paid reply as JSON values; `Reply.from_plain` is the inverse."""
         return {

@@ -2,7 +2,8 @@
 
 An `Extraction` says what the value is, what is still wrong with it (`problems`; none means that it is whole and valid),
 where each leaf stands in the source (`evidence`), how sure the model was (`confidence`), and what was asked and paid on
-the way (`attempts`, `usage`, `cost`, `events`).
+the way (`attempts`, `usage`, `cost`, `events`). Where a record was kept without fields that failed, what was wrong with
+them is in `waived`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ProblemKind = Literal[
     "unsure",
     "reading",
     "length",
+    "limit",
     "refusal",
     "filter",
     "transport",
@@ -67,8 +69,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call of the task: its key, the model, what came of it (``answer``, ``refusal``, ``length``, or a failure's
-    kind) and what it cost in US dollars (None where the model has no price)."""
+    """One call of the task: its key, the model, what came of it (``stop``, ``length``, ``filter``, ``refusal``,
+    or a failure's kind) and what it cost in US dollars (None where the model has no price)."""
 
     key: str
     model: str
@@ -83,15 +85,16 @@ class Extraction(Generic[T]):
     """What came of one document.
 
     `value` is an instance of the schema's type if there are no problems, otherwise None; `partial` is the best JSON
-    value in the user's shape either way. `evidence` and `confidence` are keyed by JSON pointer. `cost` is in US
-    dollars, None if any call's model has no price; it is that of all calls that the record rests on, so a call that
-    equal documents share, or that a ledger answered, is in each of them. What a run paid is counted once, by its
-    ledger.
+    value in the user's shape either way; `waived` are problems that a record was kept in spite of. `evidence` and
+    `confidence` are keyed by JSON pointer. `cost` is in US dollars, None if any call's model has no price; it is that
+    of all calls that the record rests on, so a call that equal documents share, or that a ledger answered, is in each
+    of them. What a run paid is counted once, by its ledger.
     """
 
     value: T | None
     partial: Any = None
     problems: tuple[Problem, ...] = ()
+    waived: tuple[Problem, ...] = ()
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     confidence: Mapping[str, float] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()

@@ -16,29 +16,34 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import update_wrapper
 from pathlib import Path
 from types import NoneType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, get_args, overload
 
 from . import door
 from .call import Example, Part
 from .document import Document
+from .engines.hooks import Hook
 from .engines.local import Job, Local
 from .errors import DocumentError, ExtractError, ModelError, SchemaError, ValidationFailed
+from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
-from .ledger import Memory, RunLedger
-from .limits import Budget, Limits, Traffic, check_priced
+from .ledger import Entry, Memory, RunLedger, State
+from .limits import Budget, DocumentLimits, Limits, Traffic, check_priced
 from .load import open_document
-from .models import Model, built_in_catalogue
-from .models.cascade import Cascade, open_cascade
+from .models import built_in_catalogue
+from .models.cascade import Cascade, Models, facts_of, open_cascade
 from .prompt import VERSION, Message, render
+from .report import write_not_written
 from .schema import Schema, compile
 from .task import Task
+from .waiving import OnFailure, check_best_effort, waive
 
 __all__ = ["DEFAULT_MODEL", "AsyncFunction", "Function", "extract", "outcome_of"]
 
@@ -46,8 +51,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DEFAULT_MODEL = "openai/gpt-4o-mini"
-
-Models = str | Model | Sequence[str | Model]
 
 
 class _Decorator(Protocol):
@@ -70,6 +73,10 @@ def extract(
     settings: Mapping[str, Any] | None = None,
     attempts: int = 3,
     limits: Limits | None = None,
+    per_document: DocumentLimits | None = None,
+    on_failure: OnFailure = "reject",
+    best_effort: Iterable[str] = (),
+    on_event: OnEvent | None = None,
 ) -> _Decorator: ...
 def extract(function: Any = None, /, **options: Any) -> Any:
     """Makes an extraction of a function.
@@ -77,21 +84,42 @@ def extract(function: Any = None, /, **options: Any) -> Any:
     `model` is a name, a `Model`, or a list of them (a cascade: what one cannot settle goes to the next, field by
     field). `examples` are pairs of an input's text and its record (an instance or JSON values), checked against the
     schema. `context` reaches pydantic's validators. `settings` are sampling parameters (``temperature``, ``seed``,
-    ...), and ``date_order`` for the model ``rules``. `attempts` is the greatest number of calls to each model for one
-    document.
+    ...), and ``date_order`` for the model ``rules``.
 
-    Raises `SchemaError` where it stands if the annotation is missing, cannot be compiled, or an example does not fit.
+    `attempts` is the greatest number of calls to each model for one document. `limits` are for all calls together,
+    `per_document` for those of each document (both in `extract.limits`): a document that has reached one is asked no
+    more and keeps what it has.
+
+    `on_failure` says what becomes of a document without a valid record: ``reject`` raises; ``review`` raises as well,
+    and a `batch` with a run's folder puts it into ``review.jsonl`` there; ``keep`` gives what is valid, without the
+    optional fields that failed. `best_effort` names fields whose failure alone never fails a record. What a record was
+    kept without is in `Extraction.waived`.
+
+    `on_event` is called with each value of `extract.events.Happening`, on a thread of its own, one at a time and in
+    order; what it raises ends the work, with everything that was paid for recorded, and is raised to the caller.
+
+    Raises `SchemaError` where it stands if the annotation is missing, cannot be compiled, or an example does not fit,
+    and `ModelError` for a budget for each document where a model has no price.
     """
     names = sys._getframe(1).f_locals  # classes that were declared beside the function, as in a test or a notebook
 
     def decorate(function: Callable[..., Any]) -> Any:
         _check_use(function, options)
         kind = AsyncFunction if inspect.iscoroutinefunction(function) else Function
-        return kind(
-            function, _task(function, names, **options), options.get("model", DEFAULT_MODEL), options.get("limits")
-        )
+        return kind(function, *_read(function, names, **options))
 
     return decorate if function is None else decorate(function)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """What the decorator was told that is no part of the task."""
+
+    model: Models = DEFAULT_MODEL
+    limits: Limits = field(default_factory=Limits)
+    on_failure: OnFailure = "reject"
+    best_effort: tuple[str, ...] = ()
+    on_event: OnEvent | None = None
 
 
 class _Extractor(Generic[P, T]):
@@ -99,13 +127,14 @@ class _Extractor(Generic[P, T]):
 
     __name__: str
 
-    def __init__(self, function: Callable[..., Any], task: Task[T], model: Models, limits: Limits | None):
+    def __init__(self, function: Callable[..., Any], task: Task[T], use: _Use):
         update_wrapper(cast(Any, self), function)
-        self.task, self.limits = task, limits or Limits()
-        self._model = model
+        self.task, self.limits = task, use.limits
+        self._use = use
         self._signature = inspect.signature(function)
         self._cascade: Cascade | None = None
         self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
+        self._threads: dict[asyncio.AbstractEventLoop, ThreadPoolExecutor] = {}
 
     @property
     def schema(self) -> Schema[T]:
@@ -121,37 +150,64 @@ class _Extractor(Generic[P, T]):
         task, open_inputs = self._job(args, kwargs)
         engine = self._engine()
         document = await asyncio.to_thread(open_inputs)
-        return await engine.drive(replace(task, models=self._opened().facts), document)
+        task = replace(task, models=self._opened().facts)
+        return await engine.drive(task, document, self._finish(task))
 
     async def _stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         task, open_inputs = self._job(args, kwargs)
         engine = self._engine()
         document = await asyncio.to_thread(open_inputs)
-        async with aclosing(engine.stream(replace(task, models=self._opened().facts), document)) as items:
+        task = replace(task, models=self._opened().facts)
+        async with aclosing(engine.stream(task, document, self._finish(task))) as items:
             async for item in items:
                 yield item
 
     async def _batch(
-        self, inputs: Iterable[Any], run: str | os.PathLike[str] | None
+        self, inputs: Iterable[Any], run: str | os.PathLike[str] | None, on_event: OnEvent | None
     ) -> AsyncGenerator[Extraction[T], None]:
-        cascade, traffic = self._opened(), self._shared()
-        ledger = Memory() if run is None else await asyncio.to_thread(RunLedger, Path(run))
+        cascade, traffic, hook = self._opened(), self._shared(), self._hook(on_event)
+        if run is None:
+            engine = Local(cascade.models, Memory(), traffic, hook)
+            async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
+                async for _, extraction in extractions:
+                    if extraction is not None:
+                        yield extraction
+            return
+        ledger = await asyncio.to_thread(RunLedger, Path(run))
+        count = 0
         try:
-            if isinstance(ledger, RunLedger):
-                about = {"prompt": VERSION, "schema": self.schema.fingerprint}
-                cascade = replace(cascade, facts=await ledger.started_with(cascade.facts, about))
-                traffic = Traffic(self.limits, Budget(self.limits.budget_usd, await ledger.spent()))
-            engine = Local(cascade.models, ledger, traffic)
-            jobs = self._jobs(inputs, replace(self.task, models=cascade.facts))
-            async with aclosing(engine.run(jobs, ordered=True)) as outcomes:
-                async for outcome in outcomes:
-                    if outcome.extraction is not None:
-                        yield outcome.extraction
-            if engine.stopped is not None:
-                raise engine.stopped
+            about = {"prompt": VERSION, "schema": self.schema.fingerprint}
+            cascade = replace(cascade, facts=await ledger.started_with(cascade.facts, about))
+            traffic = Traffic(self.limits, Budget(self.limits.budget_usd, await ledger.spent()))
+            engine = Local(cascade.models, ledger, traffic, hook)
+            async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
+                async for name, extraction in extractions:
+                    await ledger.enter(self._entry(count, name, extraction))
+                    count += 1
+                    if extraction is not None:
+                        yield extraction
         finally:
-            if isinstance(ledger, RunLedger):
-                await asyncio.to_thread(ledger.close)
+            await asyncio.to_thread(_end, ledger, Path(run), count)
+
+    async def _extracted(
+        self, engine: Local, inputs: Iterable[Any], cascade: Cascade
+    ) -> AsyncGenerator[tuple[str, Extraction[T] | None], None]:
+        """Each input's name and extraction, in order; None for what is pending. Raises at the end what stopped it."""
+        jobs = self._jobs(inputs, replace(self.task, models=cascade.facts))
+        async with aclosing(engine.run(jobs, ordered=True)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome.job.name, outcome.extraction
+        if engine.stopped is not None:
+            raise engine.stopped
+
+    def _entry(self, ordinal: int, name: str, extraction: Extraction[T] | None) -> Entry:
+        """What a run's ledger keeps of an input; its record went to whoever asked."""
+        failed: State = "review" if self._use.on_failure == "review" else "rejected"
+        state: State = "pending" if extraction is None else "written" if extraction.ok else failed
+        problems = extraction.problems or extraction.waived if extraction else ()
+        source = extraction.source or name if extraction else name
+        reasons = tuple(map(str, problems))
+        return Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons).after(extraction)
 
     def _jobs(self, inputs: Iterable[Any], task: Task[T]) -> Iterator[Job[T]]:
         several = len(self._signature.parameters) > 1
@@ -163,7 +219,8 @@ class _Extractor(Generic[P, T]):
                 one, open_inputs = self._job(args, kwargs)
             except (ExtractError, TypeError) as error:  # one wrong input is its own problem
                 one, open_inputs = task, _raising(DocumentError(f"Input {number} does not fit: {error}"))
-            yield Job(f"input {number}", open_inputs, replace(one, models=task.models))
+            one = replace(one, models=task.models)
+            yield Job(f"input {number}", open_inputs, one, self._finish(one))
 
     def _job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Task[T], Callable[[], Document]]:
         bound = self._signature.bind(*args, **kwargs)
@@ -184,7 +241,7 @@ class _Extractor(Generic[P, T]):
 
     def _opened(self) -> Cascade:
         if self._cascade is None:
-            cascade = open_cascade(self._model, built_in_catalogue(), os.environ)
+            cascade = open_cascade(self._use.model, built_in_catalogue(), os.environ)
             check_priced(self.limits, cascade.facts)
             self._cascade = cascade
         return self._cascade
@@ -198,7 +255,21 @@ class _Extractor(Generic[P, T]):
         return self._traffic[loop]
 
     def _engine(self) -> Local:
-        return Local(self._opened().models, Memory(), self._shared())
+        return Local(self._opened().models, Memory(), self._shared(), self._hook(None))
+
+    def _finish(self, task: Task[T]) -> Callable[[Extraction[T]], Extraction[T]]:
+        return lambda extraction: waive(extraction, task, self._use.on_failure, self._use.best_effort)
+
+    def _hook(self, on_event: OnEvent | None) -> Hook:
+        """The hook of one engine. All that run on one loop share its thread, so that their events come one by one."""
+        on_event = on_event or self._use.on_event
+        if on_event is None:
+            return Hook()
+        loop = asyncio.get_running_loop()
+        if loop not in self._threads:
+            kept = {one: thread for one, thread in self._threads.items() if not one.is_closed()}
+            self._threads = {**kept, loop: ThreadPoolExecutor(1, "extract-hook")}
+        return Hook(on_event, self._threads[loop])
 
 
 class Function(_Extractor[P, T]):
@@ -216,10 +287,17 @@ class Function(_Extractor[P, T]):
         """The record as it grows, as JSON values in the user's shape, and at the end the `Extraction`."""
         return door.iterate(lambda: self._stream(args, kwargs), f"an async def {self.__name__} and async for")
 
-    def batch(self, inputs: Iterable[Any], *, run: str | os.PathLike[str] | None = None) -> Iterator[Extraction[T]]:
+    def batch(
+        self,
+        inputs: Iterable[Any],
+        *,
+        run: str | os.PathLike[str] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Iterator[Extraction[T]]:
         """The extractions of many documents, in the order of the inputs, many at once. With `run`, a folder, every paid
-        reply is recorded in it, and the same call goes on after a crash without paying twice."""
-        return door.iterate(lambda: self._batch(inputs, run), f"an async def {self.__name__} and async for")
+        reply is recorded in it, and the same call goes on after a crash without paying twice; documents without a valid
+        record are in its ``rejected.jsonl`` or ``review.jsonl``. `on_event` takes the place of the decorator's."""
+        return door.iterate(lambda: self._batch(inputs, run, on_event), f"an async def {self.__name__} and async for")
 
 
 class AsyncFunction(_Extractor[P, T]):
@@ -238,10 +316,14 @@ class AsyncFunction(_Extractor[P, T]):
         return self._stream(args, kwargs)
 
     def batch(
-        self, inputs: Iterable[Any], *, run: str | os.PathLike[str] | None = None
+        self,
+        inputs: Iterable[Any],
+        *,
+        run: str | os.PathLike[str] | None = None,
+        on_event: OnEvent | None = None,
     ) -> AsyncIterator[Extraction[T]]:
         """As `Function.batch`, asynchronously."""
-        return self._batch(inputs, run)
+        return self._batch(inputs, run, on_event)
 
 
 def outcome_of(extraction: Extraction[T]) -> T:
@@ -275,17 +357,34 @@ def _check_use(function: Any, options: Mapping[str, Any]) -> None:
     if odd:
         message = f"Each parameter of {function.__name__} is one input, and {odd[0]} is none."
         raise ExtractError(message, where, "Decorate a plain function, and name each of its inputs.")
-    kinds: dict[str, type[Any] | tuple[type[Any], ...]]
-    kinds = {"limits": (Limits, NoneType), "attempts": int, "settings": (Mapping, NoneType)}
-    for name, kind in kinds.items():
-        if name in options and not isinstance(options[name], kind):
-            raise ExtractError(f"{name} of {function.__name__} cannot be {options[name]!r}.", where)
+    for name, value in options.items():
+        if name in _KINDS and not _KINDS[name](value):
+            raise ExtractError(f"{name} of {function.__name__} cannot be {value!r}.", where, _MEANT.get(name))
     for pair in options.get("examples", ()):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
             raise ExtractError(f"An example is a pair of a text and its record, not {pair!r}.", where)
 
 
-def _task(
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    "attempts": lambda value: type(value) is int,
+    "best_effort": lambda value: not isinstance(value, str) and isinstance(value, Iterable),
+    "limits": lambda value: isinstance(value, (Limits, NoneType)),
+    "on_event": lambda value: value is None or (callable(value) and not inspect.iscoroutinefunction(value)),
+    "on_failure": lambda value: value in get_args(OnFailure),
+    "per_document": lambda value: isinstance(value, (DocumentLimits, NoneType)),
+    "settings": lambda value: isinstance(value, (Mapping, NoneType)),
+}
+"""Options that can be told at a glance to be what they should be."""
+
+_MEANT = {
+    "best_effort": 'Name the fields in a list, such as ["note"].',
+    "on_event": "Give a plain function of one event; it runs on a thread of its own.",
+    "on_failure": f"It is {', '.join(get_args(OnFailure)[:-1])} or {get_args(OnFailure)[-1]}.",
+    "per_document": "Write DocumentLimits(tokens=20_000), from extract.limits.",
+}
+
+
+def _read(
     function: Callable[..., Any],
     names: Mapping[str, Any],
     *,
@@ -295,17 +394,33 @@ def _task(
     settings: Mapping[str, Any] | None = None,
     attempts: int = 3,
     limits: Limits | None = None,
-) -> Task[Any]:
+    per_document: DocumentLimits | None = None,
+    on_failure: OnFailure = "reject",
+    best_effort: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+) -> tuple[Task[Any], _Use]:
+    """The task and its use by what the decorator was told, checked."""
     schema = compile(_returned(function, names))
-    return Task(
+    per_document, best_effort = per_document or DocumentLimits(), tuple(best_effort)
+    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    try:
+        check_best_effort(schema, best_effort)
+        if per_document.budget_usd is not None:
+            per_document.check_priced(facts_of(model, built_in_catalogue()))
+    except ExtractError as error:
+        error.where = error.where or where
+        raise
+    task = Task(
         schema=schema,
         models=(),
         instructions=inspect.cleandoc(function.__doc__ or ""),
         examples=tuple(_example(schema, text, record, context) for text, record in examples),
         settings=dict(settings or {}),
         attempts=attempts,
+        limits=per_document,
         context=context,
     )
+    return task, _Use(model, limits or Limits(), on_failure, best_effort, on_event)
 
 
 def _returned(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
@@ -337,6 +452,14 @@ def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Examp
         listed = "; ".join(map(str, problems))
         raise SchemaError(f"An example does not fit {schema.name}: {listed}.", fix="Mend the example or the schema.")
     return Example(text, value, schema.encode(value))
+
+
+def _end(ledger: RunLedger, folder: Path, count: int) -> None:
+    """The end of a start of a batch: what gave no record is written out, of the inputs that it came to."""
+    try:
+        write_not_written(folder, lambda: (one for one in ledger.entries() if one.ordinal < count))
+    finally:
+        ledger.close()
 
 
 def _raising(error: ExtractError) -> Callable[[], Document]:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -25,6 +25,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from .call import Call, Reply, Usage
 from .catalogue import ModelFacts
 from .errors import RunError
+from .extraction import Extraction
 from .jsontext import dump, load
 
 __all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State"]
@@ -50,6 +51,20 @@ class Entry:
     calls: int = 0
     cost: Decimal | None = Decimal(0)
     detail: Mapping[str, Any] | None = None
+
+    def after(self, extraction: Extraction[Any] | None) -> Entry:
+        """The entry with what an extraction came to (None: it is pending)."""
+        if extraction is None:
+            return self
+        usage = extraction.usage
+        detail = {
+            "partial": None if extraction.ok else extraction.partial,
+            "attempts": [[a.model, a.number, a.outcome, a.cost] for a in extraction.attempts],
+            "tokens": [usage.input, usage.cached, usage.output],
+            "waived": [[p.pointer, p.kind, p.message] for p in extraction.waived],
+            "events": [[e.rule, e.pointer, e.before, e.after] for e in extraction.events],
+        }
+        return replace(self, calls=len(extraction.attempts), cost=extraction.cost, detail=detail)
 
 
 class Ledger(Protocol):

@@ -1,8 +1,9 @@
 """How much may be sent, how fast, and for how much money.
 
-`Limits` is what a user sets. `Pace` holds requests and tokens per minute, first come first served. `Budget` reserves
-the greatest cost of a call before it is sent and settles it afterwards, so that the sum is never passed unless a
-provider charges more than its list price; what it charged beyond the reserve is kept in `over`.
+`Limits` is what a user sets for all calls together; `DocumentLimits`, what one document may take, is a part of its
+task. `Pace` holds requests and tokens per minute, first come first served. `Budget` reserves the greatest cost of a
+call before it is sent and settles it afterwards, so that the sum is never passed unless a provider charges more than
+its list price; what it charged beyond the reserve is kept in `over`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from .catalogue import ModelFacts
+from .document_limits import DocumentLimits
 from .errors import BudgetExceeded, ExtractError, ModelError
 
-__all__ = ["Budget", "Limits", "Pace", "Traffic", "check_priced"]
+__all__ = ["Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
 
 
 @dataclass(frozen=True, slots=True)

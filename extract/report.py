@@ -1,23 +1,27 @@
 """What a run came to, as files in its folder: the account of the run, and the documents that gave no row.
 
 ``run.json`` is what ``extract run --json`` prints, with the counts of each step; ``rejected.jsonl`` has a line for each
-document that was rejected or held for review, with the reasons, the number of calls and the cost. Both are written anew
-at the end of each start, beside the old ones and then in their place.
+document that was rejected, ``review.jsonl`` for each that is held for review, with the reasons, what there is of its
+record, the calls, the tokens and the cost. They are written anew at the end of each start, beside the old ones and then
+in their place.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from .errors import RunError
 from .jsontext import dump, load
-from .ledger import Entry
+from .ledger import Entry, State
 
-__all__ = ["read_rejected", "read_run", "runs_in", "write_rejected", "write_run"]
+__all__ = ["NOT_WRITTEN", "read_not_written", "read_run", "runs_in", "write_not_written", "write_run"]
+
+NOT_WRITTEN: Mapping[State, str] = {"rejected": "rejected.jsonl", "review": "review.jsonl"}
+"""The file of each state that a document may end in without a row."""
 
 
 def write_run(folder: Path, account: Mapping[str, Any]) -> None:
@@ -25,14 +29,19 @@ def write_run(folder: Path, account: Mapping[str, Any]) -> None:
     _replace(folder / "run.json", [dump(account)])
 
 
-def write_rejected(folder: Path, entries: Iterable[Entry], rows: Iterable[Mapping[str, Any]] = ()) -> int:
-    """Writes ``rejected.jsonl``, the documents and then rows that were refused later, and says how many there are;
-    without any, there is no such file."""
-    refused = (_line(entry) for entry in entries if entry.state in ("rejected", "review"))
-    count = _replace(folder / "rejected.jsonl", (dump(line) for line in chain(refused, rows)))
-    if not count:
-        (folder / "rejected.jsonl").unlink()
-    return count
+def write_not_written(
+    folder: Path, entries: Callable[[], Iterable[Entry]], rows: Iterable[Mapping[str, Any]] = ()
+) -> None:
+    """Writes ``rejected.jsonl`` and ``review.jsonl``: the documents (`entries` reads them anew for each file), and then
+    the rows that were refused later. A file with nothing in it is not there."""
+    refused = list(rows)
+    for state, name in NOT_WRITTEN.items():
+        lines = chain(
+            (_line(entry) for entry in entries() if entry.state == state),
+            (row for row in refused if row["state"] == state),
+        )
+        if not _replace(folder / name, map(dump, lines)):
+            (folder / name).unlink()
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -49,10 +58,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     return account
 
 
-def read_rejected(folder: Path) -> list[dict[str, Any]]:
-    """The documents of a run that gave no row, with the reasons."""
-    path = folder / "rejected.jsonl"
-    return [load(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
+def read_not_written(folder: Path) -> list[dict[str, Any]]:
+    """The documents of a run that gave no row, with the reasons: the rejected ones, then those held for review."""
+    paths = [path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()]
+    return [load(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
 def runs_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -65,13 +74,17 @@ def runs_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _line(entry: Entry) -> dict[str, Any]:
+    detail = entry.detail or {}
+    fields = ("model", "attempt", "outcome", "cost_usd")
     return {
         "_source": entry.source,
         "state": entry.state,
         "reasons": list(entry.reasons),
+        "partial": detail.get("partial"),
         "calls": entry.calls,
+        "attempts": [dict(zip(fields, one, strict=False)) for one in detail.get("attempts", ())],
+        "tokens": dict(zip(("input", "cached", "output"), detail.get("tokens", (0, 0, 0)), strict=True)),
         "cost_usd": entry.cost,
-        "partial": (entry.detail or {}).get("partial"),
     }
 
 

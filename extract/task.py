@@ -9,7 +9,8 @@ drives it sends each round and hands the replies back in order, failures among t
         calls = steps.send(replies)      # StopIteration.value is the Extraction
 
 All that a task decides by is in it (schema, models with their prices, checks, limits), so that the same replies lead to
-the same calls on every start: a run is resumed by asking again and being answered from the ledger.
+the same calls on every start: a run is resumed by asking again and being answered from the ledger. A document that has
+reached one of its limits is asked no more, and keeps what it has.
 
 Each kind of failure has its own policy. What is invalid is asked for again, and only that: as changes of the places
 that failed, shown an excerpt or the whole document, or as the whole record where that is cheaper; nothing else is taken
@@ -28,6 +29,7 @@ from typing import Any, Generic, TypeVar, cast
 from .call import Asked, Call, Example, Failed, Part, Reply
 from .catalogue import ModelFacts
 from .document import Document
+from .document_limits import DocumentLimits
 from .errors import ExtractError
 from .events import Event
 from .evidence import locate
@@ -64,9 +66,10 @@ class Check:
 class Task(Generic[T]):
     """What to extract and by which rules; frozen, so that nothing in it changes between two starts of a run.
 
-    `models` is the cascade. `attempts` is the greatest number of calls to each of its models for one document. A field
-    that a model reports to be surer of than `sure` (0 to 1) is settled; a less sure one is asked of the next model.
-    `values` are named inputs beside the document; `context` reaches pydantic's validators.
+    `models` is the cascade. `attempts` is the greatest number of calls to each of its models for one document, `limits`
+    what all of them may take together. A field that a model reports to be surer of than `sure` (0 to 1) is settled; a
+    less sure one is asked of the next model. `values` are named inputs beside the document; `context` reaches
+    pydantic's validators. Raises `ModelError` for a budget where a model has no price.
     """
 
     schema: Schema[T]
@@ -77,12 +80,14 @@ class Task(Generic[T]):
     checks: tuple[Check, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     attempts: int = 3
+    limits: DocumentLimits = field(default_factory=DocumentLimits)
     sure: float = 0.5
     context: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
+        self.limits.check_priced(self.models)
         try:
             dump(self.settings)
         except (TypeError, ValueError) as error:
@@ -94,8 +99,11 @@ class Task(Generic[T]):
         if document.empty:
             return self._extraction(document, state.halt(Problem("", "The document is empty.", "document")))
         for facts in self.models:
+            if (reached := self.limits.reached(state.attempts)) is not None:
+                state = state.halt(reached)
+                break
             state = yield from self._ask(facts, document, replace(state, halted=None, unread=None))
-            if state.settled:
+            if state.settled or state.limited:
                 break
         return self._extraction(document, state)
 
@@ -108,6 +116,8 @@ class Task(Generic[T]):
         answer, settings = None, self.settings
         fruitless: frozenset[Way] = frozenset()
         for left in reversed(range(self.attempts)):
+            if (reached := self.limits.reached(state.attempts)) is not None:
+                return state.halt(reached)
             way, call = self._next(facts, document, state, answer, settings, fruitless)
             (reply,) = yield (call,)
             state = state.noted(call, reply, facts)
@@ -396,6 +406,10 @@ class _State(Generic[T]):
         return self.value is not before.value and (bool(self.open) or self.better(before))
 
     @property
+    def limited(self) -> bool:
+        return self.halted is not None and self.halted.kind == "limit"
+
+    @property
     def wanted(self) -> list[str]:
         """The places that a next answer may change."""
         return [problem.pointer for problem in self.problems] + list(self.unsure)
@@ -405,9 +419,8 @@ class _State(Generic[T]):
         return replace(self, halted=problem, events=(*self.events, event))
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> _State[T]:
-        outcome = reply.failure.kind if reply.failure else "refusal" if reply.refusal is not None else reply.finish
         cost = facts.price.of(reply.usage) if reply.paid and facts.price else None if reply.paid else Decimal(0)
-        attempt = Attempt(call.key, facts.name, call.attempt, outcome, reply.usage, cost)
+        attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
         return replace(self, attempts=(*self.attempts, attempt))
 
 

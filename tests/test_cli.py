@@ -117,10 +117,12 @@ def test_run_as_json_is_one_object(project: Path) -> None:
         "review": 0,
         "rejected": 0,
         "pending": 0,
+        "waived": 0,
         "calls": 2,
         "tokens": {"input": 0, "cached": 0, "output": 0},
         "cost_usd": 0,
         "outputs": ["out/bills.jsonl"],
+        "not_written": [],
         "stopped": None,
     }
     assert len(Path("out/bills.jsonl").read_text().splitlines()) == 2
@@ -165,6 +167,47 @@ def test_rejected_documents_have_an_exit_code_and_a_file_that_says_why(project: 
     why = {row["_source"]: row["reasons"] for row in map(json.loads, Path("r/rejected.jsonl").read_text().splitlines())}
     assert set(why) == {"in/c.txt", "in/d.txt"}
     assert "in/c.txt" in command("report", "r").stderr
+
+
+def test_documents_held_for_review_have_a_file_of_their_own_and_an_exit_code(project: Path) -> None:
+    Path("in/c.txt").write_text("nothing to see")
+    Path("pipelines/bills.yaml").write_text(PIPELINE.replace("Bill\n", "Bill\n    on_failure: review\n"))
+    done = command("run", "pipelines/bills.yaml", "--run", "r", code=3)
+    assert "3 documents: 2 written, 1 review" in done.stderr
+    assert "review: in/c.txt: /company" in done.stderr
+    assert "what was not written, and why: r/review.jsonl" in done.stderr
+    assert not Path("r/rejected.jsonl").exists()
+    assert [one["_source"] for one in json.loads(command("report", "r", "--json").stdout)["not_written"]] == [
+        "in/c.txt"
+    ]
+
+
+def test_fields_that_a_record_does_without_are_counted(project: Path, fake_openai: FakeOpenAI) -> None:
+    Path("schemas/bill.py").write_text(SCHEMA + "    year: int | None = None\n")
+    Path("pipelines/bills.yaml").write_text(PIPELINE.replace("Bill\n", "Bill\n    best_effort: year\n"))
+    fake_openai.gold({"Total": {"company": "A", "total": 1, "year": "soon"}})
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r")
+    done = command(*args)
+    assert "2 documents: 2 written" in done.stderr
+    assert "2 of the documents were kept without fields that failed" in done.stderr
+    assert json.loads(command(*args, "--json").stdout)["waived"] == 2
+
+
+def test_a_document_may_take_so_much(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.answers(lambda request: {"company": "A", "total": f"many {fake_openai.count}"})
+    model = ("--model", "openai/gpt-4o-mini")
+    args = ("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", *model, "--tokens-per-document", "1")
+    told = "error: the record: The limit of 1 tokens for one document is reached: 1 call took"
+    assert told in command(*args, code=1).stderr
+    assert fake_openai.count == 1
+    fake_openai.reset()
+    args = ("run", "pipelines/bills.yaml", *model, "--run", "r", "--json")
+    assert json.loads(command(*args, "--budget-per-document", "0.000001", code=3).stdout)["rejected"] == 2
+    assert fake_openai.count == 2
+    limits = "limits: {per_document: {tokens: 1}}\n"
+    Path("pipelines/bills.yaml").write_text(limits + PIPELINE)
+    command(*args, "--budget-per-document", "5", code=3)
+    assert fake_openai.count == 2
 
 
 def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
@@ -267,6 +310,30 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(project: Path, fake_openai: FakeOpen
     assert "Interrupted. What was paid for is recorded" in told
     assert json.loads(command(*args, "--json").stdout)["written"] == 2
     assert len(fake_openai.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--tokens-per-document", "0"), "Invalid value for '--tokens-per-document': 0 is not in the range x>=1."),
+        (("--budget-per-document", "0"), "Invalid value for '--budget-per-document': 0.0 is not in the range x>0."),
+        (
+            ("--budget-per-document", "nan"),
+            "error: The budget for one document is a Decimal of US dollars above 0, not Decimal('NaN').\n"
+            '  Write Decimal("0.01").\n',
+        ),
+        (
+            ("--budget-per-document", "1", "--model", "compatible/local"),
+            "error: A budget for each document cannot be held: the price of compatible/local is not known.\n"
+            "  Limit the tokens of a document instead, or name models with a price.\n",
+        ),
+    ],
+    ids=["no tokens", "no money", "no number", "no price"],
+)
+def test_limits_that_cannot_be_held_are_refused(project: Path, args: tuple[str, ...], told: str) -> None:
+    address = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    assert told in said("run", "pipelines/bills.yaml", *args, **address)
+    assert told in said("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", *args, **address)
 
 
 def test_help_says_what_the_exit_codes_mean() -> None:

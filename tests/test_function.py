@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import textwrap
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ValidationInfo, field_validator
@@ -312,11 +313,34 @@ def test_type_checkers_see_the_schema_as_the_return_type(tmp_path: Path) -> None
     assert (found, done.stderr) == (wrong, "")
 
 
+def typed(document: str) -> Receipt:
+    """Read."""
+    raise AssertionError("a decorated function is never called")
+
+
 WRONG_USES = [
     (lambda: extract("rules"), "extract decorates a function, not 'rules'."),
     (lambda: extract(model="rules")(Receipt), "extract decorates a function, not"),
     (lambda: extract(attempts="x")(lambda document: None), "attempts of <lambda> cannot be 'x'."),
     (lambda: extract(limits={})(lambda document: None), "limits of <lambda> cannot be {}."),
+    (
+        lambda: extract(per_document=5)(lambda document: None),
+        "per_document of <lambda> cannot be 5.\n  Write DocumentLimits(tokens=20_000), from extract.limits.",
+    ),
+    (
+        lambda: extract(on_failure="ignore")(lambda document: None),
+        "on_failure of <lambda> cannot be 'ignore'.\n  It is reject, review or keep.",
+    ),
+    (
+        lambda: extract(best_effort="note")(lambda document: None),
+        "best_effort of <lambda> cannot be 'note'.\n  Name the fields in a list, such as [\"note\"].",
+    ),
+    (lambda: extract(on_event=3)(lambda document: None), "on_event of <lambda> cannot be 3."),
+    (
+        lambda: extract(best_effort=["total"])(typed),
+        "`total` of Receipt is required and has no null: a record cannot do without it.\n"
+        "  Let it be null or give it a default in the schema, or take it out of best_effort.",
+    ),
     (lambda: extract(examples=["abc"])(lambda document: None), "An example is a pair of a text and its record"),
     (lambda: extract()(lambda *documents: None), "Each parameter of <lambda> is one input, and documents is none."),
     (lambda: extract()(lambda self, document: None), "Each parameter of <lambda> is one input, and self is none."),
@@ -328,6 +352,59 @@ def test_wrong_uses_fail_where_the_function_stands(use: Any, told: str) -> None:
     with pytest.raises(ExtractError) as caught:
         use()
     assert told in str(caught.value)
+
+
+class Noted(BaseModel):
+    company: str
+    year: int | None = None
+    kind: Literal["a", "b"] = "a"
+
+
+ODD = {"company": "ACME", "year": "soon", "kind": "z"}
+
+
+def noted(*replies: Any, **options: Any) -> Any:
+    @extract(model=Scripted(list(replies)), attempts=1, **options)
+    def read(document) -> Noted:  # type: ignore[no-untyped-def]
+        """Read."""
+
+    return read
+
+
+def test_keep_gives_what_is_valid_and_says_what_was_waived() -> None:
+    assert noted(ODD, on_failure="keep")("x") == Noted(company="ACME")
+    result = noted(ODD, on_failure="keep").detail("x")
+    assert (result.ok, result.partial) == (True, {"company": "ACME", "year": None})
+    assert [one.pointer for one in result.waived] == ["/year", "/kind"]
+    assert [one.pointer for one in result.events if one.rule == "waived.field"] == ["/year", "/kind"]
+    with pytest.raises(ValidationFailed) as caught:
+        noted({"year": "soon"}, on_failure="keep")("x")
+    assert [one.pointer for one in caught.value.extraction.problems] == ["/year", "/company"]
+
+
+def test_best_effort_holds_for_calls_streams_and_batches() -> None:
+    soon = {**ODD, "kind": "b"}
+    one, two = Noted(company="ACME", kind="b"), Noted(company="A")
+    assert noted(soon, best_effort=["year"])("x") == one
+    *_, last = noted(soon, best_effort=["year"]).stream("x")
+    assert last.value == one
+    results = noted(soon, {"company": "A"}, best_effort=["year"]).batch(["x", "y"])
+    assert sorted((result.value for result in results), key=str) == sorted([one, two], key=str)
+    with pytest.raises(ValidationFailed):
+        noted(ODD, best_effort=["year"])("x")
+
+
+@pytest.mark.parametrize(("on_failure", "name"), [("reject", "rejected.jsonl"), ("review", "review.jsonl")])
+def test_a_batch_with_a_run_writes_down_what_gave_no_record(tmp_path: Path, on_failure: Any, name: str) -> None:
+    read = noted(ODD, {"company": "A"}, on_failure=on_failure)
+    results = list(read.batch(["x", "y"], run=tmp_path))
+    assert sorted(one.ok for one in results) == [False, True]
+    (line,) = map(json.loads, (tmp_path / name).read_text().splitlines())
+    number = [one.ok for one in results].index(False)
+    assert (line["_source"], line["calls"], line["partial"]) == (f"input {number}", 1, {"company": "ACME"})
+    assert line["state"] == name.removesuffix(".jsonl")
+    assert [reason.split(":")[0] for reason in line["reasons"]] == ["/year", "/kind"]
+    assert not [path for path in tmp_path.glob("re*.jsonl") if path.name != name]
 
 
 @pytest.mark.parametrize("text", ["", " \n"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from extract.document_limits import DocumentLimits
 from extract.errors import PipelineError
 from extract.nodes import Record
 from extract.pipeline import Check, Extract, Files, Pipeline, Rows, Set, Sql, Where, Write, load_pipeline
@@ -174,6 +175,23 @@ def test_the_least_pipeline() -> None:
     assert pipeline.extract.attempts is None
 
 
+def test_limits_of_each_document_are_part_of_the_limits() -> None:
+    pipeline = load(HEAD + "limits: {in_flight: 2, per_document: {attempts: 2, tokens: 20000, budget_usd: 0.01}}\n")
+    assert pipeline.limits == {"in_flight": 2}
+    assert pipeline.per_document == DocumentLimits(20000, Decimal("0.01"))
+    assert pipeline.extract.attempts == 2
+    assert load(HEAD).per_document == DocumentLimits()
+    own = load(HEAD + "    attempts: 4\nlimits: {per_document: {attempts: 2}}\n")
+    assert own.extract.attempts == 4
+
+
+def test_best_effort_names_fields_of_the_schema() -> None:
+    assert load(HEAD + "    best_effort: [tax, kind, lines]\n").extract.best_effort == ("tax", "kind", "lines")
+    assert load(HEAD + "    best_effort: tax\n").extract.best_effort == ("tax",)
+    assert load(HEAD).extract.best_effort == ()
+    assert load(HEAD + "    best_effort: tax\n").fingerprint != load(HEAD).fingerprint
+
+
 def test_python_values_make_the_same_pipeline() -> None:
     steps: list[dict[str, Any]] = [
         {"extract": "schemas/receipt.py:Receipt", "settings": {"temperature": 0.5}},
@@ -194,6 +212,7 @@ def test_python_values_make_the_same_pipeline() -> None:
 def test_the_fingerprint_knows_what_is_done_to_a_document_and_not_how_much_it_may_cost() -> None:
     first = load(HEAD).fingerprint
     assert load(HEAD + "limits: {budget_usd: 5}\nwrite: out/a.csv\n").fingerprint == first
+    assert load(HEAD + "limits: {per_document: {tokens: 5}}\n").fingerprint == first
     assert load(HEAD, documents="docs/a.txt", model="rules").fingerprint == first
     assert load(HEAD + "  - where: total > 1\n").fingerprint != first
     assert load(HEAD + "settings: {seed: 1}\n").fingerprint != first
@@ -356,6 +375,42 @@ BROKEN: list[tuple[str, str]] = [
         HEAD + "settings: {date_order: dmy}\n",
         "p.yaml:4:24: `date_order` is DMY, MDY or YMD, and this is `dmy`.\n  Did you mean `DMY`?",
     ),
+    (
+        HEAD + "limits: {per_document: 5}\n",
+        "p.yaml:4:24: `per_document` is a mapping of keys, and this is a number.",
+    ),
+    (
+        HEAD + "limits: {per_document: {token: 5}}\n",
+        "p.yaml:4:25: `per_document` has no key `token`.\n  Did you mean `tokens`?",
+    ),
+    (
+        HEAD + "limits: {per_document: {tokens: 1.5}}\n",
+        "p.yaml:4:33: `tokens` is a whole number above 0, and this is 1.5.",
+    ),
+    (
+        HEAD + "limits: {per_document: {budget_usd: 0}}\n",
+        "p.yaml:4:37: `budget_usd` is a number above 0, and this is 0.",
+    ),
+    (
+        HEAD + "limits: {per_document: {budget_usd: 0.01}}\nmodel: [openai/gpt-4o-mini, compatible/local]\n",
+        "p.yaml:4:37: A budget for each document cannot be held: the price of compatible/local is not known.\n"
+        "  Limit the tokens of a document instead, or name models with a price.",
+    ),
+    (
+        HEAD + "attempts: 2\nlimits: {per_document: {attempts: 3}}\n",
+        "p.yaml:5:35: `attempts` is said twice: here, and for the pipeline as a whole.\n  Take one of them out.",
+    ),
+    (
+        HEAD + "    best_effort: [tax, totl]\n",
+        "p.yaml:4:24: Receipt has no field `totl`.\n  Did you mean `total`?",
+    ),
+    (
+        HEAD + "    best_effort: [lines.total]\n",
+        "p.yaml:4:19: `lines.total` of Receipt is required and has no null: a record cannot do without it.\n"
+        "  Let it be null or give it a default in the schema, or take it out of best_effort.",
+    ),
+    (HEAD + "    best_effort: {tax: 1}\n", "p.yaml:4:18: `best_effort` is text, and this is a mapping."),
+    (HEAD + "    best_effort: []\n", "p.yaml:4:18: `best_effort` is an empty list."),
     (HEAD + "on_failure: ignore\n", "p.yaml:4:13: `on_failure` is reject, review or keep, and this is `ignore`."),
     (HEAD + "attempts: 0\n", "p.yaml:4:11: `attempts` is a whole number above 0, and this is 0."),
     # documents

@@ -20,6 +20,7 @@ from extract.limits import Limits
 from extract.models.cascade import Cascade
 from extract.models.scripted import Scripted
 from extract.pipeline import Pipeline
+from extract.report import read_not_written
 from extract.runner import Progress, Run, execute
 
 SCHEMA = """
@@ -183,14 +184,135 @@ def test_a_wrong_key_stops_the_run_and_everything_else_stays_pending(project: Pa
     assert isinstance(done.stopped, ModelError)
 
 
-def test_on_failure_review_holds_and_keep_keeps_what_is_valid(project: Path) -> None:
-    def say(call: Call) -> Any:
-        return {"company": "A", "total": "many"}
+def test_what_is_held_for_review_is_written_down_with_all_that_is_known(project: Path) -> None:
+    """Documents without a valid record, rows of a later check, and rows that were made of several documents."""
 
-    assert run(pipeline(on_failure="review"), say).states == {"review": 10}
-    assert run(pipeline(on_failure="keep"), say, folder="other").states == {"written": 10}
-    assert rows()[0]["company"] == "A"
-    assert "total" not in rows()[0]
+    def say(call: Call) -> Any:
+        company, total = call.inputs[-1].text.splitlines()
+        value = {"company": company, "total": "many" if total == "total 7.50" else total.split()[1]}
+        return Reply(text=json.dumps(value), mode="json_schema", usage=Usage(10, 0, 5))
+
+    late = {"check": "total < 9", "on_failure": "review"}
+    query = "select company, count(*) as bills from rows group by company order by company"
+    steps = ({"where": "total >= 0"}, late, {"sql": query}, {"check": "bills < 3", "on_failure": "review"})
+    done = run(pipeline(*steps, on_failure="review"), say)
+    assert done.states == {"review": 2, "merged": 8}
+    assert all(flow.conserved for flow in done.flows)
+    assert not done.lossless
+    assert done.not_written == (Path("run/review.jsonl"),)
+    assert not Path("run/rejected.jsonl").exists()
+    invalid, checked, *merged = rows("run/review.jsonl")
+    assert (invalid["_source"], invalid["state"], invalid["calls"]) == ("in/7.txt", "review", 2)
+    assert [reason.split(":")[0] for reason in invalid["reasons"]] == ["/total"]
+    assert invalid["partial"]["company"] == "company 1"
+    each = {"model": "scripted", "outcome": "stop", "cost_usd": Decimal("0.000015")}
+    assert invalid["attempts"] == [{**each, "attempt": 1}, {**each, "attempt": 2}]
+    assert (invalid["tokens"], invalid["cost_usd"]) == (
+        {"input": 20, "cached": 0, "output": 10},
+        Decimal("0.000030"),
+    )
+    assert (checked["_source"], checked["reasons"]) == ("in/9.txt", ["It does not hold that total < 9."])
+    assert [(row["state"], row["row"]["company"], row["row"]["bills"]) for row in merged] == [
+        ("review", "company 0", 3),
+        ("review", "company 2", 3),
+    ]
+
+
+def test_what_is_rejected_and_what_is_held_are_in_files_of_their_own(project: Path) -> None:
+    def say(call: Call) -> Any:
+        return {"company": "A", "total": "many"} if "total 7.50" in call.inputs[-1].text else answer(call)
+
+    late = {"check": "total < 9", "on_failure": "review"}
+    done = run(pipeline({"where": "total >= 0"}, late), say)
+    assert done.states == {"written": 8, "review": 1, "rejected": 1}
+    assert [str(path) for path in done.not_written] == ["run/rejected.jsonl", "run/review.jsonl"]
+    assert [row["_source"] for row in rows("run/rejected.jsonl")] == ["in/7.txt"]
+    assert [row["_source"] for row in rows("run/review.jsonl")] == ["in/9.txt"]
+    assert [row["_source"] for row in read_not_written(Path("run"))] == ["in/7.txt", "in/9.txt"]
+    assert run(pipeline()).not_written == (Path("run/rejected.jsonl"),)
+    assert not Path("run/review.jsonl").exists()
+
+
+OPTIONAL = (
+    SCHEMA
+    + """
+    tax: Decimal | None = None
+    kind: str = Field("receipt", pattern="^[a-z]+$")
+"""
+)
+
+
+def test_keep_leaves_out_optional_fields_that_failed_and_rejects_for_a_required_one(project: Path) -> None:
+    Path("schemas/bill.py").write_text(OPTIONAL.replace("BaseModel", "BaseModel, Field", 1))
+
+    def say(call: Call) -> Any:
+        company, total = call.inputs[-1].text.splitlines()
+        number = "many" if total == "total 7.50" else total.split()[1]
+        return {"company": company, "total": number, "tax": "a lot", "kind": "NONE"}
+
+    done = run(pipeline({"set": {"net": "total - coalesce(tax, 0)"}}, on_failure="keep"), say)
+    assert (done.states, done.waived) == ({"written": 9, "rejected": 1}, 9)
+    assert rows()[0] == {
+        **{"company": "company 0", "total": Decimal("0.50"), "tax": None, "net": Decimal("0.50")},
+        **{"_id": rows()[0]["_id"], "_source": "in/0.txt"},
+    }
+    (rejected,) = rows("run/rejected.jsonl")
+    assert rejected["_source"] == "in/7.txt"
+    assert len(rejected["reasons"]) == 3
+    ledger = RunLedger(Path("run"))
+    first = next(ledger.entries())
+    ledger.close()
+    assert (first.state, len(first.reasons)) == ("written", 2)
+    assert first.detail is not None
+    assert [rule for rule, *_ in first.detail["events"] if rule.startswith("waived")] == ["waived.field"] * 2
+    assert [pointer for pointer, *_ in first.detail["waived"]] == ["/tax", "/kind"]
+
+
+def test_best_effort_fields_alone_fail_no_document(project: Path) -> None:
+    Path("schemas/bill.py").write_text(OPTIONAL.replace("BaseModel", "BaseModel, Field", 1))
+
+    def say(call: Call) -> Any:
+        odd = "NONE" if "total 7.50" in call.inputs[-1].text else "receipt"
+        return {**answer(call), "tax": "a lot", "kind": odd}
+
+    one = Pipeline.of(
+        {
+            "name": "bills",
+            "model": "rules",
+            "documents": "in/*.txt",
+            "steps": [{"extract": "schemas/bill.py:Bill", "best_effort": ["tax"], "on_failure": "review"}],
+        }
+    )
+    done = run(one, say)
+    assert (done.states, done.waived, done.lossless) == ({"written": 9, "review": 1}, 9, False)
+    assert [reason.split(":")[0] for reason in rows("run/review.jsonl")[0]["reasons"]] == ["/tax", "/kind"]
+
+
+def test_a_document_that_has_reached_its_limit_is_rejected_and_the_run_goes_on(project: Path) -> None:
+    def say(call: Call) -> Any:
+        company, total = call.inputs[-1].text.splitlines()
+        number = f"many {call.attempt}" if total == "total 7.50" else total.split()[1]
+        value = json.dumps({"company": company, "total": number})
+        return Reply(text=value, mode="json_schema", usage=Usage(100, 0, 10))
+
+    done = run(pipeline(attempts=9, limits={"per_document": {"tokens": 250}}), say)
+    assert done.states == {"written": 9, "rejected": 1}
+    (rejected,) = rows("run/rejected.jsonl")
+    assert (rejected["calls"], rejected["tokens"]["input"]) == (3, 300)
+    assert (
+        rejected["reasons"][-1] == "the record: The limit of 250 tokens for one document is reached: 3 calls took 330"
+    )
+    assert done.calls == 12
+    more = run(pipeline(attempts=4, limits={"per_document": {"tokens": 10_000}}), say)
+    assert more.calls == 13
+
+
+def test_a_budget_for_each_document_without_a_price_is_refused(project: Path) -> None:
+    cascade = Cascade((replace(FACTS, price=None),), {"scripted": Scripted(answer)})
+    limited = pipeline(limits={"per_document": {"budget_usd": 1}})
+    with pytest.raises(ModelError, match="A budget for each document cannot be held: the price of scripted is not"):
+        asyncio.run(execute(limited, cascade, Path("run")))
+    assert not Path("run").exists()
 
 
 def test_rows_of_a_file_bring_their_other_columns_along(project: Path) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import instructions_option, json_option, model_option, schema_option, setting_option, settings
+from .options import (
+    document_limits,
+    document_limits_options,
+    instructions_option,
+    json_option,
+    model_option,
+    schema_option,
+    setting_option,
+    settings,
+)
 from .shown import emit, say
 
 if TYPE_CHECKING:
@@ -25,6 +34,7 @@ __all__ = ["from_", "parse", "print_prompt"]
 @model_option
 @instructions_option
 @setting_option
+@document_limits_options
 @json_option
 @click.option("--prompt", is_flag=True, help="Print exactly what would be sent, and send nothing.")
 def from_(
@@ -33,6 +43,8 @@ def from_(
     model: tuple[str, ...],
     instructions: str,
     setting: tuple[str, ...],
+    tokens_per_document: int | None,
+    budget_per_document: float | None,
     as_json: bool,
     prompt: bool,
 ) -> int:
@@ -57,7 +69,13 @@ def from_(
     document = Document(text=sys.stdin.read(), source="-") if file == "-" else open_document(Path(file))
     catalogue = built_in_catalogue()
     names = model or ("openai/gpt-4o-mini",)
-    task = Task(compiled, tuple(catalogue.facts(name) for name in names), instructions, settings=settings(setting))
+    task = Task(
+        compiled,
+        tuple(catalogue.facts(name) for name in names),
+        instructions,
+        settings=settings(setting),
+        limits=document_limits(tokens_per_document, budget_per_document),
+    )
     if prompt:
         print_prompt(task.first_call(document), task.models[0], as_json)
         return 0

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-__all__ = ["instructions_option", "json_option", "model_option", "schema_option", "setting_option", "settings"]
+if TYPE_CHECKING:
+    from ..document_limits import DocumentLimits
+
+__all__ = [
+    "document_limits",
+    "document_limits_options",
+    "instructions_option",
+    "json_option",
+    "model_option",
+    "schema_option",
+    "setting_option",
+    "settings",
+]
 
 schema_option = click.option(
     "--schema", required=True, metavar="REF", help="schemas/receipt.py:Receipt, or a JSON Schema: schemas/receipt.json."
@@ -22,6 +36,34 @@ setting_option = click.option(
     "--setting", multiple=True, metavar="NAME=VALUE", help="A sampling parameter (temperature=0), or date_order=dmy."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def document_limits_options(command: F) -> F:
+    """What one document may take."""
+    tokens = click.option(
+        "--tokens-per-document",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Ask no more about a document that has taken so many tokens.",
+    )
+    budget = click.option(
+        "--budget-per-document",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="USD",
+        help="Ask no more about a document that has cost so much.",
+    )
+    return tokens(budget(command))
+
+
+def document_limits(tokens: int | None, budget: float | None, written: DocumentLimits | None = None) -> DocumentLimits:
+    """The limits that were given on the command line, and those that were written for what was not."""
+    from ..document_limits import DocumentLimits
+
+    given = DocumentLimits(tokens, None if budget is None else Decimal(str(budget)))
+    kept = written or DocumentLimits()
+    return DocumentLimits(given.tokens or kept.tokens, given.budget_usd or kept.budget_usd)
 
 
 def settings(given: tuple[str, ...]) -> dict[str, Any]:

@@ -63,20 +63,20 @@ def runs(folder: str, as_json: bool) -> int:
 @click.argument("run")
 @json_option
 def report(run: str, as_json: bool) -> int:
-    """Shows what came of RUN, a run's folder: its states, its steps, its cost, and why documents were rejected."""
-    from ..report import read_rejected, read_run
+    """Shows what came of RUN, a run's folder: its states, its steps, its cost, and why documents were not written."""
+    from ..report import read_not_written, read_run
 
     account = read_run(Path(run))
-    rejected = read_rejected(Path(run))
+    refused = read_not_written(Path(run))
     if as_json:
-        emit({**account, "not_written": rejected})
+        emit({**account, "not_written": refused})
         return 0
     steps = account.pop("steps", [])
     table([{"": name, "value": value} for name, value in account.items()], title=run)
     table(steps, title="rows by step")
-    if rejected:
+    if refused:
         rows: list[dict[str, Any]] = [
-            {"document": one["_source"], "state": one["state"], "why": "; ".join(one["reasons"])} for one in rejected
+            {"document": one["_source"], "state": one["state"], "why": "; ".join(one["reasons"])} for one in refused
         ]
         table(rows, title="not written")
     return 0

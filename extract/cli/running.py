@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from .options import json_option, model_option
+from .options import document_limits, document_limits_options, json_option, model_option
 from .shown import account, emit, progress, say, table
 
 __all__ = ["plan", "run"]
@@ -30,6 +30,7 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @click.option("--run", "folder", metavar="DIR", help="The run's folder; the same folder again resumes the run.")
 @limit_option
 @click.option("--budget", type=click.FloatRange(min=0), metavar="USD", help="Stop before the run costs more than this.")
+@document_limits_options
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress and no tables.")
 def run(
@@ -39,6 +40,8 @@ def run(
     folder: str | None,
     limit: int | None,
     budget: float | None,
+    tokens_per_document: int | None,
+    budget_per_document: float | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -53,6 +56,8 @@ def run(
     limits = Limits(**loaded.limits)
     if budget is not None:
         limits = replace(limits, budget_usd=Decimal(str(budget)))
+    each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
+    loaded = replace(loaded, per_document=each)
     cascade = open_cascade(loaded.model, built_in_catalogue(), os.environ)
     for warning in cascade.warnings:
         say(f"warning: {warning}")

@@ -148,14 +148,16 @@ def account(run: Run) -> None:
         say(f"{entry.state}: {entry.source}: {'; '.join(entry.reasons)}")
     states = ", ".join(f"{run.states[state]} {state}" for state in STATES if run.states.get(state))
     say(f"{sum(run.states.values())} documents: {states or 'none'}")
+    if run.waived:
+        say(f"{run.waived} of the documents were kept without fields that failed")
     table(_steps(run), title="rows by step")
     say(f"{run.calls} calls, {run.usage.input + run.usage.output:,} tokens, {_money(run.cost)}, {run.seconds:.1f} s")
     if run.over_budget:
         say(f"The provider charged {_money(run.over_budget)} more than was reserved.")
     for path, count in run.outputs:
         say(f"{count:>6} rows in {path}")
-    if run.states.get("rejected") or run.states.get("review"):
-        say(f"       what was not written, and why: {run.folder / 'rejected.jsonl'}")
+    for path in run.not_written:
+        say(f"       what was not written, and why: {path}")
     say(f"       the run: {run.folder}")
     if run.stopped is not None:
         say(f"stopped: {run.stopped}")

@@ -5,24 +5,23 @@ most `Limits.in_flight` requests on the wire; a call that waits (for its turn, o
 Waiting and retrying are here and nowhere else. Documents are opened, answers read and validated on worker threads, so
 that a slow validator holds up nobody. When the budget is reached, or a request can never succeed (a wrong key), nothing
 more is sent: what is under way is finished and recorded, what is in the ledger is still replayed, and the other
-documents stay pending.
+documents stay pending. A hook is told what happens (`hooks`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
-from contextvars import copy_context
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import count
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ..call import Call, Failure, Reply
 from ..catalogue import ModelFacts
 from ..document import Document
-from ..door import working
 from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, RunError
 from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
@@ -31,11 +30,15 @@ from ..models import Model
 from ..prompt import shape_of
 from ..task import Rounds, Task
 from ..tokens import estimate_call
+from .hooks import Hook, HookRaised, Watch
+from .threads import on_thread
 
 __all__ = ["Job", "Local", "Outcome"]
 
 T = TypeVar("T")
-R = TypeVar("R")
+
+Finish = Callable[[Extraction[T]], Extraction[T]]
+"""What whoever asked makes of an extraction before it is handed out (`waiving`); on a worker thread, as validators."""
 
 _WORKERS = 2000
 """The greatest number of documents that are worked on at once, whatever the limits say."""
@@ -44,13 +47,20 @@ _AHEAD = 16
 """How many documents, for each place on the wire, may be done before one that comes first in order."""
 
 
+def _as_it_is(extraction: Extraction[T]) -> Extraction[T]:
+    return extraction
+
+
 @dataclass(frozen=True)
 class Job(Generic[T]):
-    """One document to be done: how to open it and the task. `name` is what the caller knows it by."""
+    """One document to be done: how to open it and the task. `name` is what the caller knows it by, `source` what a hook
+    is told before it is opened."""
 
     name: str
     open: Callable[[], Document]
     task: Task[T]
+    finish: Finish[T] = _as_it_is
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,16 +78,17 @@ class _Turn(Generic[T]):
     """Where a task stands: its next round, or the extraction that it ended with."""
 
     steps: Rounds[T]
+    finish: Finish[T]
     calls: tuple[Call, ...] = ()
     extraction: Extraction[T] | None = None
 
 
 class Local:
-    """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `sent`
-    counts the requests of this one, `stopped` is why it sends no more."""
+    """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
+    told what happens; `sent` counts the requests of this one, `stopped` is why it sends no more."""
 
-    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic):
-        self.models, self.ledger = models, ledger
+    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic, hook: Hook | None = None):
+        self.models, self.ledger, self.hook = models, ledger, hook or Hook()
         self.traffic, self.limits = traffic, traffic.limits
         self.stopped: ExtractError | None = None
         self.sent = 0
@@ -85,10 +96,16 @@ class Local:
         self._under_way: dict[str, _Shared] = {}
         self._recording: set[asyncio.Future[None]] = set()
 
-    async def drive(self, task: Task[T], document: Document) -> Extraction[T]:
+    async def drive(self, task: Task[T], document: Document, finish: Finish[T] = _as_it_is) -> Extraction[T]:
         """One document from first call to extraction. Raises `BudgetExceeded`, and `ModelError` for a request that can
         never succeed; any other failure is in the extraction."""
-        return await self._driven(task, await _on_thread(lambda: _begun(task, document)))
+        watch = Watch(self.hook)
+        watch.opened(document)
+        async with self._hooked(watch):
+            turn = await on_thread(lambda: _begun(task, document, finish))
+            extraction = await self._driven(task, turn, watch)
+            await watch.ended(extraction)
+            return extraction
 
     async def run(self, jobs: Iterator[Job[T]], *, ordered: bool = False) -> AsyncGenerator[Outcome[T], None]:
         """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
@@ -113,6 +130,10 @@ class Local:
         try:
             while left:
                 item = await outcomes.get()
+                if isinstance(item, HookRaised):
+                    source.close()
+                    await self.settled()  # before the workers are cancelled, and with them what is on the wire
+                    raise item.error
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
@@ -131,21 +152,28 @@ class Local:
             await asyncio.gather(*workers, return_exceptions=True)
             await self.settled()
 
-    async def stream(self, task: Task[T], document: Document) -> AsyncGenerator[Any, None]:
+    async def stream(
+        self, task: Task[T], document: Document, finish: Finish[T] = _as_it_is
+    ) -> AsyncGenerator[Any, None]:
         """The record as it grows (JSON values in the user's shape), then the `Extraction`. Answers that are already in
         the ledger come at once."""
         facts = {one.name: one for one in task.models}
-        turn = await _on_thread(lambda: _begun(task, document))
-        while turn.extraction is None:
-            replies = []
-            for call in turn.calls:
-                async with aclosing(self._deltas(call, facts[call.model], task)) as deltas:
-                    async for item in deltas:
-                        if isinstance(item, Reply):
-                            replies.append(item)
-                        else:
-                            yield item
-            turn = await _on_thread(lambda turn=turn, replies=replies: _advanced(turn, tuple(replies)))  # type: ignore[misc]
+        watch = Watch(self.hook)
+        watch.opened(document)
+        async with self._hooked(watch):
+            turn = await on_thread(lambda: _begun(task, document, finish))
+            while turn.extraction is None:
+                replies = []
+                await watch.repairs(turn.calls)
+                for call in turn.calls:
+                    async with aclosing(self._deltas(call, facts[call.model], task, watch)) as deltas:
+                        async for item in deltas:
+                            if isinstance(item, Reply):
+                                replies.append(item)
+                            else:
+                                yield item
+                turn = await on_thread(lambda turn=turn, replies=replies: _advanced(turn, tuple(replies)))  # type: ignore[misc]
+            await watch.ended(turn.extraction)
         yield turn.extraction
 
     async def settled(self) -> None:
@@ -155,11 +183,42 @@ class Local:
             await asyncio.wait([*pending, *self._recording])
             await asyncio.sleep(0)  # their callbacks take them off the lists
 
-    async def _outcome(self, job: Job[T]) -> Outcome[T]:
-        """The outcome of one job, whatever goes wrong: one document must not end the others."""
+    @asynccontextmanager
+    async def _hooked(self, watch: Watch) -> AsyncIterator[None]:
+        """Where one document is driven by itself: what the hook raised comes out as it was, when all is recorded."""
         try:
-            turn = await _on_thread(lambda: _begun(job.task, job.open()))
-            return Outcome(job, await self._driven(job.task, turn))
+            try:
+                yield
+            except (BudgetExceeded, ModelError, RunError):
+                await watch.ended(None)
+                raise
+        except HookRaised as raised:
+            self._stop(raised)
+            await self.settled()
+            raise raised.error from None
+
+    async def _outcome(self, job: Job[T]) -> Outcome[T]:
+        watch = Watch(self.hook, job.source or job.name)
+        try:
+            outcome = await self._done(job, watch)
+            await watch.ended(outcome.extraction)
+            return outcome
+        except HookRaised as raised:
+            self._stop(raised)
+            raise
+
+    async def _done(self, job: Job[T], watch: Watch) -> Outcome[T]:
+        """The outcome of one job, whatever goes wrong: one document must not end the others."""
+
+        def begun() -> _Turn[T]:
+            document = job.open()
+            watch.opened(document)
+            return _begun(job.task, document, job.finish)
+
+        try:
+            return Outcome(job, await self._driven(job.task, await on_thread(begun), watch))
+        except HookRaised:
+            raise
         except DocumentError as error:
             message = error.message + (f" {error.fix}" if error.fix else "")
             return _failed(job, message, "document", error.where)
@@ -171,28 +230,33 @@ class Local:
         except Exception as error:  # noqa: BLE001  a user's own model or loader may raise anything
             return _failed(job, f"{type(error).__name__}: {error}", "invalid")
 
-    async def _driven(self, task: Task[T], turn: _Turn[T]) -> Extraction[T]:
+    async def _driven(self, task: Task[T], turn: _Turn[T], watch: Watch) -> Extraction[T]:
         facts = {one.name: one for one in task.models}
         while turn.extraction is None:
-            replies = await asyncio.gather(*(self._reply(call, facts[call.model]) for call in turn.calls))
-            turn = await _on_thread(lambda turn=turn, replies=replies: _advanced(turn, tuple(replies)))  # type: ignore[misc]
+            await watch.repairs(turn.calls)
+            replies = await asyncio.gather(*(self._reply(call, facts[call.model], watch) for call in turn.calls))
+            turn = await on_thread(lambda turn=turn, replies=replies: _advanced(turn, tuple(replies)))  # type: ignore[misc]
         return turn.extraction
 
-    async def _reply(self, call: Call, facts: ModelFacts) -> Reply:
+    async def _reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """The reply to a call: from the ledger, from the same call under way, or from the model. The sending is shared
         by all who ask, and cancelled when the last of them is."""
         shared = self._under_way.get(call.key)
+        first = shared is None
         if shared is None:
-            shared = self._under_way[call.key] = _Shared(asyncio.ensure_future(self._answered(call, facts)))
+            shared = self._under_way[call.key] = _Shared(asyncio.ensure_future(self._answered(call, facts, watch)))
             shared.future.add_done_callback(lambda _: self._forget(call.key, shared))
         shared.waiting += 1
         try:
-            return await asyncio.shield(shared.future)
+            reply = await asyncio.shield(shared.future)
         finally:
             shared.waiting -= 1
             if not shared.waiting and not shared.future.done():
                 self._forget(call.key, shared)
                 shared.future.cancel()
+        if not first:
+            await watch.replied(call, reply, _cost(reply, facts), "shared")
+        return reply
 
     def _forget(self, key: str, shared: _Shared) -> None:
         if self._under_way.get(key) is shared:
@@ -200,58 +264,70 @@ class Local:
         if not shared.future.cancelled() and shared.future.done():
             shared.future.exception()  # whoever waited for it has had it; nobody did if all were cancelled
 
-    async def _answered(self, call: Call, facts: ModelFacts) -> Reply:
+    async def _answered(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         recorded = await self.ledger.reply(call.key)
-        return recorded if recorded is not None else await self._persist(call, facts)
+        if recorded is None:
+            return await self._persist(call, facts, watch)
+        await watch.replied(call, recorded, _cost(recorded, facts), "ledger")
+        return recorded
 
-    async def _persist(self, call: Call, facts: ModelFacts) -> Reply:
-        """Attempts until there is a reply that another attempt would not change."""
-        reply = await self._attempt(call, facts)
+    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch, tried: int = 1) -> Reply:
+        """Attempts until there is a reply that another attempt would not change; `tried` is the number of the first."""
+        reply = await self._attempt(call, facts, watch, tried)
         if reply.failure is not None and reply.failure.kind == "transport" and self.limits.tries > 1:
-            reply = await self._again(call, facts, reply)
+            reply = await self._again(call, facts, watch, reply, tried)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
 
-    async def _again(self, call: Call, facts: ModelFacts, first: Reply) -> Reply:
+    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, tried: int) -> Reply:
         """The attempts after the first one, each when the server asks for it, or later and later."""
         from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
 
         backoff = wait_random_exponential(multiplier=0.5, max=30)
-        replies = iter([first])
+        replies, numbers, last = iter([first]), count(tried + 1), first
 
         async def attempt() -> Reply:
-            said = next(replies, None)
-            return said if said is not None else await self._attempt(call, facts)
+            nonlocal last
+            last = next(replies, None) or await self._attempt(call, facts, watch, next(numbers))
+            return last
 
         def wait(state: RetryCallState) -> float:
-            failure = state.outcome.result().failure if state.outcome else None
-            asked = failure.retry_after if failure else None
+            asked = last.failure.retry_after if last.failure else None
             return backoff(state) if asked is None else asked
+
+        async def pause(seconds: float) -> None:
+            await watch.retries(call, seconds, last.failure.message if last.failure else "")
+            await self._pause(seconds)
 
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda reply: reply.failure is not None and reply.failure.kind == "transport"),
             stop=stop_after_attempt(self.limits.tries),
             wait=wait,
-            sleep=self._pause,
+            sleep=pause,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         reply: Reply = await retrying(attempt)
         return reply
 
-    async def _attempt(self, call: Call, facts: ModelFacts) -> Reply:
+    async def _attempt(self, call: Call, facts: ModelFacts, watch: Watch, tried: int) -> Reply:
         if (too_long := _too_long(call, facts)) is not None:
-            return Reply(failure=too_long)
+            reply = Reply(failure=too_long)
+            await watch.replied(call, reply, None)
+            return reply
         tokens = await self._turn(call, facts)
         async with self.traffic.slots:
             reserved = await self._reserve(call, facts, tokens)
             cost = Decimal(0)
             try:
+                await watch.sent(call, tried)
+                self.sent += 1
                 reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
                 cost = _cost(reply, facts) or cost
             finally:
                 self.traffic.budget.settle(reserved, cost)
         await self._record(call, reply, facts)
+        await watch.replied(call, reply, _cost(reply, facts))
         return reply
 
     async def _turn(self, call: Call, facts: ModelFacts) -> int:
@@ -274,7 +350,6 @@ class Local:
         if facts.price is not None and self.traffic.budget.limit is not None:
             most = (tokens * facts.price.input + _most_output(call, facts) * facts.price.output) / 1_000_000
             await self.traffic.budget.reserve(most)
-        self.sent += 1
         return most
 
     async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
@@ -285,14 +360,16 @@ class Local:
             recording.add_done_callback(self._recording.discard)
             await asyncio.shield(recording)
 
-    async def _deltas(self, call: Call, facts: ModelFacts, task: Task[Any]) -> AsyncGenerator[Any, None]:
+    async def _deltas(self, call: Call, facts: ModelFacts, task: Task[Any], watch: Watch) -> AsyncGenerator[Any, None]:
         """The growing record of one call, then its reply; of a repair, only its reply. A stream that breaks is asked
         for again as a plain call."""
         recorded = await self.ledger.reply(call.key)
         if recorded is not None:
+            await watch.replied(call, recorded, _cost(recorded, facts), "ledger")
             yield recorded
             return
         if (too_long := _too_long(call, facts)) is not None:
+            await watch.replied(call, Reply(failure=too_long), None)
             yield Reply(failure=too_long)
             return
         model = self.models[facts.name]
@@ -303,6 +380,8 @@ class Local:
             reserved = await self._reserve(call, facts, tokens)
             cost = Decimal(0)
             try:
+                await watch.sent(call, 1)
+                self.sent += 1
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
                         reply, cost = item, _cost(item, facts) or cost
@@ -310,12 +389,12 @@ class Local:
                         yield reader.snapshot()
             finally:
                 self.traffic.budget.settle(reserved, cost)
+        await self._record(call, reply, facts)
+        await watch.replied(call, reply, _cost(reply, facts))
         if reply.failure is not None and reply.failure.kind == "transport":
-            reply = await self._persist(call, facts)
+            reply = await self._persist(call, facts, watch, tried=2)
         elif reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
-        else:
-            await self._record(call, reply, facts)
         yield reply
 
     async def _pause(self, seconds: float) -> None:
@@ -350,37 +429,26 @@ class _Source(Generic[T]):
     """The jobs, taken one by one from several threads."""
 
     def __init__(self, jobs: Iterator[Job[T]]):
-        self._jobs, self._lock = enumerate(jobs), threading.Lock()
+        self._jobs, self._lock, self._closed = enumerate(jobs), threading.Lock(), False
 
     def take(self) -> tuple[int, Job[T]] | None:
         with self._lock:
-            return next(self._jobs, None)
+            return None if self._closed else next(self._jobs, None)
+
+    def close(self) -> None:
+        """There are no more jobs."""
+        self._closed = True
 
 
-async def _on_thread(work: Callable[[], R]) -> R:
-    """Runs code of the user's (loaders, validators, checks) on a worker thread, with the caller's context variables.
-    What would end the thread or the loop, such as SystemExit, comes out as an ordinary error."""
-
-    def guarded() -> R:
-        working.set(True)
-        try:
-            return work()
-        except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-            raise RuntimeError(f"code of a schema or a model raised {error!r}") from error
-
-    context = copy_context()
-    return await asyncio.get_running_loop().run_in_executor(None, lambda: context.run(guarded))
-
-
-def _begun(task: Task[T], document: Document) -> _Turn[T]:
-    return _advanced(_Turn(task.steps(document)), None)
+def _begun(task: Task[T], document: Document, finish: Finish[T]) -> _Turn[T]:
+    return _advanced(_Turn(task.steps(document), finish), None)
 
 
 def _advanced(turn: _Turn[T], replies: tuple[Reply, ...] | None) -> _Turn[T]:
     try:
-        return _Turn(turn.steps, next(turn.steps) if replies is None else turn.steps.send(replies))
+        return replace(turn, calls=next(turn.steps) if replies is None else turn.steps.send(replies))
     except StopIteration as end:
-        return _Turn(turn.steps, extraction=end.value)
+        return replace(turn, calls=(), extraction=turn.finish(end.value))
 
 
 def _too_long(call: Call, facts: ModelFacts) -> Failure | None:

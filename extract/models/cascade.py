@@ -13,7 +13,10 @@ from ..catalogue import Catalogue, ModelFacts
 from ..errors import ModelError
 from . import Model, open_model
 
-__all__ = ["Cascade", "open_cascade"]
+__all__ = ["Cascade", "Models", "facts_of", "open_cascade"]
+
+Models = str | Model | Sequence[str | Model]
+"""One model or several, each by its name or as it is."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +32,30 @@ class Cascade:
         return tuple(one.warning for one in self.facts if one.warning)
 
 
-def open_cascade(
-    chosen: str | Model | Sequence[str | Model], catalogue: Catalogue, environ: Mapping[str, str], **access: Any
-) -> Cascade:
+def open_cascade(chosen: Models, catalogue: Catalogue, environ: Mapping[str, str], **access: Any) -> Cascade:
     """Opens each model; raises `ModelError` for the first that cannot be used. `access` goes to `open_model`."""
+    several = _listed(chosen)
+    opened = [open_model(one, catalogue, environ, **access) if isinstance(one, str) else one for one in several]
+    names = [one if isinstance(one, str) else one.name for one in several]
+    return Cascade(facts_of(chosen, catalogue), dict(zip(names, opened, strict=True)))
+
+
+def facts_of(chosen: Models, catalogue: Catalogue) -> tuple[ModelFacts, ...]:
+    """What is known of each model; opens nothing. Raises `ModelError` for what is no model."""
+    return tuple(catalogue.facts(one) if isinstance(one, str) else _own(one, catalogue) for one in _listed(chosen))
+
+
+def _listed(chosen: Models) -> list[str | Model]:
     several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, Sequence) else list(chosen)
     odd = [one for one in several if not isinstance(one, str) and not hasattr(one, "send")]
     if odd:
         raise ModelError(f"{odd[0]!r} is no model.", fix="Write a name, such as openai/gpt-4o-mini, or pass a Model.")
     if not several:
         raise ModelError("No model is named.", fix="Name one, such as openai/gpt-4o-mini, or rules.")
-    facts, models = [], {}
-    for one in several:
-        if isinstance(one, str):
-            facts.append(catalogue.facts(one))
-            models[one] = open_model(one, catalogue, environ, **access)
-        else:
-            facts.append(_facts_of(one, catalogue))
-            models[one.name] = one
-    return Cascade(tuple(facts), models)
+    return several
 
 
-def _facts_of(model: Model, catalogue: Catalogue) -> ModelFacts:
+def _own(model: Model, catalogue: Catalogue) -> ModelFacts:
     """A model of the user's own may say its facts itself, as its attribute `facts`."""
     facts = getattr(model, "facts", None) or catalogue.get(model.name)
     return facts if isinstance(facts, ModelFacts) else ModelFacts(name=model.name, provider="own")

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -299,12 +300,21 @@ class _Clients:
             keeper = _until_the_loop_ends(client)
             await anext(keeper)
             found = self._open[loop] = (client, keeper)
+            weakref.finalize(self, _close_on, loop, keeper, os.getpid()).atexit = False
         return found[0]
 
     async def close(self) -> None:
         found = self._open.pop(asyncio.get_running_loop(), None)
         if found is not None and self._pid == os.getpid():
             await found[1].aclose()
+
+
+def _close_on(loop: asyncio.AbstractEventLoop, keeper: AsyncGenerator[None, None], pid: int) -> None:
+    """Closes a client whose model nobody has any more; it is kept until then, so that the collector, which knows no
+    order, finds no open connections."""
+    if pid == os.getpid() and not loop.is_closed():
+        with suppress(RuntimeError):  # the loop may end in this moment, and closes the client then itself
+            asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
 
 
 async def _until_the_loop_ends(client: AsyncOpenAI) -> AsyncGenerator[None, None]:

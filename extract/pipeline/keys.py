@@ -12,6 +12,7 @@ __all__ = [
     "LATER_VERBS",
     "LIMITS",
     "ON_FAILURE",
+    "PER_DOCUMENT",
     "PIPELINE",
     "SETTINGS",
     "SETTING_RANGES",
@@ -26,7 +27,7 @@ LATER_KEYS = {
 }
 
 VERBS: dict[str, tuple[str, ...]] = {
-    "extract": ("instructions", "examples", "settings", "attempts", "on_failure"),
+    "extract": ("instructions", "examples", "settings", "attempts", "on_failure", "best_effort"),
     "check": ("on_failure",),
     "where": (),
     "set": (),
@@ -59,7 +60,9 @@ LATER_OPTIONS = {
     "model": "Set `model` for the whole pipeline.",
 }
 
-LIMITS = ("budget_usd", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries")
+LIMITS = ("budget_usd", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries", "per_document")
+
+PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
 
 SETTINGS = ("date_order", "reasoning_effort", *OPENAI_PARAMETERS)
 

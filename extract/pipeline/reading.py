@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..errors import DocumentError
+from ..catalogue import ModelFacts
+from ..document_limits import DocumentLimits
+from ..errors import DocumentError, ModelError
+from ..models import built_in_catalogue
 from ..project import roots, shown
 from ..sources import ROW_SUFFIXES, column_names
-from .keys import LATER_KEYS, LIMITS, PIPELINE
+from .keys import LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
 from .problems import Problems, kind, nearest
 from .steps import Defaults, StepReader, read_attempts, read_on_failure, read_settings, read_write
 from .values import Contents, Files, Rows, Write
@@ -39,17 +43,19 @@ def read(written: Written, path: Path | None, root: Path, overrides: Overrides) 
         if key not in entries:
             problems.add(top, f"`{key}` is missing.", _MISSING[key])
     documents = _documents(problems, entries["documents"], path, root) if "documents" in entries else None
+    model = _models(problems, entries.get("model"))
+    limits, each = _limits(problems, entries.get("limits"))
+    per_document = _per_document(problems, each, model)
     defaults = Defaults(
         settings=read_settings(problems, entries["settings"]) if "settings" in entries else {},
-        attempts=read_attempts(problems, entries.get("attempts"), None),
+        attempts=_attempts(problems, entries.get("attempts"), each.get("attempts")),
         on_failure=read_on_failure(problems, entries.get("on_failure"), "reject"),
         columns=documents.columns if isinstance(documents, Rows) else (),
     )
     reader = StepReader(problems, root, path, defaults)
     steps = reader.read(entries["steps"]) if "steps" in entries else ()
-    name, model = _name(problems, entries.get("name"), path), _models(problems, entries.get("model"))
+    name = _name(problems, entries.get("name"), path)
     writes = tuple(_writes(problems, entries.get("write"), reader))
-    limits = _limits(problems, entries["limits"]) if "limits" in entries else {}
     problems.stop()
     assert documents is not None
     return Contents(
@@ -60,6 +66,7 @@ def read(written: Written, path: Path | None, root: Path, overrides: Overrides) 
         writes=writes,
         settings=defaults.settings,
         limits=limits,
+        per_document=per_document,
         place=written.place,
         path=path,
         root=root,
@@ -100,13 +107,45 @@ def _models(problems: Problems, written: Written | None) -> tuple[str, ...]:
     return tuple(str(item.value) for item in found)
 
 
-def _limits(problems: Problems, written: Written) -> dict[str, Any]:
+def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any], dict[str, Written]]:
+    """The limits of the run, and those of each document as they are written."""
+    if written is None:
+        return {}, {}
     limits: dict[str, Any] = {}
-    for name, item in problems.keys(written, LIMITS, "`limits`", {}).items():
+    entries = problems.keys(written, LIMITS, "`limits`", {})
+    each = entries.pop("per_document", None)
+    for name, item in entries.items():
         whole = name in ("in_flight", "tries")
         found = problems.number(item, name, above=name != "budget_usd", whole=whole)
         limits[name] = found if whole else Decimal(found or 0) if name == "budget_usd" else float(found or 0)
+    return limits, {} if each is None else problems.keys(each, PER_DOCUMENT, "`per_document`", {})
+
+
+def _per_document(problems: Problems, entries: Mapping[str, Written], model: tuple[str, ...]) -> DocumentLimits:
+    """What one document may take; a budget is refused where the price of a model is not known."""
+    given = {name: entries[name] for name in ("tokens", "budget_usd") if name in entries}
+    found = {name: problems.number(one, name, above=True, whole=name == "tokens") for name, one in given.items()}
+    budget = found.get("budget_usd")
+    limits = DocumentLimits(found.get("tokens"), None if budget is None else Decimal(budget))
+    try:
+        limits.check_priced(_facts(model) if budget is not None else ())
+    except ModelError as error:
+        problems.carry(given["budget_usd"].place, error)
     return limits
+
+
+def _facts(names: Iterable[str]) -> Iterator[ModelFacts]:
+    for name in names:
+        with suppress(ModelError):  # what is wrong with a name is said where models are opened
+            yield built_in_catalogue().facts(name)
+
+
+def _attempts(problems: Problems, written: Written | None, each: Written | None) -> int | None:
+    """The calls to a model for one document, which may be said in two places and only in one of them."""
+    if written is not None and each is not None:
+        message = "`attempts` is said twice: here, and for the pipeline as a whole."
+        problems.add(each.place, message, "Take one of them out.")
+    return read_attempts(problems, written or each, None)
 
 
 def _writes(problems: Problems, written: Written | None, reader: StepReader) -> Iterator[Write]:

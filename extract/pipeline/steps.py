@@ -9,21 +9,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import schema as schemas
 from ..call import Example
-from ..errors import ExtractError
+from ..errors import ExtractError, SchemaError
 from ..nodes import Anything, Type
 from ..project import find_file, load_schema, roots, shown
 from ..sinks import SUFFIXES
 from ..sources import read_rows
 from ..tables import QueryError, describe
+from ..waiving import OnFailure, check_best_effort
 from .keys import DATE_ORDERS, EXTRAS, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, SETTING_RANGES, SETTINGS, VERBS
 from .problems import Problems, kind, nearest
 from .rowtypes import field_names, is_record, row_of, with_field
-from .values import Check, Extract, OnFailure, Set, Sql, Step, Where, Write
+from .values import Check, Extract, Set, Sql, Step, Where, Write
 from .written import Place, Written
+
+if TYPE_CHECKING:
+    from ..schema import Schema
 
 __all__ = ["Defaults", "StepReader", "read_settings", "read_write"]
 
@@ -132,6 +136,7 @@ class StepReader:
             {**self.defaults.settings, **settings},
             attempts,
             on_failure,
+            tuple(self.best_effort(options["best_effort"], schema)) if "best_effort" in options else (),
         )
 
     def schema(self, ref: str, place: Place) -> Any:
@@ -186,6 +191,15 @@ class StepReader:
             self.problems.add(place, f"{before}The example does not fit {schema.name}: {listed}.")
             return None
         return Example(pair["text"], pair["record"], schema.encode(pair["record"]))
+
+    def best_effort(self, written: Written, schema: Schema[Any]) -> Iterator[str]:
+        """The fields that a record can do without, each of which may be empty."""
+        for item in self.problems.texts(written, "best_effort"):
+            try:
+                check_best_effort(schema, (str(item.value),))
+                yield str(item.value)
+            except SchemaError as error:
+                self.problems.carry(item.place, error)
 
     def check(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
         type = self.record if self.joining else self.type

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..call import Example
+from ..document_limits import DocumentLimits
 from ..expressions import Expression
 from ..jsontext import canonical, digest
 from ..nodes import Type
+from ..waiving import OnFailure
 from .written import Place
 
 if TYPE_CHECKING:
@@ -37,10 +39,6 @@ __all__ = [
     "Where",
     "Write",
 ]
-
-OnFailure = Literal["reject", "review", "keep"]
-"""What becomes of a document that gave no valid record: it is rejected with its reason, held for review, or its record
-is kept as it is."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,8 @@ class Check(Step):
 
 @dataclass(frozen=True)
 class Extract(Step):
-    """A record of the schema out of each document. `checks` are those that joined it."""
+    """A record of the schema out of each document. `checks` are those that joined it; `best_effort` are fields that a
+    record can do without."""
 
     ref: str
     schema: Schema[Any] = field(repr=False, compare=False)
@@ -140,6 +139,7 @@ class Extract(Step):
     settings: Mapping[str, Any] = field(default_factory=dict)
     attempts: int | None = None
     on_failure: OnFailure = "reject"
+    best_effort: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
 
     def plain(self) -> Any:
@@ -150,6 +150,7 @@ class Extract(Step):
             "settings": dict(self.settings),
             "attempts": self.attempts,
             "on_failure": self.on_failure,
+            "best_effort": list(self.best_effort),
         }
 
 
@@ -206,7 +207,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a pipeline consists of; `Pipeline` in the face of this room adds the ways to make one."""
+    """What a pipeline consists of; `Pipeline` in the face of this room adds the ways to make one. `limits` are those of
+    the run, `per_document` those of each document."""
 
     name: str
     model: tuple[str, ...]
@@ -215,6 +217,7 @@ class Contents:
     writes: tuple[Write, ...]
     settings: Mapping[str, Any]
     limits: Mapping[str, Any]
+    per_document: DocumentLimits
     place: Place
     path: Path | None
     root: Path

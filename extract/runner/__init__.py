@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from ..call import Usage
+from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import ExtractError, RunError
+from ..events import OnEvent
 from ..ledger import Entry, RunLedger
 from ..limits import Budget, Limits, Traffic, check_priced
 from ..models.cascade import Cascade
 from ..pipeline import Pipeline
 from ..prompt import VERSION
-from ..report import write_rejected, write_run
+from ..report import NOT_WRITTEN, write_not_written, write_run
 from .documents import STATES, Flow, Input, Work, inputs, task_of
 from .outputs import check_writable, write_outputs
 
@@ -51,7 +53,8 @@ class Progress:
 class Run:
     """What happened. `stopped` says why some documents are pending or an output is missing; `calls`, `usage` and `cost`
     are those of all starts of the run, the cost in US dollars, None where a model has no price; `sample` holds the
-    first rows at the end and `refused` the first documents that gave none, to be shown."""
+    first rows at the end and `refused` the first documents that gave none, to be shown; `waived` counts the documents
+    whose record was kept without fields that failed, `not_written` are the files of the rows that were not written."""
 
     folder: Path
     states: Mapping[str, int]
@@ -66,6 +69,8 @@ class Run:
     stopped: ExtractError | None = None
     sample: tuple[Mapping[str, Any], ...] = ()
     refused: tuple[Entry, ...] = ()
+    waived: int = 0
+    not_written: tuple[Path, ...] = ()
 
     @property
     def lossless(self) -> bool:
@@ -78,11 +83,13 @@ class Run:
             "run": str(self.folder),
             "in": sum(self.states.values()),
             **{state: self.states.get(state, 0) for state in STATES},
+            "waived": self.waived,
             "calls": self.calls,
             "tokens": {"input": self.usage.input, "cached": self.usage.cached, "output": self.usage.output},
             "cost_usd": self.cost,
             "seconds": round(self.seconds, 3),
             "outputs": [str(path) for path, _ in self.outputs],
+            "not_written": [str(path) for path in self.not_written],
             "steps": [flow.plain() for flow in self.flows],
             "stopped": None if self.stopped is None else self.stopped.message,
         }
@@ -96,8 +103,10 @@ async def execute(
     limits: Limits | None = None,
     limit: int | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
+    on_event: OnEvent | None = None,
 ) -> Run:
-    """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents.
+    """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `watch` is told of each
+    document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where).
 
     Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held. What goes wrong
     with a document is in its entry, and what stops the run in `Run.stopped`.
@@ -105,17 +114,18 @@ async def execute(
     began = time.monotonic()
     limits = limits or Limits(**pipeline.limits)
     check_priced(limits, cascade.facts)
+    pipeline.per_document.check_priced(cascade.facts)
     check_writable(pipeline)
     ledger = await asyncio.to_thread(RunLedger, folder)
     try:
         cascade = await _as_started(ledger, pipeline, cascade)
         budget = Budget(limits.budget_usd, await ledger.spent())
-        engine = Local(cascade.models, ledger, Traffic(limits, budget))
+        engine = Local(cascade.models, ledger, Traffic(limits, budget), Hook(on_event))
         work = Work(pipeline, task_of(pipeline, cascade.facts), list(inputs(pipeline, limit)))
         await ledger.forget_others(one.source for one in work.inputs)
         await _documents(engine, work, ledger, watch)
         written = await asyncio.to_thread(write_outputs, work, ledger)
-        await asyncio.to_thread(write_rejected, folder, ledger.entries(), written.refused)
+        await asyncio.to_thread(write_not_written, folder, ledger.entries, written.refused)
         calls, usage, cost = await ledger.totals()
         run = Run(
             folder=folder,
@@ -131,6 +141,8 @@ async def execute(
             stopped=engine.stopped or written.failure,
             sample=written.head,
             refused=tuple(work.refused),
+            waived=work.waived,
+            not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
         )
         _check_conserved(run)
         write_run(folder, run.plain())
@@ -144,15 +156,17 @@ async def execute(
 async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callable[[Progress], None]) -> None:
     """All documents through the engine; each is entered into the ledger while the next ones go on."""
     entering: set[asyncio.Task[None]] = set()
-    async with aclosing(engine.run(work.jobs())) as outcomes:
-        async for outcome in outcomes:
-            entry = work.entry(outcome)
-            entering.add(asyncio.create_task(ledger.enter(entry)))
-            watch(Progress(work.states.total(), len(work.inputs), work.states, engine.traffic.budget.spent, entry))
-            if len(entering) >= _ENTERING:
-                done, entering = await asyncio.wait(entering, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.gather(*done)
-    await asyncio.gather(*entering)
+    try:
+        async with aclosing(engine.run(work.jobs())) as outcomes:
+            async for outcome in outcomes:
+                entry = work.entry(outcome)
+                entering.add(asyncio.create_task(ledger.enter(entry)))
+                watch(Progress(work.states.total(), len(work.inputs), work.states, engine.traffic.budget.spent, entry))
+                if len(entering) >= _ENTERING:
+                    done, entering = await asyncio.wait(entering, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.gather(*done)
+    finally:
+        await asyncio.gather(*entering)
 
 
 def _check_conserved(run: Run) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,12 @@ from ..ledger import Entry, State
 from ..load import open_document
 from ..operators import apply, new_row, row_id
 from ..pipeline import Check, Extract, Files, Pipeline, Step, Write
-from ..pointer import drop
+from ..pointer import ABSENT, drop, get
 from ..project import shown
 from ..sources import read_rows
 from ..task import Check as TaskCheck
 from ..task import Task
+from ..waiving import waive
 
 __all__ = ["END", "STATES", "Flow", "Input", "Work", "inputs", "task_of"]
 
@@ -38,9 +38,6 @@ END = 0
 """The number under which a row is kept that came through all of these steps."""
 
 _SHOWN = 20
-
-_OF_FIELDS = ("missing", "invalid", "check")
-"""Kinds of problems that leave the rest of a record sound."""
 
 
 @dataclass
@@ -111,24 +108,32 @@ def task_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...]) -> Task[Any]:
             TaskCheck(check.condition.text, check.condition.pointers, check.condition.holds) for check in step.checks
         ),
         settings={**pipeline.settings, **step.settings},
+        limits=pipeline.per_document,
     )
     return task if step.attempts is None else replace(task, attempts=step.attempts)
 
 
 class Work:
-    """The documents of one start of a run, and the sums over them; `refused` keeps the first that gave no row."""
+    """The documents of one start of a run, and the sums over them; `refused` keeps the first that gave no row, `waived`
+    counts those whose record was kept without fields that failed."""
 
     def __init__(self, pipeline: Pipeline, task: Task[Any], inputs: Sequence[Input]):
         self.pipeline, self.task, self.inputs = pipeline, task, inputs
         self.flows = {step.number: Flow(step.name) for step in pipeline.steps if not _joined(step)}
         self.states: Counter[str] = Counter()
         self.refused: list[Entry] = []
+        self.waived = 0
         self._fingerprint = digest(canonical([pipeline.fingerprint, [one.plain() for one in task.models]]))
 
     def jobs(self) -> Iterator[Job[Any]]:
         for one in self.inputs:
             values = tuple(Part("value", name, text=str(value)) for name, value in one.columns.items())
-            yield Job(str(one.ordinal), one.open, replace(self.task, values=values))
+            task = replace(self.task, values=values)
+            yield Job(str(one.ordinal), one.open, task, self._finish, one.source)
+
+    def _finish(self, extraction: Extraction[Any]) -> Extraction[Any]:
+        step = self.pipeline.extract
+        return waive(extraction, self.task, step.on_failure, step.best_effort)
 
     def entry(self, outcome: Outcome[Any]) -> Entry:
         """What became of a document, counted."""
@@ -136,6 +141,7 @@ class Work:
         extraction = outcome.extraction
         state, rows, reasons = self._extracted(given, outcome)
         self.states[state] += 1
+        self.waived += bool(extraction and extraction.waived)
         entry = Entry(
             id=given.source,
             ordinal=given.ordinal,
@@ -144,10 +150,7 @@ class Work:
             fingerprint=self._fingerprint,
             rows=tuple(rows),
             reasons=reasons,
-            calls=len(extraction.attempts) if extraction else 0,
-            cost=extraction.cost if extraction else Decimal(0),
-            detail=_detail(extraction),
-        )
+        ).after(extraction)
         if state in ("rejected", "review") and len(self.refused) < _SHOWN:
             self.refused.append(entry)
         return entry
@@ -158,9 +161,8 @@ class Work:
         if extraction is None:
             self._count(step, "pending")
             return "pending", [], ()
-        reasons = tuple(str(problem) for problem in extraction.problems)
-        kept = step.on_failure == "keep" and all(p.pointer and p.kind in _OF_FIELDS for p in extraction.problems)
-        if not extraction.ok and not kept:
+        reasons = tuple(str(problem) for problem in extraction.problems or extraction.waived)
+        if not extraction.ok:
             state: State = "review" if step.on_failure == "review" else "rejected"
             self._count(step, state)
             return state, [], reasons
@@ -198,9 +200,10 @@ def _joined(step: Step) -> bool:
 def _row(pipeline: Pipeline, given: Input, extraction: Extraction[Any]) -> dict[str, Any]:
     """The record's fields under the schema's own names, what came along, and what `write` may ask for."""
     step = pipeline.extract
-    value = step.schema.dump(extraction.value) if extraction.ok else extraction.partial
-    for problem in extraction.problems:
-        value = drop(value, problem.pointer)
+    value = step.schema.dump(extraction.value)
+    for event in extraction.events:
+        if event.rule == "waived.field" and get(extraction.partial, event.pointer) is ABSENT:
+            value = drop(value, event.pointer)  # a default of the schema is not what stood in the document
     fields = value if isinstance(value, dict) else {"value": value}
     row = new_row(fields, row_id(given.source, extraction.document, step), given.source, given.columns)
     return {
@@ -208,15 +211,4 @@ def _row(pipeline: Pipeline, given: Input, extraction: Extraction[Any]) -> dict[
         "_evidence": {pointer: [one.start, one.end] for pointer, one in extraction.evidence.items()},
         "_confidence": dict(extraction.confidence),
         "_cost": extraction.cost,
-    }
-
-
-def _detail(extraction: Extraction[Any] | None) -> dict[str, Any] | None:
-    """What the reports show beside the row."""
-    if extraction is None:
-        return None
-    return {
-        "partial": None if extraction.ok else extraction.partial,
-        "attempts": [[a.model, a.number, a.outcome] for a in extraction.attempts],
-        "events": [[e.rule, e.pointer, e.before, e.after] for e in extraction.events],
     }
