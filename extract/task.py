@@ -138,7 +138,7 @@ class Task(Generic[T]):
             fruitless = frozenset() if state.better(before) else fruitless | {way} - {"whole"}
             if repeats:
                 break
-        return state
+        return state.halt(_truncated(settings, facts)) if state.open else state
 
     # ---- what is asked
 
@@ -250,7 +250,10 @@ class Task(Generic[T]):
         patch, text = self.schema.patch, reply.text or ""
         if call.ask == "rest":
             made = patch.extend(state.value, text, state.open)
-            return self._changed(replace(state, open=()), reply, made)
+            if not made.problems:
+                return self._changed(replace(state, open=()), reply, made)
+            failed = Event("failure.reading", note=made.problems[0].message)  # so it is not known to be all of the rest
+            return replace(state, value=made.value, events=(*state.events, *made.events, failed))
         return self._changed(state, reply, patch.apply(state.value, text, state.wanted))
 
     def _changed(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:

@@ -514,3 +514,15 @@ def test_context_reaches_validators_in_a_repair_too() -> None:
     assert result.ok
     result, _ = asked(task, LONG, said(bad), changes({"path": "/company", "value": "B"}))
     assert [problem.message for problem in result.problems] == ["B is not a company that we know."]
+
+
+def test_a_rest_that_cannot_be_read_closes_nothing() -> None:
+    text = dump({"company": "ACME Ltd", "total": "4.95", "note": None, "lines": [{"name": "a", "price": "1"}]})
+    cut = Reply(text=text[:-2], mode="json_schema", finish="length")
+    garbage = Reply(text="I think so", mode="text")
+    result, _ = asked(Task(BILL, (MINI,), attempts=2), LONG, cut, garbage)
+    assert (result.ok, result.value) == (False, None)
+    assert [problem.kind for problem in result.problems] == ["length"]
+    rest = changes({"path": "/lines/*", "at": [0], "value": {"name": "a", "price": "1"}})
+    result, _ = asked(Task(BILL, (MINI,)), LONG, cut, garbage, rest)
+    assert result.ok
