@@ -83,7 +83,7 @@ class Checks:
         self._made: dict[int, tuple[nodes.Node, Check]] = {}
         self.root = self.of(type.root)
         self.names = _names(type)
-        self.plans: dict[int, Any] = {}  # what the incremental reader knows of each node
+        self.kinds: dict[Any, Any] = {}  # what the incremental reader knows of each node and record
 
     def resolve(self, node: nodes.Node) -> nodes.Node:
         while isinstance(node, nodes.Ref):

@@ -1,228 +1,231 @@
-"""The places of a value that is being written: which brackets are open, what stands in them, and what may be shown of
-it.
+"""The places of a value that is being written: which brackets are open, what stands in them, and what is known of the
+values that may come there.
 
-A frame is hidden where its type is not known before its end (one of several kinds): it is filled out of sight and
-shown when it closes.
+A `Kind` is what is known of a value before it is there, made once for each node of a type. A `Frame` is one open
+bracket. It is filled out of sight where its type is not known before its end, or before one of its names or constants
+tells which of several objects it is; then it is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import nodes
 from .conform import Check, Checks, pattern
 from .scalars import fold
 
-__all__ = ["Frame", "Plan", "child", "plan"]
+__all__ = ["FREE", "Fields", "Frame", "Kind", "child", "kind_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is known of a value before it is there: its node without a possible null, whether texts can be shown as they
-    come (`grows`), whether everything fits (`free`), and the objects that it may be."""
+@dataclass(slots=True, eq=False)
+class Kind:
+    """What is known of a value before it is there: the Python types that settle it without a check, whether texts can
+    be shown as they come (`grows`), whether everything fits (`free`), and what a list or an object may be here. `item`
+    and `fields` are what it is, found at the first one, where that is known when it opens."""
 
     node: nodes.Node
     check: Check
+    types: frozenset[type]
     grows: bool
     free: bool
+    lists: tuple[nodes.Array | nodes.Tuple, ...] = ()
     records: tuple[nodes.Record, ...] = ()
+    item: Kind | None = None
+    fields: Fields | None = None
 
 
-def plan(checks: Checks, node: nodes.Node) -> Plan:
-    """The plan of a node."""
-    found = checks.plans.get(id(node))
+@dataclass(slots=True, eq=False)
+class Fields:
+    """The properties of one record by every name that leads to them."""
+
+    record: nodes.Record
+    known: dict[str, Kind] = field(default_factory=dict)
+    others: dict[str, nodes.Field | None] = field(default_factory=dict)
+    entries: tuple[tuple[Any, nodes.Node], ...] = ()
+
+    def other(self, name: str) -> nodes.Field | None:
+        """The one property that a name is an alias of, or another case of."""
+        if name in self.others:
+            return self.others[name]
+        return self.others.get("\n" + fold(name)) if self.others else None
+
+    def loose(self, name: str) -> nodes.Node | None:
+        """The node of a property that has no field."""
+        for searched, node in self.entries:
+            if searched is None or searched.search(name):
+                return node
+        return self.record.extras
+
+
+def kind_of(checks: Checks, node: nodes.Node) -> Kind:
+    """The kind of a node, made once."""
+    found = checks.kinds.get(id(node))
     if found is None:
-        found = checks.plans[id(node)] = _plan(checks, node)
+        found = checks.kinds[id(node)] = _kind(checks, node)
+    assert isinstance(found, Kind)
     return found
 
 
-def _plan(checks: Checks, node: nodes.Node) -> Plan:
-    kinds = [kind for kind in _kinds(checks, node) if not isinstance(kind, nodes.Null)]
-    one = kinds[0] if len(kinds) == 1 else None
-    text = one if isinstance(one, nodes.Text) else None
-    grows = isinstance(one, nodes.Anything) or (text is not None and text.pattern is None and text.format is None)
-    records = tuple(kind for kind in kinds if isinstance(kind, nodes.Record))
-    return Plan(one or checks.resolve(node), checks.of(node), grows, isinstance(one, nodes.Anything), records)
+def _kind(checks: Checks, node: nodes.Node) -> Kind:
+    kinds = [one for one in _branches(checks, node) if not isinstance(one, nodes.Null)]
+    texts = [one for one in kinds if isinstance(one, (nodes.Text, nodes.Choice, nodes.Anything))]
+    free = len(kinds) == 1 and isinstance(kinds[0], nodes.Anything)
+    mixed = any(isinstance(one, nodes.Anything) for one in kinds)
+    return Kind(
+        node=kinds[0] if len(kinds) == 1 else checks.resolve(node),
+        check=checks.of(node),
+        types=frozenset(checks.types(node) or ()) - {list, dict},
+        grows=free or (len(texts) == 1 and _grows(texts[0])),
+        free=free,
+        lists=() if mixed else tuple(one for one in kinds if isinstance(one, (nodes.Array, nodes.Tuple))),
+        records=() if mixed else tuple(one for one in kinds if isinstance(one, nodes.Record)),
+    )
 
 
-def _kinds(checks: Checks, node: nodes.Node) -> Iterator[nodes.Node]:
+def _grows(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Text) and node.pattern is None and node.format is None
+
+
+def _branches(checks: Checks, node: nodes.Node) -> Iterator[nodes.Node]:
     node = checks.resolve(node)
     if isinstance(node, nodes.Union):
         for branch in node.branches:
-            yield from _kinds(checks, branch)
+            yield from _branches(checks, branch)
     else:
         yield node
 
 
+FREE = Kind(nodes.Anything(), lambda value: True, frozenset(), True, True)
+"""The kind of what is gathered out of sight."""
+
+
+def fields_of(checks: Checks, record: nodes.Record) -> Fields:
+    """The names of a record, made once."""
+    found = checks.kinds.get((id(record), "fields"))
+    if found is None:
+        found = checks.kinds[id(record), "fields"] = _fields(checks, record)
+    assert isinstance(found, Fields)
+    return found
+
+
+def _fields(checks: Checks, record: nodes.Record) -> Fields:
+    others: dict[str, nodes.Field | None] = {}
+    for one in record.fields:
+        labels = {*one.aliases, *("\n" + fold(label) for label in (one.name, *one.aliases) if fold(label))}
+        for label in labels:
+            others[label] = None if label in others else one
+    return Fields(
+        record,
+        {one.name: kind_of(checks, one.node) for one in record.fields},
+        others,
+        tuple((pattern(entry.pattern), entry.node) for entry in record.entries),
+    )
+
+
 class Frame:
-    """One open bracket, or the place of the whole value (`mark` is "root"). `plan` is that of the value now being read
-    in it; a name that is being ignored has none."""
+    """One open bracket, or the place of the whole value (`mark` is "root", its value a list of one).
+
+    `into` is where values are put: the frame's own value, or a dict that nobody sees for a name that is ignored. `key`
+    is the present name, or -1 in a list; `kind` that of the present value. `attached` says that the frame's value
+    stands in the frame around it, `visible` that it can be seen from the outermost.
+    """
 
     __slots__ = (
-        "hidden", "hides", "mark", "name", "outer", "parts", "plan", "records", "seen", "sink", "undecided", "value",
+        "attached", "fields", "into", "key", "kind", "kinds", "mark", "odd", "outer", "records", "seen", "start",
+        "step", "value", "visible", "way",
     )  # fmt: skip
 
-    def __init__(self, mark: str, outer: Frame | None, kind: Plan | None, hidden: bool = False):
-        self.mark, self.outer, self.plan, self.hidden = mark, outer, kind, hidden
-        self.value: Any = {} if mark == "{" else [] if mark == "[" else None
-        self.hides = False
-        self.undecided = False
-        self.sink = False
-        self.name = ""
-        self.parts: list[str] | None = None
-        self.records: tuple[nodes.Record, ...] = ()
-        self.seen: set[str] = set()
+    def __init__(self, mark: str, outer: Frame | None, kind: Kind, attached: bool):
+        self.mark, self.outer, self.kind, self.attached = mark, outer, kind, attached
+        self.visible = attached and (outer is None or (outer.visible and outer.into is outer.value))
+        self.value: Any = {} if mark == "{" else []
+        self.into: Any = self.value
+        self.key: Any = "" if mark == "{" else -1
+        self.fields: Fields | None = None
+        self.records: tuple[nodes.Record, ...] = ()  # those that it may be, where there are several
+        self.kinds: nodes.Tuple | None = None
+        self.seen: set[str] | None = set() if mark == "{" else None
+        self.step: str | int = 0  # where it stands in the outer one
+        if outer is not None:
+            self.step = outer.key if outer.mark == "{" else len(outer.into)
+        self.odd = outer is None  # something is to be looked at when a value in it has ended
+        self.start = 0
+        self.way: str | None = None
 
+    @property
     def pointer(self) -> str:
-        steps = []
-        frame: Frame | None = self.outer
-        while frame is not None and frame.mark != "root":
-            steps.append(str(len(frame.value) - 1) if frame.mark == "[" else frame.name)
-            frame = frame.outer
-        return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in reversed(steps))
+        """The way to this frame's value."""
+        if self.way is None:
+            outer = self.outer
+            self.way = "" if outer is None or outer.mark == "root" else outer.pointer + _step(self.step)
+        return self.way
 
-    def begin_text(self) -> None:
-        """A text begins: shown from its first character, or gathered out of sight."""
-        if self.hidden or self.sink or self.plan is None or not self.plan.grows:
-            self.parts = []
+    @property
+    def here(self) -> str:
+        """The way to the place where the next value will stand."""
+        if self.mark == "root":
+            return ""
+        return self.pointer + _step(self.key if self.mark == "{" else len(self.into))
+
+    def take_back(self) -> None:
+        """Takes away what was shown at the present place."""
+        if self.mark == "{":
+            self.into.pop(self.key, None)
         else:
-            self.parts = None
-            self._place("")
-
-    def grow(self, text: str) -> None:
-        """Adds to the text. The only reference is taken out of the value first, so that it can grow where it is."""
-        if self.parts is not None:
-            self.parts.append(text)
-        elif self.mark == "{":
-            grown = self.value[self.name]
-            self.value[self.name] = None
-            grown += text
-            self.value[self.name] = grown
-        elif self.mark == "[":
-            grown = self.value[-1]
-            self.value[-1] = None
-            grown += text
-            self.value[-1] = grown
-        else:
-            self.value += text
-
-    def end_text(self) -> str:
-        """The whole text; what was shown of it makes room for its settled form."""
-        if self.parts is not None:
-            text, self.parts = "".join(self.parts), None
-            return text
-        if self.mark == "[":
-            return str(self.value.pop())
-        return str(self.value[self.name] if self.mark == "{" else self.value)
+            self.into.pop()
 
     def put(self, value: Any) -> None:
-        """Sets what stands at the current place."""
-        if not self.sink:
-            self._place(value)
-
-    def _place(self, value: Any) -> None:
+        """Sets what stands at the present place."""
         if self.mark == "{":
-            self.value[self.name] = value
-        elif self.mark == "[":
-            self.value.append(value)
+            self.into[self.key] = value
         else:
-            self.value = value
+            self.into.append(value)
 
-    def drop(self) -> None:
-        """Takes back what was shown at the current name."""
-        if self.mark == "{":
-            self.value.pop(self.name, None)
-        elif self.mark == "root":
-            self.value = None
-
-    def open_name(self, checks: Checks, name: str) -> bool:
-        """Goes on to the property of this name; False where it stands there twice."""
-        if name in self.seen:
-            return False
-        self.seen.add(name)
-        self.sink = False
-        self.name = name
-        if self.hidden:
-            return True
-        if self.undecided:
-            self._decide(checks, name)
-        if not self.undecided and self.records:
-            self._declared(checks, self.records[0], name)
-        return True
-
-    def _decide(self, checks: Checks, name: str) -> None:
-        """Which of several objects this is, as soon as one of its names tells."""
-        knowing = tuple(record for record in self.records if any(field.name == name for field in record.fields))
-        if knowing:
-            self.records = knowing
-        if len(self.records) == 1:
-            self.undecided = False
-            if self.outer is not None:
-                self.outer.put(self.value)
-        else:
-            self.plan = None
-
-    def take_pending(self) -> Iterator[tuple[str, Any, nodes.Node]]:
-        """The values that were gathered before it was known which object this is, with their nodes."""
-        if self.undecided or self.hidden or not self.hides:
-            return
-        self.hides = False
-        gathered = dict(self.value)
-        self.value.clear()
-        for name, value in gathered.items():
-            field = next((field for field in self.records[0].fields if field.name == name), None)
-            node = field.node if field is not None else self.records[0].extras
-            if node is not None:
-                yield name, value, node
-
-    def _declared(self, checks: Checks, record: nodes.Record, name: str) -> None:
-        fields = {field.name: field for field in record.fields}
-        if name in fields:
-            self.plan = plan(checks, fields[name].node)
-            return
-        entry = next((e.node for e in record.entries if (p := pattern(e.pattern)) is None or p.search(name)), None)
-        other = _other_name(record, name)
-        if other is not None and entry is None and record.extras is None and other.name not in self.seen:
-            self.name = other.name
-            self.seen.add(other.name)
-            self.plan = plan(checks, other.node)
-            return
-        node = entry or record.extras
-        self.sink = node is None or (other is not None and other.required)
-        self.plan = None if node is None else plan(checks, node)
+    def attach(self) -> None:
+        """Shows the frame's value in the one around it."""
+        assert self.outer is not None
+        self.outer.put(self.value)
+        self.attached, self.visible = True, self.outer.visible and self.outer.into is self.outer.value
 
 
-def _other_name(record: nodes.Record, name: str) -> nodes.Field | None:
-    """The one property that a name is an alias of, or another case of."""
-    found = [field for field in record.fields if name in field.aliases]
-    found = found or [f for f in record.fields if fold(name) in {fold(label) for label in (f.name, *f.aliases)}]
-    return found[0] if len(found) == 1 else None
+def _step(step: str | int) -> str:
+    return f"/{step}" if isinstance(step, int) else f"/{step.replace('~', '~0').replace('/', '~1')}"
 
 
 def child(checks: Checks, outer: Frame, mark: str) -> Frame:
-    """The frame of a bracket that opens at the current place of another."""
-    kind = outer.plan
-    if outer.hidden or outer.sink or kind is None:
-        frame = Frame(mark, outer, None, hidden=True)
-        frame.hides = True
-        return frame
-    node = kind.node
-    if kind.free:
-        frame = Frame(mark, outer, kind)
-    elif mark == "[" and isinstance(node, nodes.Array):
-        frame = Frame(mark, outer, plan(checks, node.items))
-    elif mark == "{" and len(kind.records) == 1:
-        frame = Frame(mark, outer, None)
-        frame.records = kind.records
-    elif mark == "{" and kind.records:
-        frame = Frame(mark, outer, None)
-        frame.records, frame.undecided, frame.hides = kind.records, True, True
-        return frame
+    """The frame of a bracket that opens at the present place of another."""
+    kind = outer.kind
+    if mark == "{":
+        if kind.fields is None and not _opens_record(checks, kind):
+            frame = Frame(mark, outer, FREE, kind.free)
+            frame.records = kind.records
+            frame.odd = bool(kind.records)
+        else:
+            frame = Frame(mark, outer, FREE, True)
+            frame.fields = kind.fields
+    elif kind.item is None and not _opens_list(checks, kind):
+        frame = Frame(mark, outer, FREE, kind.free)
     else:
-        frame = Frame(mark, outer, None, hidden=True)
-        frame.hides = True
-        return frame
-    outer.put(frame.value)
+        assert kind.item is not None
+        frame = Frame(mark, outer, kind.item, True)
+        frame.kinds = kind.lists[0] if kind.item is FREE and kind.lists else None  # type: ignore[assignment]
+    if frame.attached:
+        outer.put(frame.value)
     return frame
+
+
+def _opens_record(checks: Checks, kind: Kind) -> bool:
+    """Whether an object here is of one record; notes its fields."""
+    if len(kind.records) == 1:
+        kind.fields = fields_of(checks, kind.records[0])
+    return kind.fields is not None
+
+
+def _opens_list(checks: Checks, kind: Kind) -> bool:
+    """Whether a list here is of one kind; notes that of its items, which is free where each place has its own."""
+    if len(kind.lists) == 1:
+        node = kind.lists[0]
+        kind.item = kind_of(checks, node.items) if isinstance(node, nodes.Array) else FREE
+    return kind.item is not None
