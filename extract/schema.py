@@ -21,6 +21,7 @@ from .call import Shape
 from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
 from .compiler.declared import ALIASES, declared, name_of
+from .compiler.growing import view_of
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
@@ -145,21 +146,29 @@ class Schema(Generic[T]):
         partial: bool = False,
     ) -> reading.Reading:
         """The same without raising: value, events and problems."""
+        if partial:
+            reader = self.reader(shape, policy)
+            reader.feed(text)
+            return reader.so_far()
         if shape == "user":
-            return reading.read(text, self.type, policy, partial)
-        return self._unwired(reading.read(text, self.wire_type, policy, partial), partial)
+            return reading.read(text, self.type, policy)
+        return self._unwired(reading.read(text, self.wire_type, policy))
 
-    def reader(self, shape: Literal["user", "wire"] = "user") -> reading.Reader:
+    def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
-        return reading.Reader(self.type if shape == "user" else self.wire_type)
+        return reading.Reader(self.type, policy) if shape == "user" else _WireReader(self, policy)
 
-    def _unwired(self, found: reading.Reading, partial: bool) -> reading.Reading:
-        """A reading of the wire shape in the user's."""
+    def _unwired(self, found: reading.Reading) -> reading.Reading:
+        """A whole reading of the wire shape in the user's."""
         wire = found.value
-        whole = not (found.problems or partial) and found.complete
+        whole = not found.problems and found.complete
+        return self._placed(found, self.decode(wire) if whole else self.decode_partial(wire), wire)
+
+    def _placed(self, found: reading.Reading, value: Json, wire: Json) -> reading.Reading:
+        """A reading of the wire shape with the user's value and the user's places."""
         return replace(
             found,
-            value=self.decode(wire) if whole else self.decode_partial(wire),
+            value=value,
             events=tuple(self._event(event, wire) for event in found.events),
             problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
         )
@@ -176,6 +185,34 @@ class Schema(Generic[T]):
     def lint(self) -> tuple[Finding, ...]:
         """What OpenAI and Azure would refuse, and what is costly."""
         return lint(self.full, self._wired)
+
+
+class _WireReader(reading.Reader):
+    """Follows an answer in the wire shape and shows it in the user's."""
+
+    def __init__(self, schema: Schema[Any], policy: reading.Policy):
+        super().__init__(schema.wire_type, policy)
+        self._schema = schema
+        self._view = view_of(schema._wired.codec)
+        self._shown = reading.Live(self._closed, lambda place: schema.user_pointer(place, self._live.value))
+
+    def feed(self, text: str) -> reading.Live:
+        wire, shown = super().feed(text), self._shown
+        if wire.value is not None:
+            made = self._view.take(wire.value, self.opened)
+            shown.value = None if made is ABSENT else made
+            shown.complete = wire.complete
+        return shown
+
+    @property
+    def value(self) -> Json:
+        return self._shown.value
+
+    def so_far(self) -> reading.Reading:
+        return self._schema._placed(super().so_far(), self._shown.value, self._live.value)
+
+    def _whole(self, text: str) -> reading.Reading:
+        return self._schema._unwired(super()._whole(text))
 
 
 @overload

@@ -291,6 +291,8 @@ class NullMark(Codec):
         return self.inner.decode(wire)
 
     def partial(self, wire: Any) -> Any:
+        if wire == {}:  # what stood in it is missing, and it may have been the mark
+            return ABSENT
         return None if wire == {self.name: None} else self.inner.partial(wire)
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
@@ -373,11 +375,13 @@ class TupleCodec(Codec):
         if not tokens:
             return ()
         if tokens[0] == "rest" and self.rest is not None:
-            if len(tokens) == 1:
+            if len(tokens) == 1 or not tokens[1].isdecimal():
                 return ()
             inner = inside(inside(wire, "rest"), tokens[1])
             return (str(int(tokens[1]) + len(self.items)), *self.rest.locate(tokens[2:], inner))
-        index = int(tokens[0][4:])
+        index = next((at for at in range(len(self.items)) if tokens[0] == f"item{at}"), None)
+        if index is None:
+            return ()
         return (str(index), *self.items[index].locate(tokens[1:], inside(wire, tokens[0])))
 
 

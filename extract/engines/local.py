@@ -15,7 +15,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
-from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, NoReturn, TypeVar
@@ -296,8 +295,7 @@ class Local:
             yield Reply(failure=too_long)
             return
         model = self.models[facts.name]
-        shape = shape_of(model.mode)
-        reader = task.schema.reader(shape=shape)
+        reader = task.schema.reader(shape=shape_of(model.mode))
         reply = Reply(text="")
         tokens = await self._turn(call, facts)
         async with self.traffic.slots:
@@ -307,8 +305,8 @@ class Local:
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
                         reply, cost = item, _cost(item, facts) or cost
-                    elif (live := reader.feed(item)).value is not None:
-                        yield task.schema.decode_partial(live.value) if shape == "wire" else deepcopy(live.value)
+                    elif reader.feed(item).value is not None:
+                        yield reader.snapshot()
             finally:
                 self.traffic.budget.settle(reserved, cost)
         if reply.failure is not None and reply.failure.kind == "transport":

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from .. import nodes
 from .answer import read_whole
-from .partial import Live, Reader
+from .partial import Reader
 from .reading import Policy, Reading
 from .replay import replay
+from .views import Live, snapshot
 
-__all__ = ["Live", "Policy", "Reader", "Reading", "read", "replay"]
+__all__ = ["Live", "Policy", "Reader", "Reading", "read", "replay", "snapshot"]
 
 
 def read(text: str, type: nodes.Type, policy: Policy = "safe", partial: bool = False) -> Reading:
@@ -21,6 +22,6 @@ def read(text: str, type: nodes.Type, policy: Policy = "safe", partial: bool = F
     there of its value is given."""
     if not partial:
         return read_whole(text, type, policy)
-    reader = Reader(type)
+    reader = Reader(type, policy)
     reader.feed(text)
     return reader.so_far()

@@ -45,6 +45,18 @@ class Fields:
     others: dict[str, nodes.Field | None] = field(default_factory=dict)
     entries: tuple[tuple[Any, nodes.Node], ...] = ()
 
+    def takes(self, name: str) -> bool:
+        """Whether the record may have a property of this name."""
+        return name in self.known or self.loose(name) is not None
+
+    def fits(self, checks: Checks, name: str, value: Any) -> int:
+        """How well a property goes with the record: 2 where it is declared, 1 where it is allowed, 0 where it is not."""
+        kind = self.known.get(name)
+        if kind is not None:
+            return 2 if kind.check(value) else 0
+        node = self.loose(name)
+        return 1 if node is not None and checks.of(node)(value) else 0
+
     def other(self, name: str) -> nodes.Field | None:
         """The one property that a name is an alias of, or another case of."""
         if name in self.others:
@@ -139,7 +151,7 @@ class Frame:
 
     def __init__(self, mark: str, outer: Frame | None, kind: Kind, attached: bool):
         self.mark, self.outer, self.kind, self.attached = mark, outer, kind, attached
-        self.visible = attached and (outer is None or (outer.visible and outer.into is outer.value))
+        self.visible: bool = attached and (outer is None or (outer.visible and outer.into is outer.value))
         self.value: Any = {} if mark == "{" else []
         self.into: Any = self.value
         self.key: Any = "" if mark == "{" else -1

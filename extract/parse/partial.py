@@ -17,13 +17,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from json.decoder import scanstring
 from typing import Any
 
 from .. import nodes
 from ..events import Event
 from ..extraction import Problem
-from ..jsontext import dump, same
+from ..jsontext import dump
 from ..pointer import ABSENT
 from .align import Aligner
 from .answer import read_whole
@@ -31,49 +30,35 @@ from .conform import Checks, checks
 from .exact import faithful, integer
 from .find import whole
 from .frames import FREE, Frame, child, fields_of, kind_of
+from .opening import VALUE, opening
+from .pieces import (
+    COMMA,
+    COMMENT,
+    ESCAPE_SO_FAR,
+    INSIDE,
+    LITERALS,
+    NAME,
+    NAMED,
+    NEXT_NAME,
+    NO_ITEM,
+    NUMBER,
+    ODD_NAME,
+    PYTHON,
+    QUOTED,
+    SCALAR,
+    SCALAR_SO_FAR,
+    SPACE,
+    WHOLE,
+    unescaped,
+)
 from .reading import Policy, Reading
+from .views import Live, Whole, grows_into, snapshot
 
-__all__ = ["Live", "Reader", "snapshot"]
+__all__ = ["Reader"]
 
 _WAIT = -1  # a step that needs more text
 _LONGEST = 5_000  # characters of one number, literal, name or comment
 _DEEPEST = 200  # brackets that are open at once in a view
-_BEGIN = re.compile(r"[{\[]|\"|<(?:think|thinking|reasoning|scratchpad)>")
-_OPENED = re.compile(r"\{\s*[\"'}\w/]|\[\s*[\[{\"'\]\-\dtfnTFN/]")
-_SPACE = re.compile(r"\s*")
-_WHOLE = re.compile(r'"([^"\\\x00-\x1f]*)"')
-_NAME = re.compile(r'\s*"([^"\\\x00-\x1f]*)"\s*: *')
-_NEXT_NAME = re.compile(r'\s*,\s*"([^"\\\x00-\x1f]*)"\s*: *')
-_COMMA = re.compile(r", *")
-_NO_ITEM = ("", "]", "/", "\n", "\r", "\t")
-_NAMED = re.compile("[:}]").search
-_ODD_NAME = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'[^'"\\\n]*'|[A-Za-z_$][\w$]*)\s*:""")
-_QUOTED = re.compile(r"'([^'\"\\\n]*)'(?=\s*[,}\]])")
-_COMMENT = re.compile(r"//[^\n]*\n|/\*[\s\S]*?\*/")
-_SCALAR = re.compile(r"[-+\w.]++(?=[\s,\]}/])")
-_SCALAR_SO_FAR = re.compile(r"[-+\w.]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_LITERALS = {"true": True, "false": False, "null": None}
-_PYTHON = {"True": True, "False": False, "None": None}
-_ESCAPE = r"\\(?:[\"\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})"
-_INSIDE = re.compile(rf'(?:[^"\\]|{_ESCAPE})*+')
-_ESCAPE_SO_FAR = re.compile(r"\\(?:u[0-9a-fA-F]{0,4}(?:\\(?:u[0-9a-fA-F]{0,4})?)?)?")
-
-
-class Live:
-    """What is there so far. `value` grows in place (None before it begins); `closed` are the pointers of the list items
-    that the last delta closed and that are valid; `complete` says that the value has ended."""
-
-    __slots__ = ("_ended", "complete", "value")
-
-    def __init__(self) -> None:
-        self.value: Any = None
-        self.complete = False
-        self._ended: list[tuple[Frame, int]] = []
-
-    @property
-    def closed(self) -> tuple[str, ...]:
-        return tuple(f"{frame.pointer}/{item}" for frame, item in self._ended)
 
 
 class Reader:
@@ -87,8 +72,8 @@ class Reader:
         self._counted = (0, 0)  # deltas whose characters were counted, and how many these are
         self._size = 0  # of the text that the present step looks at
         self._waits: Callable[[str], Any] | None = None  # finds what the next step cannot be made without
-        self._live = Live()
-        self._closed = self._live._ended
+        self._closed: list[tuple[Frame, int]] = []
+        self._live = Live(self._closed)
         self._frame = Frame("root", None, kind_of(self._checks, type.root), True)
         self._depth = 0
         self._held: Any = None  # where the text stands that is being written, and under which key
@@ -126,7 +111,17 @@ class Reader:
 
     def snapshot(self) -> Any:
         """What is there so far, as a value that stays as it is. Finished parts are shared with the view."""
-        return snapshot(self._live.value)
+        return snapshot(self.value)
+
+    @property
+    def opened(self) -> int:
+        """How many of the last parts of the view are unfinished, one in the other: its open brackets and the text that
+        is being written in the innermost."""
+        frame, count = self._frame, self._depth
+        while not frame.visible:
+            assert frame.outer is not None
+            frame, count = frame.outer, count - 1
+        return count + self._tail
 
     def so_far(self) -> Reading:
         """The view as a reading, with what was mended on the way to it and what could not be read."""
@@ -137,7 +132,7 @@ class Reader:
     def finish(self) -> Reading:
         """The reading of the whole answer."""
         reading = self._whole("".join(self._deltas))
-        if reading.problems or _grows_into(self._live.value, reading.value):
+        if reading.problems or grows_into(self.value, reading.value):
             return reading
         problem = Problem("", "The end of the text contradicts what had been read of it", "reading")
         return replace(reading, problems=(problem,))
@@ -179,23 +174,12 @@ class Reader:
 
     def _begin(self, text: str, at: int) -> int:
         """Looks for the beginning of the value between prose, fences and thinking."""
-        found = _BEGIN.search(text, at)
-        if found is None:
-            return max(at, len(text) - 12) if len(text) - at > 12 else _WAIT
-        start = found.start()
-        if found[0][0] == "<":
-            self._step, self._thought = Reader._think, f"</{found[0][1:]}"
-            return found.end()
-        if found[0] == '"':
-            root = self._type.resolve(self._type.root)
-            if text[:start].strip() or not isinstance(root, nodes.Text):
-                return found.end()
-        elif not _OPENED.match(text, start):
-            if text[start + 1 :].strip():
-                return start + 1
-            return start if start > at else _WAIT
-        self._step = Reader._value
-        return start
+        after, found = opening(text, at, isinstance(self._type.resolve(self._type.root), nodes.Text))
+        if found == VALUE:
+            self._step = Reader._value
+        elif found:
+            self._step, self._thought = Reader._think, found
+        return after if after > at or found else _WAIT
 
     def _think(self, text: str, at: int) -> int:
         end = text.find(self._thought, at)
@@ -210,7 +194,7 @@ class Reader:
     def _value(self, text: str, at: int) -> int:
         frame, mark = self._frame, text[at]
         if mark == '"':
-            whole_text = _WHOLE.match(text, at)
+            whole_text = WHOLE.match(text, at)
             if whole_text is None:
                 return self._begin_text(frame, text, at)
             self._step = _AFTER[frame.mark]
@@ -219,7 +203,7 @@ class Reader:
         if mark in "{[":
             return self._open(frame, mark, at)
         if mark <= " ":
-            return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            return SPACE.match(text, at).end()  # type: ignore[union-attr]
         if mark in "/'":
             return self._odd_value(text, at)
         return self._scalar(text, at)
@@ -237,22 +221,23 @@ class Reader:
         return at + 1
 
     def _scalar(self, text: str, at: int) -> int:
-        found = _SCALAR.match(text, at)
+        found = SCALAR.match(text, at)
         if found is None:
-            end = _SCALAR_SO_FAR.match(text, at).end()  # type: ignore[union-attr]
+            end = SCALAR_SO_FAR.match(text, at).end()  # type: ignore[union-attr]
             self._step = Reader._scalar
             return _WAIT if end == len(text) else self._stop(at, "no value stands where one should")
         word, frame, end = found[0], self._frame, found.end()
-        number = _NUMBER.fullmatch(word)
+        number = NUMBER.fullmatch(word)
+        value: Any
         if number is not None:
             try:
                 value = faithful(word) if number[1] or number[2] else integer(word)
             except ValueError as error:
                 return self._stop(at, str(error))
-        elif word in _LITERALS:
-            value = _LITERALS[word]
-        elif word in _PYTHON and self._policy != "strict" and _plain_literal(frame, _PYTHON[word]):
-            value = _PYTHON[word]
+        elif word in LITERALS:
+            value = LITERALS[word]
+        elif word in PYTHON and self._policy != "strict" and _plain_literal(frame, PYTHON[word]):
+            value = PYTHON[word]
             self._mended("read.literal", frame.here, word, value, at, end)
         else:
             return self._stop(at, "no value stands where one should")
@@ -267,7 +252,7 @@ class Reader:
             return self._stop(at, "no value stands where one should")
         if mark == "/":
             return self._comment(text, at)
-        found = _QUOTED.match(text, at)
+        found = QUOTED.match(text, at)
         if found is None:
             runs_on = re.fullmatch(r"'[^'\"\\\n]*(?:'\s*)?", text[at:])
             return _WAIT if runs_on else self._stop(at, "a text in single quotes that may end in several places")
@@ -278,7 +263,7 @@ class Reader:
         return end
 
     def _comment(self, text: str, at: int) -> int:
-        found = _COMMENT.match(text, at) if self._policy != "strict" else None
+        found = COMMENT.match(text, at) if self._policy != "strict" else None
         if found is None:
             opens = self._policy != "strict" and text[at : at + 2] in ("/", "//", "/*")
             return _WAIT if opens else self._stop(at, "a mark that is not JSON's")
@@ -294,11 +279,11 @@ class Reader:
         kind = frame.kind
         if str not in kind.types and not kind.free:
             frame.start = self._place(at)
-        found = _INSIDE.match(text, at + 1)
+        found = INSIDE.match(text, at + 1)
         assert found is not None
         piece = found[0]
         if "\\" in piece:
-            piece = scanstring(piece + '"', 0, False)[0]
+            piece = unescaped(piece)
         if not kind.grows:
             self._parts = [piece]
             return found.end()
@@ -307,19 +292,19 @@ class Reader:
         self._held, self._key = frame.into, frame.key
         self._tail = frame.visible and frame.into is frame.value
         if frame.outer is None:
-            self._held, self._key = _Attribute(self._live), "value"
+            self._held, self._key = Whole(self._live), "value"
             self._live.value = piece
         return found.end()
 
     def _text(self, text: str, at: int) -> int:
         """Inside of a text: as much as is there, up to its quote."""
-        found = _INSIDE.match(text, at)
+        found = INSIDE.match(text, at)
         assert found is not None
         end = found.end()
         if end > at:
             piece = found[0]
             if "\\" in piece:
-                piece = scanstring(piece + '"', 0, False)[0]
+                piece = unescaped(piece)
             if self._parts is not None:
                 self._parts.append(piece)
             else:
@@ -333,7 +318,7 @@ class Reader:
         if text[end] == '"':
             self._end_text(end + 1)
             return end + 1
-        if not _ESCAPE_SO_FAR.fullmatch(text, end):
+        if not ESCAPE_SO_FAR.fullmatch(text, end):
             return self._stop(end, "an escape that is not JSON's")
         return end if end > at else _WAIT
 
@@ -377,15 +362,11 @@ class Reader:
             self._live.value = None if value is ABSENT else value
             self._live.complete, self._step = True, None
             return
-        fitting = tuple(
-            record
-            for record in frame.records
-            if (known := fields_of(self._checks, record).known.get(frame.key)) is None or known.check(value)
-        )
-        if fitting and len(fitting) < len(frame.records):
-            frame.records = fitting
-            if len(fitting) == 1:
-                self._decided(frame)
+        fits = [fields_of(self._checks, one).fits(self._checks, frame.key, value) for one in frame.records]
+        best = max(fits)
+        frame.records = tuple(record for record, one in zip(frame.records, fits, strict=True) if one == best)
+        if len(frame.records) == 1 and best:
+            self._decided(frame)
 
     def _read(self, frame: Frame, value: Any, node: nodes.Node, span: tuple[int, int]) -> Any:
         """A whole value read against a node, as the final reading would; in a list one that cannot be read stays as it
@@ -412,7 +393,7 @@ class Reader:
     # ---- objects
 
     def _first_member(self, text: str, at: int) -> int:
-        found = _NAME.match(text, at)
+        found = NAME.match(text, at)
         if found is not None:
             return self._named(found[1], text, found.start(1) - 1, found.end())
         if text[at] == "}":
@@ -421,12 +402,12 @@ class Reader:
 
     def _after_member(self, text: str, at: int) -> int:
         """After a value in an object: a comma and the next name, or the end."""
-        found = _NEXT_NAME.match(text, at)
+        found = NEXT_NAME.match(text, at)
         if found is not None:
             return self._named(found[1], text, found.start(1) - 1, found.end())
         mark = text[at]
         if mark == ",":
-            if not _NAMED(text, at):
+            if not NAMED(text, at):
                 return _WAIT
             self._comma = (len(self._deltas), len(text) - at)
             self._step = Reader._next_member
@@ -438,7 +419,7 @@ class Reader:
     def _between(self, text: str, at: int) -> int:
         """After a value, where neither comma nor closing bracket stands."""
         if text[at] <= " ":
-            return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            return SPACE.match(text, at).end()  # type: ignore[union-attr]
         if text[at] == "/":
             return self._comment(text, at)
         return self._stop(at, "no comma and no closing bracket stands after a value")
@@ -447,16 +428,16 @@ class Reader:
         if text[at] == "}" and self._policy != "strict":
             self._left_out_comma(self._frame)
             return self._close(at)
-        found = _NAME.match(text, at)
+        found = NAME.match(text, at)
         return self._name(text, at) if found is None else self._named(found[1], text, found.start(1) - 1, found.end())
 
     def _name(self, text: str, at: int) -> int:
         mark = text[at]
         if mark <= " ":
-            return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            return SPACE.match(text, at).end()  # type: ignore[union-attr]
         if mark == "/":
             return self._comment(text, at)
-        found = _ODD_NAME.match(text, at)
+        found = ODD_NAME.match(text, at)
         if found is None:
             if mark not in "\"'_$" and not mark.isalpha():
                 return self._stop(at, "no name stands where one should")
@@ -479,9 +460,9 @@ class Reader:
         frame.seen.add(name)  # type: ignore[union-attr]
         self._step = Reader._value
         if frame.records:
-            knowing = tuple(r for r in frame.records if name in fields_of(self._checks, r).known)
-            frame.records = knowing or frame.records
-            if len(frame.records) == 1:
+            taking = tuple(r for r in frame.records if fields_of(self._checks, r).takes(name))
+            frame.records = taking or frame.records
+            if len(taking) == 1:
                 self._decided(frame)
         fields = frame.fields
         frame.key = name
@@ -496,7 +477,8 @@ class Reader:
 
     def _undeclared(self, frame: Frame, name: str, at: int, text: str) -> None:
         """A name that is no property's own: another name of one, one that the type takes, or ignored."""
-        assert frame.fields is not None and frame.seen is not None
+        assert frame.fields is not None
+        assert frame.seen is not None
         field, node = frame.fields.other(name), frame.fields.loose(name)
         if field is not None and node is None and field.name not in frame.seen and self._policy != "strict":
             frame.seen.add(field.name)
@@ -532,7 +514,7 @@ class Reader:
 
     def _first_item(self, text: str, at: int) -> int:
         if text[at] <= " ":
-            return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            return SPACE.match(text, at).end()  # type: ignore[union-attr]
         if text[at] == "]":
             return self._close(at)
         if self._frame.kinds is not None:
@@ -549,8 +531,8 @@ class Reader:
             if frame.kinds is not None:
                 frame.kind = self._kind_of_item(frame)
             self._step = Reader._value
-            end: int = _COMMA.match(text, at).end()  # type: ignore[union-attr]
-            if text[end : end + 1] in _NO_ITEM:
+            end: int = COMMA.match(text, at).end()  # type: ignore[union-attr]
+            if text[end : end + 1] in NO_ITEM:
                 self._step, self._comma = Reader._item, (len(self._deltas), len(text) - at)
             return end
         if mark == "]":
@@ -562,7 +544,7 @@ class Reader:
     def _item(self, text: str, at: int) -> int:
         """After a comma in a list, where no item has begun yet."""
         if text[at] <= " ":
-            return _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            return SPACE.match(text, at).end()  # type: ignore[union-attr]
         if text[at] == "/":
             return self._comment(text, at)
         if text[at] == "]" and self._policy != "strict":
@@ -601,60 +583,14 @@ class Reader:
 _Step = Callable[[Reader, str, int], int]
 _AFTER: Mapping[str, _Step] = {"{": Reader._after_member, "[": Reader._after_item, "root": Reader._begin}
 _WAITING: Mapping[_Step | None, Callable[[str], Any]] = {
-    Reader._first_member: _NAMED,
-    Reader._after_member: _NAMED,
-    Reader._next_member: _NAMED,
+    Reader._first_member: NAMED,
+    Reader._after_member: NAMED,
+    Reader._next_member: NAMED,
     Reader._scalar: re.compile(r"[^-+.\w]").search,
 }
-"""What each step cannot be made without.""" 
-
-
-class _Attribute:
-    """The value of a view as a place that a text can grow in."""
-
-    __slots__ = ("_live",)
-
-    def __init__(self, live: Live):
-        self._live = live
-
-    def __getitem__(self, key: str) -> Any:
-        return self._live.value
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._live.value = value
+"""What each step cannot be made without."""
 
 
 def _plain_literal(frame: Frame, value: Any) -> bool:
     """Whether a Python literal can be nothing but that here."""
     return frame.kind.free or (not frame.kind.grows and frame.kind.check(value))
-
-
-def snapshot(value: Any) -> Any:
-    """A value that does not change while the one that it was made of grows: only what can still grow is copied, that
-    is the last part, and the last part of that."""
-    if type(value) is not dict and type(value) is not list:
-        return value
-    made = inner = value.copy()
-    while inner:
-        key = next(reversed(inner)) if type(inner) is dict else -1
-        last = inner[key]
-        if type(last) is not dict and type(last) is not list:
-            break
-        inner[key] = last = last.copy()
-        inner = last
-    return made
-
-
-def _grows_into(part: Any, value: Any) -> bool:
-    """Whether a view could have become a value: nothing in it is gone or changed."""
-    if part is None:
-        return True
-    if isinstance(part, dict):
-        return isinstance(value, dict) and all(n in value and _grows_into(v, value[n]) for n, v in part.items())
-    if isinstance(part, list):
-        if not isinstance(value, list) or len(part) > len(value):
-            return False
-        return all(_grows_into(a, b) for a, b in zip(part, value, strict=False))
-    if isinstance(part, str):
-        return isinstance(value, str) and value.startswith(part)
-    return same(part, value)
