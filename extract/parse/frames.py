@@ -50,7 +50,7 @@ class Fields:
         return name in self.known or self.loose(name) is not None
 
     def fits(self, checks: Checks, name: str, value: Any) -> int:
-        """How well a property goes with the record: 2 where it is declared, 1 where it is allowed, 0 where it is not."""
+        """How well a property goes with the record: 2 where it is declared, 1 where allowed, 0 where not."""
         kind = self.known.get(name)
         if kind is not None:
             return 2 if kind.check(value) else 0

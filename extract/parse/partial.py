@@ -79,6 +79,7 @@ class Reader:
         self._held: Any = None  # where the text stands that is being written, and under which key
         self._key: Any = None
         self._parts: list[str] | None = None  # the same, of a text that is shown at its end
+        self._prose = False  # whether anything stands before the value
         self._tail = False  # whether the last text of the view is unfinished
         self._comma = (0, 0)  # the last comma: deltas there were, and how far it stood before their end
         self._events: list[Event] = []
@@ -174,7 +175,9 @@ class Reader:
 
     def _begin(self, text: str, at: int) -> int:
         """Looks for the beginning of the value between prose, fences and thinking."""
-        after, found = opening(text, at, isinstance(self._type.resolve(self._type.root), nodes.Text))
+        texts = not self._prose and isinstance(self._type.resolve(self._type.root), nodes.Text)
+        after, found = opening(text, at, texts)
+        self._prose = self._prose or bool(text[at:after].strip())
         if found == VALUE:
             self._step = Reader._value
         elif found:
