@@ -112,7 +112,7 @@ def _text_of(tree: Tree) -> str | None:
     return tree.value if isinstance(tree, Leaf) and isinstance(tree.value, str) else None
 
 
-_NO_VALUE = frozenset({"nan", "infinity", "inf", "undefined", "nil", "null", "none"})
+_NO_VALUE = frozenset({"nan", "infinity", "inf", "undefined", "nil", "null", "none", "true", "false"})
 
 
 def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
@@ -122,7 +122,7 @@ def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
         pairs = ((m.name, self.read(m.value, node, _step(pointer, m.name))) for m in tree.members)
         return {name: value for name, value in pairs if value is not ABSENT}
     if tree.form == "bare" and (
-        tree.value is None or scalars.looks_numeric(tree.value) or tree.value.lstrip("+-").casefold() in _NO_VALUE
+        tree.value is None or scalars.looks_numeric(tree.value) or tree.value.strip().lstrip("+-").casefold() in _NO_VALUE
     ):
         return self.wrong(pointer, f"{tree.value} could be a text or a value", tree, "reading")
     return tree.value

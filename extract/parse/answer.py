@@ -28,6 +28,7 @@ from .tree import Edit, Leaf, List, Tree, places_of, plain
 
 __all__ = ["SIZE", "read_whole"]
 
+_BY_TYPE = ("read.bare-text", "read.missing-quote")  # mends of texts that the type has a word in
 SIZE = 8_000_000
 """The longest text, in characters, that is mended. Well-formed JSON may be longer."""
 
@@ -142,7 +143,7 @@ class _Mender:
 
     def _as_it_stands(self, candidate: Candidate, node: nodes.Node) -> Any:
         """The value of a candidate that needs no aligning once its syntax is mended, or ABSENT."""
-        if candidate.faults or any(edit.rule == "read.bare-text" for edit in candidate.edits):
+        if candidate.faults or any(edit.rule in _BY_TYPE for edit in candidate.edits):
             return ABSENT
         value = plain(candidate.tree)
         return value if self.checks.of(node)(value) else ABSENT
@@ -197,11 +198,17 @@ class _Mender:
     def _together(self, finding: Finding) -> _Read | None:
         """Several values as the items of the list that was asked for."""
         root = self.type.resolve(self.type.root)
-        if not self.lenient or not isinstance(root, nodes.Array) or len(finding.candidates) < 2:
+        if not self.lenient or len(finding.candidates) < 2 or any(one.faults for one in finding.candidates):
             return None
-        if any(one.faults or isinstance(one.tree, List) for one in finding.candidates):
+        if self.untyped:
+            item: nodes.Node = nodes.Anything()
+            if not self._side_by_side(finding.candidates):
+                return None
+        elif isinstance(root, nodes.Array) and not any(isinstance(one.tree, List) for one in finding.candidates):
+            item = root.items
+        else:
             return None
-        items = [self._align(candidate, root.items) for candidate in finding.candidates]
+        items = [self._align(candidate, item) for candidate in finding.candidates]
         if any(one.problems for one in items):
             return None
         first, last = items[0].candidate.start, items[-1].candidate.end
@@ -219,6 +226,14 @@ class _Mender:
             () if self.checks.of(root)(value) else (Problem("", "The list does not have as many items as it must"),)
         )
         return _Read(joined, value, made, problems)
+
+    def _side_by_side(self, candidates: list[Candidate]) -> bool:
+        """Whether values that nobody asked for one by one stand together as those of a list do: each in a fence of its
+        own, or with nothing but a comma between."""
+        if all(one.fenced for one in candidates):
+            return True
+        between = (self.text[a.end : b.start].strip() for a, b in pairwise(candidates))
+        return all(mark == "," for mark in between) and not any(one.fenced for one in candidates)
 
     def _scalar(self) -> _Read | None:
         """The text as a scalar that was asked for: without quotes, or as the answer in plain words."""

@@ -17,7 +17,7 @@ __all__ = ["PUNCTUATION", "replay"]
 PUNCTUATION = frozenset(
     "read." + name
     for name in (
-        "comment", "early-bracket", "elision", "extra-comma", "missing-bracket", "missing-colon", "missing-comma",
+        "comment", "early-bracket", "elision", "extra-bracket", "extra-colon", "extra-comma", "missing-bracket", "missing-colon", "missing-comma",
         "parenthesis", "prose", "several", "stray-word", "trailing-comma", "unclosed", "wrong-bracket",
     )
 )  # fmt: skip

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 
 from .cursor import QUOTES, Cursor
-from .tree import Leaf
+from .scalars import looks_numeric
+from .tree import Form, Leaf
 
-__all__ = ["string", "unescape", "valid"]
+__all__ = ["half", "string", "unescape", "valid"]
 
 _CLEAN = re.compile(r'"([^"\\\x00-\x1f]*)"')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}|x[0-9a-fA-F]{2}|[\s\S]|$)")
@@ -25,6 +26,9 @@ _SPACE = re.compile(r"(?<=[^ ]) +$")
 _LEADING = re.compile(r" *")
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _NEXT = re.compile(r"[\s}\]]*,(?:\s*[\"\[{]|[ \t]*\n)")
+_ANY_QUOTE = re.compile(r'\\?"')
+_MARKS = ("'", '"', "`", "’", "”", "\\")
+_LITERALS = ("true", "false", "null", "none")
 _STRUCTURE = re.compile(r"[{}\[\]]|,\s*[\w-]+\s*:")
 
 _INNER = "the quotes inside could also end the text"
@@ -118,7 +122,7 @@ def _split(cursor: Cursor, start: int, begin: int, next_quote: int) -> Leaf:
         cursor.fault(start, end, "A quote is missing, and it could stand in more than one place", halt=False)
     cursor.edit("read.missing-quote", start, end, value)
     cursor.at = end
-    return Leaf(start, end, value, "string")
+    return Leaf(start, end, value, half(value))
 
 
 def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
@@ -131,7 +135,8 @@ def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
     inside = text[begin:end]
     in_list = cursor.open[-1] != "{"
     if (
-        _STRUCTURE.search(inside)
+        inside.rstrip()[-1:] in _MARKS
+        or _STRUCTURE.search(inside)
         or (in_list and "," in inside)
         or _touching(text, begin, inner)
         or not cursor.paired(begin, inner)
@@ -148,7 +153,13 @@ def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
     value = unescape(inside)
     cursor.at = begin + len(inside)
     cursor.edit("read.missing-quote", start, cursor.at, value, risks)
-    return Leaf(start, cursor.at, value, "string")
+    return Leaf(start, cursor.at, value, half(value))
+
+
+def half(value: str) -> Form:
+    """The form of a text with one quote only: with the other one forgotten it is a text, with this one too many it may
+    be a number or a literal, and then its type decides."""
+    return "bare" if looks_numeric(value) or value.strip().casefold() in _LITERALS else "string"
 
 
 def _padding(text: str, opening: int) -> str:
@@ -169,12 +180,13 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
     cursor.at = after
     rule, risks = "", ""
     if inner:
-        rule, risks = "read.unescaped-quote", _INNER if _touching(text, begin, inner) else ""
+        doubtful = _touching(text, begin, inner) or not _in_pairs(inside)
+        rule, risks = "read.unescaped-quote", _INNER if doubtful else ""
         _doubt(cursor, start, begin, end, inner)
     elif begin - start > 1 or text[start] != '"':
         rule = "read.quotes"
     elif any(char < " " for char in inside):
-        rule = "read.raw-control"
+        rule, risks = "read.raw-control", "" if valid(inside) else "a character may be missing after the backslash"
     elif not valid(inside):
         rule, risks = "read.escape", "a character may be missing after the backslash"
         if '\\"' in inside:
@@ -189,6 +201,19 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
     return Leaf(start, after, value, "string")
 
 
+def _in_pairs(inside: str) -> bool:
+    """Whether the quotes inside come in pairs around words, escaped or not; an inch mark behind a digit stands alone."""
+    opened = False
+    for found in _ANY_QUOTE.finditer(inside):
+        before, after = inside[: found.start()][-1:], inside[found.end() : found.end() + 1]
+        if not opened and before.isdigit() and not after.isalnum():
+            continue
+        if after.isalnum() if opened else before.isalnum():
+            return False
+        opened = not opened
+    return not opened
+
+
 def _doubt(cursor: Cursor, start: int, begin: int, end: int, inner: list[int]) -> None:
     """Faults for quotes inside that may well be no part of the text."""
     text = cursor.text
@@ -198,6 +223,8 @@ def _doubt(cursor: Cursor, start: int, begin: int, end: int, inner: list[int]) -
         cursor.fault(start, end, "One quote too many stands here, or one is not escaped", halt=False)
     elif odd and _touching(text, begin, inner):
         cursor.fault(start, end, "A quote is missing in or around this text", halt=False)
+    elif not valid(text[begin:end]):
+        cursor.fault(start, end, "The quotes and the backslashes inside this text do not go together", halt=False)
     elif not odd and not cursor.paired(begin, inner):
         cursor.fault(start, end, "The quotes inside this text do not go together", halt=False)
     elif any(text[i - 1] in '\\"' or text.startswith('\\"', i + 1) for i in inner):

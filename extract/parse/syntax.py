@@ -13,7 +13,7 @@ from typing import Any
 from .cursor import CLOSER, QUOTES, Cursor
 from .exact import exact, faithful, integer
 from .scalars import looks_numeric
-from .strings import string, unescape, valid
+from .strings import half, string, unescape, valid
 from .tree import Leaf, List, Member, Object, Tree
 
 __all__ = ["DEPTH", "value"]
@@ -33,6 +33,8 @@ _PYTHON: dict[str, str] = {
     "FALSE": "false",
     "NULL": "null",
 }
+_QUOTE = "\"'"
+_WORD_MARKS = re.compile(r"[\"'`\\]")
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
 _CLEAN_NAME = re.compile(r'"([^"\\\x00-\x1f:,{}\[\]]+)"(?=:)')
@@ -273,6 +275,8 @@ def _object(cursor: Cursor) -> Tree:
         )
         if early:
             count, _ = _commas(cursor, False)
+        if made.members and not count and cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at].isalnum():
+            cursor.fault(cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False)
         if made.members and not count:
             cursor.edit("read.missing-comma", made.members[-1].value.end, made.members[-1].value.end, ",")
         member = _member(cursor)
@@ -309,6 +313,10 @@ def _member(cursor: Cursor) -> Member | None:
     if cursor.text.startswith(":", cursor.at):
         cursor.at += 1
     gap(cursor)
+    while cursor.text.startswith(":", cursor.at):
+        cursor.edit("read.extra-colon", cursor.at, cursor.at + 1, "")
+        cursor.at += 1
+        gap(cursor)
     if cursor.text[cursor.at : cursor.at + 1] in (",", "}", "]"):
         cursor.fault(
             start, cursor.at, f"No value stands after the name {json.dumps(name, ensure_ascii=False)}", halt=False
@@ -481,6 +489,7 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         not cursor.paired(start, quotes)
         or len(quotes) % 2
         or _tangled(written, stray)
+        or _hurt(written)
         or ("\\" in inside and not stray)
     ):
         cursor.fault(start, stop, "Other values may stand inside this text", halt=False)
@@ -496,7 +505,13 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         cursor.fault(start, stop, "A quote is missing before this, but not necessarily here")
     risks = "the text could end earlier" if any(char in written for char in ',"\n{}[]:') else ""
     cursor.edit("read.missing-quote" if stray else "read.bare-text", start, stop, written, risks)
-    return Leaf(start, stop, written, "string" if stray else "bare")
+    return Leaf(start, stop, written, half(written) if stray else "bare")
+
+
+def _hurt(text: str) -> bool:
+    """Whether a bare text is a number or a literal but for a quote or a backslash in it."""
+    healed = _WORD_MARKS.sub("", text)
+    return healed != text and (healed in _LITERALS or looks_numeric(healed))
 
 
 def _tangled(text: str, stray: bool) -> bool:
