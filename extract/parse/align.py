@@ -122,7 +122,9 @@ def _anything(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
         pairs = ((m.name, self.read(m.value, node, _step(pointer, m.name))) for m in tree.members)
         return {name: value for name, value in pairs if value is not ABSENT}
     if tree.form == "bare" and (
-        tree.value is None or scalars.looks_numeric(tree.value) or tree.value.strip().lstrip("+-").casefold() in _NO_VALUE
+        tree.value is None
+        or scalars.looks_numeric(tree.value)
+        or tree.value.strip().lstrip("+-").casefold() in _NO_VALUE
     ):
         return self.wrong(pointer, f"{tree.value} could be a text or a value", tree, "reading")
     return tree.value
@@ -305,6 +307,8 @@ def _tuple(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
 
 def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     union = cast(nodes.Union, node)
+    if _halved(tree) and any(isinstance(self.type.resolve(one), nodes.Null) for one in union.branches):
+        return self.wrong(pointer, f"{plain(tree)} could be a text or a value", tree, "reading")
     tried = [self.attempt(tree, one, pointer) for one in union.branches]
     fitting = sorted((one for one in tried if not one.problems), key=lambda one: len(one.events))
     if not fitting:
@@ -315,6 +319,12 @@ def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
         self.take(best)
         return self.wrong(pointer, f"{_capital(_kind(tree))} has more than one reading here", tree)
     return self.take(best)
+
+
+def _halved(tree: Tree) -> bool:
+    """Whether this is a null with one quote or none: a text that lost its quotes, or a null that has one too many."""
+    text = _text_of(tree)
+    return isinstance(tree, Leaf) and tree.form == "bare" and text is not None and text.strip() in ("null", "None")
 
 
 def _capital(text: str) -> str:

@@ -7,8 +7,9 @@ to salvage it.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -28,7 +29,9 @@ from .tree import Edit, Leaf, List, Tree, places_of, plain
 
 __all__ = ["SIZE", "read_whole"]
 
+_ESCAPED = re.compile(r"\s*(?:\\n|\\t|\s)*[{\[](?:\\n|\\t|\s)*(?:\\\"|[{\[])[^\"]*\\\"")
 _BY_TYPE = ("read.bare-text", "read.missing-quote")  # mends of texts that the type has a word in
+_NESTED = 8  # values that end together, up to which it is looked where a missing bracket could stand
 SIZE = 8_000_000
 """The longest text, in characters, that is mended. Well-formed JSON may be longer."""
 
@@ -97,6 +100,9 @@ class _Mender:
         alone = None if bracketed else whole(self.text, self.checks.names)
         if alone is not None:
             return self._given(self._unambiguous(self._align(alone, self.type.root)))
+        unescaped = self._escaped()
+        if unescaped is not None:
+            return unescaped
         finding = find(self.text, self.checks.names)
         tried = [self._align(candidate, self.type.root) for candidate in finding.candidates]
         fitting = [one for one in tried if not one.problems]
@@ -109,6 +115,21 @@ class _Mender:
             at, message = finding.torn
             chosen.problems += (Problem("", f"{message}{_around(self.text, at)}", "reading"),)
         return self._given(chosen)
+
+    def _escaped(self) -> Reading | None:
+        """The reading of a JSON text that was escaped as if it stood in a string, quotes and all."""
+        if self.policy == "strict" or not _ESCAPED.match(self.text):
+            return None
+        try:
+            value = exact(exact(f'"{self.text.strip()}"'))
+        except (NotJson, TypeError, RecursionError):
+            return None
+        if not self.checks.root(value):
+            return None
+        start = len(self.text) - len(self.text.lstrip())
+        end = len(self.text.rstrip())
+
+        return Reading(value, (Event("read.escaped", "", self.text[start:end], value, (start, end)),))
 
     def _unambiguous(self, read: _Read) -> _Read:
         """A lone Python literal is a problem where the type also takes texts: it may be one."""
@@ -135,7 +156,7 @@ class _Mender:
             Problem(places.of(start), f"{message}{_around(self.text, start)}", "reading")
             for start, _, message in candidate.faults
         ]
-        if candidate.forked:
+        if candidate.forked and not self._settled(candidate.tree, node):
             where = "A bracket is missing, and it could stand in more than one place"
             faults.append(Problem("", where, "reading"))
         problems = (*faults, *self._risks(edits, places), *aligner.problems)
@@ -147,6 +168,18 @@ class _Mender:
             return ABSENT
         value = plain(candidate.tree)
         return value if self.checks.of(node)(value) else ABSENT
+
+    def _settled(self, tree: Tree, node: nodes.Node) -> bool:
+        """Whether a bracket that is missing at the end can stand in one place only by the type: the last part of no
+        value at the end may be a part of one around it."""
+        if self.untyped:
+            return False
+        fits, value = self.checks.of(node), plain(tree)
+        path = [value]
+        while isinstance(last := _last(path[-1]), (dict, list)):
+            path.append(last)
+        pairs = [(outer, inner) for depth, inner in enumerate(path) for outer in path[:depth]]
+        return fits(value) and len(path) <= _NESTED and not any(_moves(*pair, lambda: fits(value)) for pair in pairs)
 
     def _risks(self, edits: list[Edit], places: _Places) -> Iterable[Problem]:
         """What the policy does not allow."""
@@ -272,6 +305,28 @@ class _Mender:
         if not tried:
             return _refused("The text is empty" if not self.text.strip() else "The text holds no value of the schema")
         return self._given(min(tried, key=lambda one: one.rank))
+
+
+def _last(value: Any) -> Any:
+    """The last part of a list or an object."""
+    if not value:
+        return None
+    return value[-1] if isinstance(value, list) else next(reversed(value.values()))
+
+
+def _moves(outer: Any, inner: Any, fits: Callable[[], bool]) -> bool:
+    """Whether the whole still fits when the last part of a value at the end stands in one around it."""
+    if isinstance(inner, list) and isinstance(outer, list) and inner:
+        outer.append(inner.pop())
+        moved = fits()
+        inner.append(outer.pop())
+        return moved
+    if isinstance(inner, dict) and isinstance(outer, dict) and inner and (name := next(reversed(inner))) not in outer:
+        outer[name] = inner.pop(name)
+        moved = fits()
+        inner[name] = outer.pop(name)
+        return moved
+    return False
 
 
 class _Swallowed:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from .cursor import Cursor
 from .exact import exact_end
 from .syntax import gap, value
-from .tree import Edit, Leaf, Tree
+from .tree import Edit, Leaf, List, Object, Tree
 
 __all__ = ["Candidate", "Finding", "find", "whole"]
 
@@ -32,6 +32,8 @@ _LIST_HEAD = re.compile(
     r"""\[(?:\s|//[^\n]*)*(?:[\]\["'{“]|-?[\d.]|true\b|false\b|null\b|None\b|True\b|False\b|\w[^\[\]{}\n]{0,400}?,|$)""",
     re.VERBOSE,
 )
+_NOTE = re.compile(r"\[\d{1,3}\]")
+_EXTRA = re.compile(r"(?:\s*\}){1,8}(?=\s*(?:$|```|\n\s*[^\s,\[\]{}:\"']))")
 _FENCED = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\n?")
 _TORN = re.compile(r"[}\]:\"]|,\s*[\"'}\]]|,\s*\w+\s*:")
 
@@ -115,7 +117,24 @@ def find(text: str, names: Collection[str]) -> Finding:
                 break
         else:
             prose += 1
+    _without_notes(text, finding)
     return finding
+
+
+def _without_notes(text: str, finding: Finding) -> None:
+    """Leaves out what is a mark of a note in prose, such as [1] behind a word, where there are other values."""
+    values = [one for one in finding.candidates if not _is_note(text, one)]
+    if values:
+        finding.candidates = values
+
+
+def _is_note(text: str, one: Candidate) -> bool:
+    return (
+        isinstance(one.tree, List)
+        and not one.fenced
+        and _NOTE.fullmatch(text, one.start, one.end) is not None
+        and bool(text[text.rfind("\n", 0, one.start) + 1 : one.start].strip())
+    )
 
 
 def _begins(text: str, at: int) -> bool:
@@ -133,6 +152,12 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
         fence = text.find("```", start)
         return fence if not fenced and fence > 0 and _LINE_FENCE.search(text, start) else -1
     after = cursor.at
+    extra = _EXTRA.match(text, after) if isinstance(candidate.tree, Object) and not candidate.faults else None
+    if extra is not None:
+        candidate.edits.append(
+            Edit("read.extra-bracket", after, extra.end(), "", "a bracket may be missing before the value")
+        )
+        candidate.end = after = cursor.at = extra.end()
     gap(cursor)
     torn = _TORN.match(text, cursor.at)
     if torn is not None and cursor.at < len(text):

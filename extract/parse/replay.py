@@ -17,8 +17,9 @@ __all__ = ["PUNCTUATION", "replay"]
 PUNCTUATION = frozenset(
     "read." + name
     for name in (
-        "comment", "early-bracket", "elision", "extra-bracket", "extra-colon", "extra-comma", "missing-bracket", "missing-colon", "missing-comma",
-        "parenthesis", "prose", "several", "stray-word", "trailing-comma", "unclosed", "wrong-bracket",
+        "comment", "early-bracket", "elision", "extra-bracket", "extra-colon", "extra-comma", "missing-bracket",
+        "missing-colon", "missing-comma", "parenthesis", "prose", "several", "stray-word", "trailing-comma", "unclosed",
+        "wrong-bracket",
     )
 )  # fmt: skip
 """The rules whose `before` and `after` are pieces of text; those of all other rules are JSON values."""

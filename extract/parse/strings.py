@@ -27,6 +27,7 @@ _LEADING = re.compile(r" *")
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _NEXT = re.compile(r"[\s}\]]*,(?:\s*[\"\[{]|[ \t]*\n)")
 _ANY_QUOTE = re.compile(r'\\?"')
+_LETTERS = re.compile(r"\\(?:[bfnrt](?=\w)|u[0-9a-fA-F]{4})")
 _MARKS = ("'", '"', "`", "’", "”", "\\")
 _LITERALS = ("true", "false", "null", "none")
 _STRUCTURE = re.compile(r"[{}\[\]]|,\s*[\w-]+\s*:")
@@ -118,7 +119,7 @@ def _split(cursor: Cursor, start: int, begin: int, next_quote: int) -> Leaf:
     comma = _COMMA_BEFORE.search(cursor.text, max(begin, next_quote - 200), next_quote)
     end = comma.start() if comma is not None else next_quote
     value = unescape(cursor.text[begin:end])
-    if "\n" in value or value[-1:] in ("}", "]"):
+    if "\n" in value or value[-1:] in ("}", "]", *_MARKS):
         cursor.fault(start, end, "A quote is missing, and it could stand in more than one place", halt=False)
     cursor.edit("read.missing-quote", start, end, value)
     cursor.at = end
@@ -135,7 +136,7 @@ def _unclosed(cursor: Cursor, start: int, begin: int, inner: list[int]) -> Leaf:
     inside = text[begin:end]
     in_list = cursor.open[-1] != "{"
     if (
-        inside.rstrip()[-1:] in _MARKS
+        inside.strip()[-1:] in ("", *_MARKS)
         or _STRUCTURE.search(inside)
         or (in_list and "," in inside)
         or _touching(text, begin, inner)
@@ -191,6 +192,8 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
         rule, risks = "read.escape", "a character may be missing after the backslash"
         if '\\"' in inside:
             cursor.fault(start, end, "A quote may be missing after a backslash", halt=False)
+        elif _LETTERS.search(inside):
+            cursor.fault(start, end, "Some backslashes here are escapes and some are not", halt=False)
     layout = _BREAK.search(inside)
     if layout is not None and layout.start():
         inside, risks = inside[: layout.start()], risks or "the line break before the quote may belong to the text"
@@ -202,12 +205,10 @@ def _made(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: l
 
 
 def _in_pairs(inside: str) -> bool:
-    """Whether the quotes inside come in pairs around words, escaped or not; an inch mark behind a digit stands alone."""
+    """Whether the quotes inside come in pairs around words, escaped or not."""
     opened = False
     for found in _ANY_QUOTE.finditer(inside):
         before, after = inside[: found.start()][-1:], inside[found.end() : found.end() + 1]
-        if not opened and before.isdigit() and not after.isalnum():
-            continue
         if after.isalnum() if opened else before.isalnum():
             return False
         opened = not opened

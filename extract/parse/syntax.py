@@ -34,7 +34,7 @@ _PYTHON: dict[str, str] = {
     "NULL": "null",
 }
 _QUOTE = "\"'"
-_WORD_MARKS = re.compile(r"[\"'`\\]")
+_WORD_MARKS = re.compile(r"[\"'`\\:;]")
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
 _CLEAN_NAME = re.compile(r'"([^"\\\x00-\x1f:,{}\[\]]+)"(?=:)')
@@ -160,6 +160,8 @@ def _json_closer(bracket: str) -> str:
 def _implied(cursor: Cursor, bracket: str, made: List | Object, at: int) -> None:
     """The bracket closes without its closer."""
     cursor.forked = cursor.forked or _forks(made)
+    if cursor.edits and cursor.edits[-1].rule == "read.missing-comma" and not cursor.text[made.start + 1 : at].strip():
+        cursor.fault(made.start, at, "A bracket too many stands here, or a comma and a value are missing", halt=False)
     cursor.edit(
         "read.missing-bracket", at, at, _json_closer(bracket), f"a {CLOSER[bracket]} is missing before this", made.start
     )
@@ -276,7 +278,9 @@ def _object(cursor: Cursor) -> Tree:
         if early:
             count, _ = _commas(cursor, False)
         if made.members and not count and cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at].isalnum():
-            cursor.fault(cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False)
+            cursor.fault(
+                cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False
+            )
         if made.members and not count:
             cursor.edit("read.missing-comma", made.members[-1].value.end, made.members[-1].value.end, ",")
         member = _member(cursor)
@@ -378,16 +382,19 @@ def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: b
     name = unescape(inside[: layout.start()] if layout is not None else inside)
     cursor.at = after
     risks = "the quotes inside could also end the name" if inner else "the name holds a line break" if layout else ""
-    if inner and (":" in inside or "," in inside or "\n" in inside):
+    if inner and (":" in inside or "," in inside or "\n" in inside or not _even(inside)):
         cursor.fault(start, after, "A quote is missing in or around this name")
     if inner or begin - start > 1 or cursor.text[start] != '"' or any(char < " " for char in inside) or "\\" in inside:
         if cursor.text[start] == '"' and not valid(inside):
-            risks = risks or "a character may be missing after the backslash"
-            if '\\"' in inside:
-                cursor.fault(start, after, "A quote may be missing after a backslash", halt=False)
+            cursor.fault(start, after, "A character may be missing after the backslash in this name", halt=False)
         if not _well_formed(cursor.text[start:after]):
             cursor.edit("read.quoted-name", start, after, name, risks)
     return name
+
+
+def _even(inside: str) -> bool:
+    """Whether the quotes inside of a name go in pairs, and none stands at its edge."""
+    return inside.count('"') % 2 == 0 and inside[:1] != '"' and inside[-1:] != '"'
 
 
 def _well_formed(token: str) -> bool:
