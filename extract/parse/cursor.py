@@ -30,6 +30,8 @@ _QUOTED_KEY = re.compile(
     re.VERBOSE,
 )
 _BARE_KEY = re.compile(r"([\w$@][\w$@./-]{0,100}(?: [\w$@./-]{1,40}){0,4})\s*:(?!//)")
+_HALF_KEY = re.compile(r"([\w$@][\w$@./-]{0,100}(?: [\w$@./-]{1,40}){0,4})\"\s*:")
+_NO_COLON = re.compile(r"\"([^\"\\\n:,{}\[\]]{1,100})\"(?=\s*[\d\[{-]|\s+[\"tfnTFN]|(?:true|false|null)\b)")
 _STRAY_WORD = re.compile(r"[A-Za-z_]{1,40}\s+(?=\")")
 _SCALAR = re.compile(r"(?:-?[.\d][\w.+-]{0,60}|true|false|null|True|False|None)(?=[\s,\]})]|$)")
 _BARE_ITEM = re.compile(r"[^\s\"'\[\]{}(),:][^\"\[\]{}(),\n]{0,200}\s*[,\])]")
@@ -162,10 +164,15 @@ class Cursor:
             return True
         bare = _BARE_KEY.match(self.text, at)
         if bare is None:
-            return False
+            return self._half_keyed(at)
         return (
             bare[1] in self.names or (bool(self.bare_names) and self.bare_names[-1]) or (plain and " " not in bare[1])
         )
+
+    def _half_keyed(self, at: int) -> bool:
+        """Whether a name that the type knows stands here with its first quote or its colon missing."""
+        found = _HALF_KEY.match(self.text, at) or _NO_COLON.match(self.text, at)
+        return found is not None and found[1] in self.names
 
     def _outside(self, at: int) -> bool:
         """Whether what follows the outermost bracket is no part of it any more."""

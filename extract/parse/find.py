@@ -152,7 +152,9 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
         fence = text.find("```", start)
         return fence if not fenced and fence > 0 and _LINE_FENCE.search(text, start) else -1
     after = cursor.at
-    extra = _EXTRA.match(text, after) if isinstance(candidate.tree, Object) and not candidate.faults else None
+    sound = isinstance(candidate.tree, Object) and not candidate.faults
+    sound = sound and not any(edit.rule.endswith("bracket") for edit in candidate.edits)
+    extra = _EXTRA.match(text, after) if sound else None
     if extra is not None:
         candidate.edits.append(
             Edit("read.extra-bracket", after, extra.end(), "", "a bracket may be missing before the value")
@@ -160,7 +162,8 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
         candidate.end = after = cursor.at = extra.end()
     gap(cursor)
     torn = _TORN.match(text, cursor.at)
-    if torn is not None and cursor.at < len(text):
+    broken = bool(candidate.faults) and text[cursor.at : cursor.at + 1] in ("{", "[")
+    if (torn is not None or broken) and cursor.at < len(text):
         finding.torn = finding.torn or (cursor.at, "The text goes on after its value")
     return after
 

@@ -276,7 +276,7 @@ def _object(cursor: Cursor) -> Tree:
             bool(cursor.edits) and cursor.edits[-1].rule == "read.early-bracket" and cursor.edits[-1].end == cursor.at
         )
         if early:
-            count, _ = _commas(cursor, False)
+            count, _ = _commas(cursor, not made.members)
         if made.members and not count and cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at].isalnum():
             cursor.fault(
                 cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False
