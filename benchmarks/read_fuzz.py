@@ -1,43 +1,119 @@
 """Reads broken answers at random for a bounded time, and the worst that we can think of.
 
-    python benchmarks/read_fuzz.py [--seconds 30] [--seed 1] [--kilobytes 100]
+    python benchmarks/read_fuzz.py [--seconds 30] [--seed 1] [--kilobytes 100] [--show 0] [--only DEFECT]
 
-Plants defects into known values (tests/planted_defects.py) and counts what is restored exactly, refused, or read
-wrongly in silence, by defect and policy; checks that replaying the events gives the value. Then times texts of one
-size that are made to be slow to read. Ends with status 1 if anything raised, a replay failed, or a text took more than
-a second.
+Plants one defect after the other into known values (tests/planted_defects.py) and counts what is restored exactly,
+refused, or read wrongly in silence, by defect and policy, in both shapes and with and without a type; checks that
+replaying the events gives the value. Then times texts of one size that are made to be slow to read. Ends with status 1
+if anything raised, a replay failed, the safe or the strict policy read anything wrongly, or a text took more than a
+second. `--show` prints so many of the wrong ones for each defect.
 
 What the lenient policy reads wrongly by its own promise: a text that was cut off between two members or items is
-read up to there (`complete` is False), since a closing bracket that a model forgot looks the same. A mark inserted
-at random (not one of the ways in which models break JSON) can turn a literal into a bare text, or be taken for a
-quote inside a text.
+read up to there (`complete` is False; such readings are counted apart, as `cut`), since a closing bracket that a model
+forgot looks the same. A mark inserted at random (not one of the ways in which models break JSON) can turn a literal
+into a bare text, or be taken for a quote inside a text.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import json
 import random
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
 
-from planted_defects import DEFECTS, planted, type_of, written  # noqa: E402
+from planted_defects import DEFECTS, planted, schema_of, type_of, written  # noqa: E402
 
 from extract import nodes  # noqa: E402
-from extract.parse import Policy, Reader, read, replay  # noqa: E402
-from extract.parse.conform import same  # noqa: E402
-from extract.parse.exact import exact  # noqa: E402
+from extract.jsontext import same  # noqa: E402
+from extract.parse import Policy, Reader, Reading, read, replay  # noqa: E402
+from extract.parse.exact import NotJson, exact  # noqa: E402
+from extract.schema import compile  # noqa: E402
+
+Read = Callable[[Policy], Reading]
+POLICIES: tuple[Policy, ...] = ("safe", "lenient", "strict")
+ODD = ("inserted mark",)  # no way in which models break JSON; what it hits may be JSON of something else
 
 WORDS = [
-    "total", "Acme Ltd", "a b", "x", "12 Main St, Oslo", 'he said "hi"', '"quoted"', "line one\nline two", "it's",
-    "C:\\dir", "http://x.y/z?a=1", "1,234.50", "2024-01-05", "true", "note: see [1], {a}", "", "end,", 'ends "here"',
-    'a "b", "c": d', "€5", "#tag", "// no", "emoji 😀", "trailing ", 'Say "yes", then go', "key: value", "None",
+    "total",
+    "Acme Ltd",
+    "a b",
+    "x",
+    "12 Main St, Oslo",
+    'he said "hi"',
+    '"quoted"',
+    "line one\nline two",
+    "it's",
+    "C:\\dir",
+    "C:\\new\\table",
+    "http://x.y/z?a=1",
+    "1,234.50",
+    "2024-01-05",
+    "true",
+    "note: see [1], {a}",
+    "",
+    "end,",
+    'ends "here"',
+    'a "b", "c": d',
+    "€5",
+    "#tag",
+    "// no",
+    "/* no */",
+    "emoji 😀",
+    "trailing ",
+    " leading",
+    "None",
+    'Say "yes", then go',
+    "key: value",
+    "```json",
+    "```",
+    '{"a": 1}',
+    '{"a": "b", "c": [1,',
+    "[1, 2",
+    "}",
+    "]",
+    "},{",
+    "],",
+    ",",
+    ":",
+    '"',
+    "'",
+    "\\",
+    "\t",
+    "a\ttab",
+    "\u2028",
+    "null",
+    "0",
+    "-1.50",
+    "1e5",
+    "007",
+    "...",
+    "<think>",
+    "</think>",
+    "O'Brien's",
+    "“smart”",
+    "`code`",
+    "a=b;c",
+    "50%",
+    "(see)",
+    "x\\\\ny",
+    "\\\\u0041",
+    "Größe",
+    '12" pipe',
+    "--",
+    "N/A",
+    "yes",
+]
+NAMES = [
+    "id", "name", "total", "lines", "a b", "note", "address", "x", "is_ok", "Größe", 'a"b', "k:v", "items", "it's",
+    "", "a/b~c", "$ref", "1", "true", "x.y", "long-name", "{x}", "a,b",
 ]  # fmt: skip
-NAMES = ["id", "name", "total", "lines", "a b", "note", "address", "x", "is_ok", "Größe", 'a"b', "k:v"]
 UNTYPED = nodes.Type(nodes.Anything())
 
 
@@ -47,14 +123,35 @@ def made(rng: random.Random, depth: int = 0) -> Any:
     if depth == 0 or (depth < 4 and draw < 0.35):
         if rng.random() < 0.6:
             return {name: made(rng, depth + 1) for name in rng.sample(NAMES, rng.randint(depth == 0, 4))}
+        if rng.random() < 0.3:
+            return [made(rng, depth + 1) for _ in range(rng.randint(depth == 0, 3))]
         names = rng.sample(NAMES[:9], rng.randint(1, 3))
         rows = range(rng.randint(1, 3))
         return [{name: rng.choice([rng.randint(0, 99), rng.choice(WORDS)]) for name in names} for _ in rows]
-    scalars = [None, True, False, rng.randint(-5, 99999), round(rng.uniform(-99, 9999), 2)]
-    return rng.choice([*scalars, *(rng.choice(WORDS) for _ in range(4))])
+    numbers = [
+        rng.randint(-5, 99999),
+        rng.randint(10**17, 10**25),
+        round(rng.uniform(-99, 9999), 2),
+        rng.random() * 1e-9,
+    ]
+    return rng.choice([None, True, False, *numbers, *(rng.choice(WORDS) for _ in range(7))])
 
 
-def fuzz(seconds: float, rng: random.Random) -> int:
+def ways(value: Any, broken: Callable[[str], str | None], text: str, wired: bool) -> Iterator[tuple[str, str, Read]]:
+    """How a value is read: the broken text, in words, and the reading under a policy."""
+    plain = broken(text)
+    if plain is not None:
+        types = {"typed": type_of(value), "open": type_of(value, closed=False), "untyped": UNTYPED}
+        for name, type in types.items():
+            yield plain, name, lambda policy, t=type: read(plain, t, policy)
+    if wired:
+        schema = compile(schema_of(value))
+        sent = broken(json.dumps(schema.encode(value)))
+        if sent is not None:
+            yield sent, "wire", lambda policy: schema.read(sent, policy, "wire")
+
+
+def fuzz(seconds: float, rng: random.Random, show: int, only: str | None) -> int:
     """Plants and reads for so long; gives how often something failed that must not."""
     counts: dict[tuple[str, Policy], collections.Counter[str]] = collections.defaultdict(collections.Counter)
     failures = 0
@@ -62,26 +159,39 @@ def fuzz(seconds: float, rng: random.Random) -> int:
     while time.perf_counter() < until:
         value = made(rng)
         text = written(value, rng)
-        for name in DEFECTS:
-            broken = planted(text, name, rng)
-            if broken is None:
-                continue
-            policies: tuple[Policy, ...] = ("safe", "lenient")
-            for policy in policies:
-                for type in (type_of(value), UNTYPED):
-                    reading = read(broken, type, policy)
-                    exactly = same(reading.value, value)
-                    counts[name, policy]["refused" if reading.problems else "exact" if exactly else "wrong"] += 1
-                    if not reading.problems and not same(exact(replay(broken, reading.events)), reading.value):
+        wired = rng.random() < 0.2
+        for name in [only] if only else DEFECTS:
+            for broken, way, reader in ways(value, lambda t, n=name: planted(t, n, rng), text, wired):
+                for policy in POLICIES:
+                    reading = reader(policy)
+                    outcome = judged(reading, value)
+                    counts[name, policy][outcome] += 1
+                    if outcome == "wrong" and counts[name, policy][outcome] <= show:
+                        print(f"wrong: {name}, {policy}, {way}: {broken!r}\n  read as {reading.value!r}")
+                    if way != "wire" and not reading.problems and not replays(broken, reading):
                         failures += 1
-                        print("replay differs:", repr(broken))
+                        print("replay differs:", policy, way, repr(broken))
     for name in DEFECTS:
         shown = (
-            f"{policy}: " + " ".join(f"{counts[name, policy][k]:5} {k}" for k in ("exact", "refused", "wrong"))
-            for policy in policies
+            f"{policy}: " + " ".join(f"{counts[name, policy][k]:6} {k}" for k in ("exact", "refused", "cut", "wrong"))
+            for policy in POLICIES[:2]
         )
-        print(f"{name:24}", "   ".join(shown))
+        print(f"{name:30}", "   ".join(shown))
+    failures += sum(counts[name, policy]["wrong"] for name, policy in counts if policy != "lenient" and name not in ODD)
     return failures
+
+
+def judged(reading: Reading, value: Any) -> str:
+    if reading.problems:
+        return "refused"
+    return "exact" if same(reading.value, value) else "wrong" if reading.complete else "cut"
+
+
+def replays(text: str, reading: Reading) -> bool:
+    try:
+        return same(exact(replay(text, reading.events)), reading.value)
+    except NotJson:
+        return False
 
 
 def worst(size: int) -> dict[str, str]:
@@ -165,8 +275,10 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=30)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--kilobytes", type=int, default=100)
+    options.add_argument("--show", type=int, default=0)
+    options.add_argument("--only", choices=sorted(DEFECTS))
     chosen = options.parse_args()
-    failures = fuzz(chosen.seconds, random.Random(chosen.seed)) if chosen.seconds else 0
+    failures = fuzz(chosen.seconds, random.Random(chosen.seed), chosen.show, chosen.only) if chosen.seconds else 0
     return 1 if failures or hardest(chosen.kilobytes * 1000) > 1 else 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from extract import nodes
 
-__all__ = ["DEFECTS", "planted", "type_of", "written"]
+__all__ = ["DEFECTS", "planted", "schema_of", "type_of", "written"]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}\[\],:]')
 
@@ -45,6 +45,23 @@ def _node(value: Any, closed: bool) -> nodes.Node:
         )
     fields = tuple(nodes.Field(name=name, node=_node(item, closed)) for name, item in value.items())
     return nodes.Record(fields=fields, extras=None if closed else nodes.Anything())
+
+
+def schema_of(value: Any) -> dict[str, Any]:
+    """The same as a JSON Schema."""
+    if value is None:
+        return {"type": ["string", "null"]}
+    if isinstance(value, bool):
+        return {"type": "boolean"}
+    if isinstance(value, int | float):
+        return {"type": "integer" if isinstance(value, int) else "number"}
+    if isinstance(value, str):
+        return {"type": "string"}
+    if isinstance(value, list):
+        kinds = list({json.dumps(made): made for made in map(schema_of, value)}.values())
+        return {"type": "array", "items": kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}}
+    properties = {name: schema_of(item) for name, item in value.items()}
+    return {"type": "object", "properties": properties, "required": list(value), "additionalProperties": False}
 
 
 def written(value: Any, rng: random.Random) -> str:
@@ -164,7 +181,104 @@ def _deleted(text: str, tokens: Tokens, rng: random.Random) -> str | None:
     return text[:at] + text[at + 1 :] if text[at] in '"{}[],:\\' else None
 
 
+def _last(token: str, other: str) -> str | None:
+    return token[:-1] + other if token[-2] != "\\" else None
+
+
+def _behind(marks: str) -> Defect:
+    return lambda text, tokens, rng: text + rng.choice(marks) if tokens[0][2] in ("{", "[") else None
+
+
+def _before(marks: str) -> Defect:
+    return lambda text, tokens, rng: rng.choice(marks) + text if tokens[0][2] in ("{", "[") else None
+
+
+def _swapped(text: str, tokens: Tokens, rng: random.Random) -> str | None:
+    """Two marks that stand side by side in the wrong order."""
+    pairs = [(a, b) for a, b in pairwise(tokens) if a[1] == b[0] and _structural(a[2]) and _structural(b[2])]
+    if not pairs:
+        return None
+    (start, _, first), (_, end, second) = rng.choice(pairs)
+    return text[:start] + second + first + text[end:]
+
+
+def _parentheses(text: str, tokens: Tokens, rng: random.Random) -> str | None:
+    """One list in parentheses."""
+    open_: list[int] = []
+    lists = []
+    for i, (_, _, token) in enumerate(tokens):
+        if token in ("[", "{"):
+            open_.append(i)
+        elif token in ("]", "}"):
+            start = open_.pop()
+            lists += [(tokens[start][0], tokens[i][0])] if token == "]" else []
+    if not lists:
+        return None
+    start, end = rng.choice(lists)
+    return f"{text[:start]}({text[start + 1 : end]}){text[end + 1 :]}"
+
+
+def _wrapped(*around: tuple[str, str]) -> Defect:
+    def defect(text: str, tokens: Tokens, rng: random.Random) -> str | None:
+        before, after = rng.choice(around)
+        return before + text + after
+
+    return defect
+
+
+def _cut_in_a_fence(text: str, tokens: Tokens, rng: random.Random) -> str | None:
+    cut = _cut(text, tokens, rng)
+    return None if cut is None else f"```json\n{cut}\n```"
+
+
+def _everywhere(old: str, new: str) -> Defect:
+    return lambda text, tokens, rng: text.replace(old, new)
+
+
+def _raw(text: str, letter: str, mark: str) -> str:
+    """The text with a mark for its escape; an escaped backslash before the letter is none."""
+    return re.sub(r"\\(.)", lambda found: mark if found[1] == letter else found[0], text)
+
+
+def _number(token: str) -> bool:
+    return token[0].isdigit()
+
+
 DEFECTS: dict[str, Defect] = {
+    "doubled colon": _replace(lambda t: t == ":", lambda t: "::"),
+    "equals sign": _replace(lambda t: t == ":", lambda t: " = "),
+    "arrow": _replace(lambda t: t == ":", lambda t: " => "),
+    "semicolon": _replace(lambda t: t == ",", lambda t: ";"),
+    "comma for colon": _replace(lambda t: t == ":", lambda t: ","),
+    "colon for comma": _replace(lambda t: t == ",", lambda t: ":"),
+    "doubled opening quote": _replace(_string, lambda t: '"' + t),
+    "doubled closing quote": _replace(_string, lambda t: t + '"'),
+    "other closing quote": _replace(_string, lambda t: _last(t, "'")),
+    "other opening quote": _replace(_string, lambda t: "'" + t[1:]),
+    "backticks": _replace(_string, lambda t: f"`{t[1:-1]}`"),
+    "triple quotes": _replace(_string, lambda t: f'""{t}""'),
+    "single smart quotes": _replace(_string, lambda t: f"‘{t[1:-1]}’"),
+    "escaped quotes around": _replace(_string, lambda t: f'\\"{t[1:-1]}\\"'),
+    "half a backslash": _replace(lambda t: "\\\\" in t, lambda t: t.replace("\\\\", "\\", 1)),
+    "backslash before an apostrophe": _replace(lambda t: "'" in t, lambda t: t.replace("'", "\\'")),
+    "raw tab": _replace(lambda t: "\\t" in t, lambda t: _raw(t, "t", "\t")),
+    "loud literal": _replace(lambda t: t in ("true", "false", "null"), str.upper),
+    "plus sign": _replace(_number, lambda t: "+" + t),
+    "point without a digit": _replace(lambda t: t.isdigit(), lambda t: t + "."),
+    "zero in front": _replace(_number, lambda t: "0" + t),
+    "parentheses": _parentheses,
+    "swapped marks": _swapped,
+    "closer too many": _behind("}])"),
+    "opener too many": _before("{[("),
+    "escaped as a whole": lambda text, tokens, rng: json.dumps(text)[1:-1],
+    "entities": _everywhere('"', "&quot;"),
+    "assignment": _wrapped(("result = ", ";"), ("const answer = ", ";"), ("json ", ""), ("return ", "")),
+    "marks around": _wrapped(("**", "**"), ("\ufeff", ""), ("> ", ""), ("<answer>", "</answer>"), ("\u00a0", "\u00a0")),
+    "thinking": _wrapped(
+        ('<think>{"a": [1, }</think>', ""), ("<thinking>\nperhaps {x}\n</thinking>\n\n", ""), ("<think>", "")
+    ),
+    "cut in a fence": _cut_in_a_fence,
+    "no line break escaped": lambda text, tokens, rng: _raw(text, "n", "\n"),
     "trailing comma": _trailing_comma,
     "doubled comma": _replace(lambda t: t == ",", lambda t: ",,"),
     "missing comma": _replace(lambda t: t == ",", lambda t: ""),
@@ -182,7 +296,7 @@ DEFECTS: dict[str, Defect] = {
     "comment": _comment,
     "one quote not escaped": _replace(lambda t: '\\"' in t, _unescape_one),
     "quotes not escaped": _replace(lambda t: '\\"' in t, lambda t: t.replace('\\"', '"')),
-    "raw line break": _replace(lambda t: "\\n" in t, lambda t: t.replace("\\n", "\n")),
+    "raw line break": _replace(lambda t: "\\n" in t, lambda t: _raw(t, "n", "\n")),
     "missing closer": _replace(lambda t: t in ("}", "]"), lambda t: ""),
     "missing opener": _replace(lambda t: t in ("{", "["), lambda t: ""),
     "wrong closer": _replace(lambda t: t in ("}", "]"), lambda t: {"}": "]", "]": "}"}[t]),

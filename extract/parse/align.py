@@ -307,13 +307,17 @@ def _tuple(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
 
 def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     union = cast(nodes.Union, node)
-    if _halved(tree) and any(isinstance(self.type.resolve(one), nodes.Null) for one in union.branches):
+    other = _halved(tree)
+    if other is not None and any(isinstance(self.type.resolve(one), other) for one in union.branches):
         return self.wrong(pointer, f"{plain(tree)} could be a text or a value", tree, "reading")
     tried = [self.attempt(tree, one, pointer) for one in union.branches]
     fitting = sorted((one for one in tried if not one.problems), key=lambda one: len(one.events))
     if not fitting:
         return _nearest(self, tree, union, tried, pointer)
     best = fitting[0]
+    bent = {event.pointer for event in best.events if event.rule in ("read.text", "read.undeclared")}
+    if bent and any(one.problems and all(p.pointer in bent for p in one.problems) for one in tried):
+        return self.wrong(pointer, f"{_capital(_kind(tree))} fits one kind here only by bending it", tree, "reading")
     others = [one for one in fitting[1:] if union.exclusive or len(one.events) == len(best.events)]
     if any(not same(one.value, best.value) for one in others) or (union.exclusive and others and not best.events):
         self.take(best)
@@ -321,10 +325,18 @@ def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
     return self.take(best)
 
 
-def _halved(tree: Tree) -> bool:
-    """Whether this is a null with one quote or none: a text that lost its quotes, or a null that has one too many."""
+def _halved(tree: Tree) -> type[nodes.Node] | None:
+    """What a text with one quote or none is instead, if one quote is one too many."""
     text = _text_of(tree)
-    return isinstance(tree, Leaf) and tree.form == "bare" and text is not None and text.strip() in ("null", "None")
+    if not isinstance(tree, Leaf) or tree.form != "bare" or text is None:
+        return None
+    word = text.strip().casefold()
+    return nodes.Number if scalars.looks_numeric(word) else _WORDS.get(word)
+
+
+_WORDS: Mapping[str, type[nodes.Node]] = {
+    "null": nodes.Null, "none": nodes.Null, "true": nodes.Boolean, "false": nodes.Boolean
+}  # fmt: skip
 
 
 def _capital(text: str) -> str:

@@ -30,6 +30,7 @@ from .tree import Edit, Leaf, List, Tree, places_of, plain
 __all__ = ["SIZE", "read_whole"]
 
 _ESCAPED = re.compile(r"\s*(?:\\n|\\t|\s)*[{\[](?:\\n|\\t|\s)*(?:\\\"|[{\[])[^\"]*\\\"")
+_ESCAPES = re.compile(r"(?:\\\\)?\\[\"n]")
 _BY_TYPE = ("read.bare-text", "read.missing-quote")  # mends of texts that the type has a word in
 _NESTED = 8  # values that end together, up to which it is looked where a missing bracket could stand
 SIZE = 8_000_000
@@ -124,7 +125,8 @@ class _Mender:
             value = exact(exact(f'"{self.text.strip()}"'))
         except (NotJson, TypeError, RecursionError):
             return None
-        if not self.checks.root(value):
+        other = _ESCAPES.sub("", self.text)  # without the quotes, and those that had been escaped before
+        if not self.checks.root(value) or "\\" in other:
             return None
         start = len(self.text) - len(self.text.lstrip())
         end = len(self.text.rstrip())
@@ -156,7 +158,7 @@ class _Mender:
             Problem(places.of(start), f"{message}{_around(self.text, start)}", "reading")
             for start, _, message in candidate.faults
         ]
-        if candidate.forked and not self._settled(candidate.tree, node):
+        if candidate.forked == "inside" or (candidate.forked and not self._settled(candidate.tree, node)):
             where = "A bracket is missing, and it could stand in more than one place"
             faults.append(Problem("", where, "reading"))
         problems = (*faults, *self._risks(edits, places), *aligner.problems)
@@ -183,9 +185,7 @@ class _Mender:
 
     def _risks(self, edits: list[Edit], places: _Places) -> Iterable[Problem]:
         """What the policy does not allow."""
-        if self.lenient:
-            return
-        for edit in edits:
+        for edit in edits if not self.lenient else ():
             if edit.risks or self.policy == "strict":
                 why = f": {edit.risks}" if edit.risks else ""
                 yield Problem(
@@ -195,7 +195,7 @@ class _Mender:
     def _prose(self, candidate: Candidate) -> Iterable[Event]:
         """The events that leave out what stands around a candidate."""
         for start, end in ((0, candidate.start), (candidate.end, len(self.text))):
-            if self.text[start:end].strip():
+            if self.text[start:end].strip(" \t\r\n"):
                 yield Event("read.prose", "", self.text[start:end], "", (start, end))
 
     def _nested(self, text: str) -> Tree | None:
@@ -207,7 +207,7 @@ class _Mender:
     def _among(self, fitting: list[_Read]) -> _Read:
         """One of the values that fit: the one in a fence, or the first, with a word on the others."""
         best = min(self._plainness(one) for one in fitting)
-        narrowed = [one for one in fitting if self._plainness(one) == best]
+        narrowed = fitting if self._touching(fitting) else [one for one in fitting if self._plainness(one) == best]
         chosen = narrowed[0]
         others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
         if others:
@@ -218,6 +218,11 @@ class _Mender:
                 span = (others[0].candidate.start, others[0].candidate.end)
                 chosen.events += (Event("read.ambiguous", "", others[0].value, chosen.value, None, f"{note} {span}"),)
         return chosen
+
+    def _touching(self, fitting: list[_Read]) -> bool:
+        """Whether values stand side by side with nothing between them, so that they may be parts of one."""
+        between = (self.text[a.candidate.end : b.candidate.start] for a, b in pairwise(fitting))
+        return any(not gap.strip() and "\n" not in gap for gap in between)
 
     def _plainness(self, one: _Read) -> tuple[bool, bool, int]:
         """How plainly a value is the answer: in a fence, at the beginning of a line, with few changes."""
@@ -286,7 +291,7 @@ class _Mender:
         if aligner.problems or isinstance(value, dict | list) or value is ABSENT:
             return None
         events = aligner.events or [Event("read.bare-text", "", stripped, value, (start, end))]
-        return _Read(Candidate(leaf, start, end, [], [], False, False), value, tuple(events), ())
+        return _Read(Candidate(leaf, start, end, [], [], False, ""), value, tuple(events), ())
 
     def _given(self, read: _Read) -> Reading:
         """The reading of what was chosen."""
@@ -336,12 +341,14 @@ class _Swallowed:
     def __init__(self, events: list[Event]):
         self._replaced: dict[int, int] = {}
         self._left_out: set[int] = set()
+        self._dropped: dict[int, int] = {}
         for event in events:
             if event.span is None:
                 continue
             start, end = event.span
             if event.rule == "read.undeclared":
                 self._left_out.add(start)
+                self._dropped[end] = min(start, self._dropped.get(end, start))
             else:
                 self._replaced[end] = min(start, self._replaced.get(end, start))
 
@@ -350,7 +357,7 @@ class _Swallowed:
             return False
         if edit.owner >= 0 and self._replaced.get(edit.end, edit.owner + 1) <= edit.owner:
             return True
-        return edit.start in self._left_out
+        return edit.start in self._left_out or 0 <= self._dropped.get(edit.end, edit.owner + 1) <= edit.owner
 
 
 def _event(edit: Edit, text: str, places: _Places) -> Event:

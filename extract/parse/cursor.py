@@ -55,7 +55,7 @@ class Cursor:
         self.odd_quotes = 0  # strings that were mended in a way that changes what is inside of quotes and what is not
         self.odd_names = False
         self.cut = False
-        self.forked = False
+        self.forked = ""  # where a bracket is missing that could stand in several places: "inside", or at the "end"
         self._next: dict[str, int] = {}
 
     def fault(self, start: int, end: int, message: str, halt: bool = True) -> None:

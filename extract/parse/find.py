@@ -19,7 +19,7 @@ from .tree import Edit, Leaf, List, Object, Tree
 __all__ = ["Candidate", "Finding", "find", "whole"]
 
 _ATTEMPTS = 64
-_ALONE = re.compile(r"""\s*(?:[{\["'“\d-].*|\(\s*["'\[{\d-].*\)|[tfnTFN][A-Za-z]*)\s*""", re.DOTALL)
+_ALONE = re.compile(r"""\s*(?:[{\["'“\d-].*|\(\s*["'\[{\dtfnTFN-].*\)|[tfnTFN][A-Za-z]*)\s*""", re.DOTALL)
 _MARK = re.compile(
     r"```|</?\s*(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)\s*>|[{\[}\]]|\"(?=\s*:)", re.I
 )
@@ -48,7 +48,7 @@ class Candidate:
     edits: list[Edit]
     faults: list[tuple[int, int, str]]
     cut: bool
-    forked: bool
+    forked: str
     fenced: bool = False
 
 
@@ -149,6 +149,8 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
     candidate.fenced = fenced
     finding.candidates.append(candidate)
     if candidate.faults and candidate.cut:
+        if _follows(text, finding):
+            finding.torn = finding.torn or (start, "The text goes on after its value")
         fence = text.find("```", start)
         return fence if not fenced and fence > 0 and _LINE_FENCE.search(text, start) else -1
     after = cursor.at
@@ -162,10 +164,18 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
         candidate.end = after = cursor.at = extra.end()
     gap(cursor)
     torn = _TORN.match(text, cursor.at)
-    broken = bool(candidate.faults) and text[cursor.at : cursor.at + 1] in ("{", "[")
+    broken = bool(candidate.faults) and (text[cursor.at : cursor.at + 1] in ("{", "[") or _follows(text, finding))
     if (torn is not None or broken) and cursor.at < len(text):
         finding.torn = finding.torn or (cursor.at, "The text goes on after its value")
     return after
+
+
+def _follows(text: str, finding: Finding) -> bool:
+    """Whether the last value stands behind another one with nothing but a comma between."""
+    if len(finding.candidates) < 2:
+        return False
+    before, last = finding.candidates[-2:]
+    return text[before.end : last.start].strip() in ("", ",")
 
 
 _LINE_FENCE = re.compile(r"\n[ \t]*```[ \t]*\w*[ \t]*\n\s*[\[{]")

@@ -119,7 +119,7 @@ def _split(cursor: Cursor, start: int, begin: int, next_quote: int) -> Leaf:
     comma = _COMMA_BEFORE.search(cursor.text, max(begin, next_quote - 200), next_quote)
     end = comma.start() if comma is not None else next_quote
     value = unescape(cursor.text[begin:end])
-    if "\n" in value or value[-1:] in ("}", "]", *_MARKS):
+    if "\n" in value or value.strip()[-1:] in ("", "}", "]", *_MARKS):
         cursor.fault(start, end, "A quote is missing, and it could stand in more than one place", halt=False)
     cursor.edit("read.missing-quote", start, end, value)
     cursor.at = end

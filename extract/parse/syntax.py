@@ -34,6 +34,7 @@ _PYTHON: dict[str, str] = {
     "NULL": "null",
 }
 _QUOTE = "\"'"
+_SPACED = re.compile(r'":( *)[^ ]')
 _WORD_MARKS = re.compile(r"[\"'`\\:;]")
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
@@ -43,10 +44,13 @@ _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
 _TANGLED = re.compile(
-    r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
+    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:\s"
+    r"|(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n;=]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
     re.DOTALL,
 )
-_RUN_TOGETHER = re.compile(r"(?:-?\d[\d.]*|true|false|null)(?:true|false|null|True|False|None)+")
+_RUN_TOGETHER = re.compile(
+    r"(?:-?\d[\d.eE+-]*)?(?:true|false|null|True|False|None)(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)*+"
+)
 _NAME_INSIDE = re.compile(r"[\"']\s*:")
 _HALF = re.compile(r"\"\s*,?\s*$")
 _STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
@@ -136,6 +140,8 @@ def _closing(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> b
     if any(CLOSER[outer] == mark for outer in cursor.open[:-1]):
         _implied(cursor, bracket, made, at)
     else:
+        if comma >= 0 or not (made.items if isinstance(made, List) else made.members):
+            cursor.fault(at, at + 1, f"A {mark} stands where a value or a {CLOSER[bracket]} should", halt=False)
         cursor.edit(
             "read.wrong-bracket", at, at + 1, _json_closer(bracket), f"{mark} stands where {CLOSER[bracket]} should"
         )
@@ -159,7 +165,7 @@ def _json_closer(bracket: str) -> str:
 
 def _implied(cursor: Cursor, bracket: str, made: List | Object, at: int) -> None:
     """The bracket closes without its closer."""
-    cursor.forked = cursor.forked or _forks(made)
+    cursor.forked = "inside" if _forks(made) else cursor.forked
     if cursor.edits and cursor.edits[-1].rule == "read.missing-comma" and not cursor.text[made.start + 1 : at].strip():
         cursor.fault(made.start, at, "A bracket too many stands here, or a comma and a value are missing", halt=False)
     cursor.edit(
@@ -173,7 +179,7 @@ def _unclosed(cursor: Cursor, bracket: str, made: List | Object, comma: int) -> 
     if comma >= 0:
         cursor.fault(comma, cursor.size, "The text ends after a comma")
         return
-    cursor.forked = cursor.forked or _forks(made)
+    cursor.forked = cursor.forked or ("end" if _forks(made) else "")
     cursor.edit(
         "read.unclosed", cursor.size, cursor.size, _json_closer(bracket), "the text may have been cut off", made.start
     )
@@ -207,6 +213,9 @@ def _list(cursor: Cursor, bracket: str) -> Tree:
         if not first and not count and not elided and not _item_without_comma(cursor, made):
             break
         elided = False
+        if cursor.text[cursor.at] == ":":
+            cursor.fault(cursor.at, cursor.at + 1, "A colon stands in a list")
+            break
         if cursor.text.startswith("...", cursor.at):
             _elision(cursor, made)
             elided = True
@@ -257,8 +266,9 @@ def _parenthesis(cursor: Cursor, made: List, commas: int) -> Tree:
         cursor.edits = [
             e for e in cursor.edits if e.rule != "read.parenthesis" or e.start not in (made.start, made.end - 1)
         ]
-        cursor.edit("read.parenthesis", made.start, made.start + 1, "")
-        cursor.edit("read.parenthesis", made.end - 1, made.end, "")
+        risks = "the parentheses may be those of a list"
+        cursor.edit("read.parenthesis", made.start, made.start + 1, "", risks)
+        cursor.edit("read.parenthesis", made.end - 1, made.end, "", risks)
         return made.items[0]
     return made
 
@@ -277,7 +287,8 @@ def _object(cursor: Cursor) -> Tree:
         )
         if early:
             count, _ = _commas(cursor, not made.members)
-        if made.members and not count and cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at].isalnum():
+        glued = cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at] not in QUOTES
+        if made.members and not count and glued:
             cursor.fault(
                 cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False
             )
@@ -336,6 +347,8 @@ def _bare_name(cursor: Cursor) -> str | None:
         return None
     name = found[1].rstrip()
     rule = "read.bare-name"
+    if "&quot;" in name:
+        cursor.fault(found.start(), found.end(), "This name is written with the entities of HTML")
     if found[0].rstrip()[-1] in "\"'":
         rule, name = "read.missing-quote", unescape(name)
     elif "\\" in name:
@@ -382,7 +395,7 @@ def _name(cursor: Cursor, start: int, begin: int, end: int, after: int, inner: b
     name = unescape(inside[: layout.start()] if layout is not None else inside)
     cursor.at = after
     risks = "the quotes inside could also end the name" if inner else "the name holds a line break" if layout else ""
-    if inner and (":" in inside or "," in inside or "\n" in inside or not _even(inside)):
+    if inner and (any(char in inside for char in ":,={}[]\n") or not _even(inside)):
         cursor.fault(start, after, "A quote is missing in or around this name")
     if inner or begin - start > 1 or cursor.text[start] != '"' or any(char < " " for char in inside) or "\\" in inside:
         if cursor.text[start] == '"' and not valid(inside):
@@ -497,6 +510,9 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         or len(quotes) % 2
         or _tangled(written, stray)
         or _hurt(written)
+        or "&quot;" in written
+        or (stray and _indented(cursor.text, start))
+        or inside[0] in ";=:>|&\\"
         or ("\\" in inside and not stray)
     ):
         cursor.fault(start, stop, "Other values may stand inside this text", halt=False)
@@ -513,6 +529,17 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
     risks = "the text could end earlier" if any(char in written for char in ',"\n{}[]:') else ""
     cursor.edit("read.missing-quote" if stray else "read.bare-text", start, stop, written, risks)
     return Leaf(start, stop, written, half(written) if stray else "bare")
+
+
+def _indented(text: str, start: int) -> bool:
+    """Whether the space before a text that lacks its first quote is more, or less, than this writer puts behind colons,
+    so that it may belong to the text."""
+    begin = len(text[max(0, start - 40) : start].rstrip(" "))
+    before = text[max(0, start - 40) : start]
+    usual = _SPACED.search(text, 0, 2000)
+    if before[begin - 1 : begin] in ("[", "("):
+        return len(before) > begin
+    return before[begin - 1 : begin] in (":", ",") and usual is not None and len(usual[1]) != len(before) - begin
 
 
 def _hurt(text: str) -> bool:
