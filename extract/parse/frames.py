@@ -49,13 +49,13 @@ class Fields:
         """Whether the record may have a property of this name."""
         return name in self.known or self.loose(name) is not None
 
-    def fits(self, checks: Checks, name: str, value: Any) -> int:
-        """How well a property goes with the record: 2 where it is declared, 1 where allowed, 0 where not."""
+    def fits(self, checks: Checks, name: str, value: Any) -> bool:
+        """Whether the record may have this property with this value."""
         kind = self.known.get(name)
         if kind is not None:
-            return 2 if kind.check(value) else 0
+            return kind.check(value)
         node = self.loose(name)
-        return 1 if node is not None and checks.of(node)(value) else 0
+        return node is not None and checks.of(node)(value)
 
     def other(self, name: str) -> nodes.Field | None:
         """The one property that a name is an alias of, or another case of."""

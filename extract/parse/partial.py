@@ -365,10 +365,11 @@ class Reader:
             self._live.value = None if value is ABSENT else value
             self._live.complete, self._step = True, None
             return
-        fits = [fields_of(self._checks, one).fits(self._checks, frame.key, value) for one in frame.records]
-        best = max(fits)
-        frame.records = tuple(record for record, one in zip(frame.records, fits, strict=True) if one == best)
-        if len(frame.records) == 1 and best:
+        fitting = tuple(
+            one for one in frame.records if fields_of(self._checks, one).fits(self._checks, frame.key, value)
+        )
+        frame.records = fitting or frame.records
+        if len(fitting) == 1:
             self._decided(frame)
 
     def _read(self, frame: Frame, value: Any, node: nodes.Node, span: tuple[int, int]) -> Any:
