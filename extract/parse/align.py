@@ -17,7 +17,7 @@ from .. import nodes
 from ..events import Event
 from ..extraction import Problem, ProblemKind
 from ..jsontext import same
-from ..pointer import ABSENT
+from ..pointer import ABSENT, inside
 from . import scalars
 from .conform import Checks, distinct, within
 from .exact import NotJson, exact, whole
@@ -316,13 +316,18 @@ def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
         return _nearest(self, tree, union, tried, pointer)
     best = fitting[0]
     bent = {event.pointer for event in best.events if event.rule in ("read.text", "read.undeclared")}
-    if bent and any(one.problems and all(p.pointer in bent for p in one.problems) for one in tried):
+    if bent and any(one.problems and all(_on_the_way(p.pointer, bent) for p in one.problems) for one in tried):
         return self.wrong(pointer, f"{_capital(_kind(tree))} fits one kind here only by bending it", tree, "reading")
     others = [one for one in fitting[1:] if union.exclusive or len(one.events) == len(best.events)]
     if any(not same(one.value, best.value) for one in others) or (union.exclusive and others and not best.events):
         self.take(best)
         return self.wrong(pointer, f"{_capital(_kind(tree))} has more than one reading here", tree)
     return self.take(best)
+
+
+def _on_the_way(pointer: str, places: set[str]) -> bool:
+    """Whether a place is one of these, or holds one, or stands in one."""
+    return any(inside(pointer, place) or inside(place, pointer) for place in places)
 
 
 def _halved(tree: Tree) -> type[nodes.Node] | None:

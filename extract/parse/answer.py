@@ -209,6 +209,9 @@ class _Mender:
         best = min(self._plainness(one) for one in fitting)
         narrowed = fitting if self._touching(fitting) else [one for one in fitting if self._plainness(one) == best]
         chosen = narrowed[0]
+        if len(narrowed) > 1 and self._touching(fitting) and any(one.candidate.edits for one in fitting):
+            chosen.problems = (Problem("", "The brackets do not go together", "reading"),)
+            return chosen
         others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
         if others:
             note = f"{len(others) + 1} different values in the text fit; the first was taken."

@@ -22,6 +22,7 @@ _DIGITS = 4300  # the longest integer that Python reads as an int by default
 
 # Digits and points become "0", exponent letters "e", all else a space: then two searches find the numbers at risk.
 _CLASSES = bytes(48 if c in b"0123456789." else 101 if c in b"eE" else 32 for c in range(256))
+_SILENT = bytes(c for c in range(256) if c not in b"0123456789.eE ,:[]{}+-\n")
 _NUMBER = re.compile(rb"[-+.\deE]*")
 _FEW = 5_000  # numbers at risk that are looked at one by one
 
@@ -64,7 +65,11 @@ def whole(value: int | float | Decimal) -> bool:
 
 def _kept(data: bytes) -> bool:
     """Whether a float keeps every number in a text: long ones and those with exponents are looked at, wherever they
-    stand."""
+    stand. Most texts are settled by a shorter one, without the characters that separate nothing, where numbers can only
+    seem longer; `rfind` takes half the time of `find` here."""
+    short = data.translate(_CLASSES, _SILENT)
+    if short.rfind(b"0e") < 0 and short.rfind(b"0" * (_SHORT + 1)) < 0:
+        return True
     classes = data.translate(_CLASSES)
     return _all_kept(data, classes, b"0e") and _all_kept(data, classes, b"0" * (_SHORT + 1))
 

@@ -44,7 +44,7 @@ _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
 _TANGLED = re.compile(
-    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:\s"
+    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:(?:\s|[{\[]|true|false|null)"
     r"|(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n;=]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
     re.DOTALL,
 )
@@ -261,6 +261,8 @@ def _elision(cursor: Cursor, made: List) -> None:
 
 def _parenthesis(cursor: Cursor, made: List, commas: int) -> Tree:
     """A list in parentheses; one value without a comma is that value."""
+    if cursor.text[cursor.at : cursor.at + 1] in ('"', "'", "”", "`"):
+        cursor.fault(made.start, cursor.at + 1, "A quote is missing before this text in parentheses", halt=False)
     cursor.edit("read.parenthesis", made.start, made.start + 1, "[")
     if len(made.items) == 1 and not commas:
         cursor.edits = [
@@ -539,7 +541,8 @@ def _indented(text: str, start: int) -> bool:
     usual = _SPACED.search(text, 0, 2000)
     if before[begin - 1 : begin] in ("[", "("):
         return len(before) > begin
-    return before[begin - 1 : begin] in (":", ",") and usual is not None and len(usual[1]) != len(before) - begin
+    expected = 1 if usual is None or usual.end() > start else len(usual[1])
+    return before[begin - 1 : begin] in (":", ",") and len(before) - begin > expected
 
 
 def _hurt(text: str) -> bool:
