@@ -114,6 +114,13 @@ NAMES = [
     "id", "name", "total", "lines", "a b", "note", "address", "x", "is_ok", "Größe", 'a"b', "k:v", "items", "it's",
     "", "a/b~c", "$ref", "1", "true", "x.y", "long-name", "{x}", "a,b",
 ]  # fmt: skip
+WIRED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "a": {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "array", "items": {"$ref": "#"}}]},
+        "b": {"type": "object", "additionalProperties": {"type": ["integer", "null"]}},
+    },
+}
 UNTYPED = nodes.Type(nodes.Anything())
 
 
@@ -246,26 +253,65 @@ def worst(size: int) -> dict[str, str]:
         "records": of('{"a": 1, "b": "x"}, ', "[", "]"),
         "smart quotes": of("“a” ", "{“a”: “", "”}"),
         "triple quotes": of('""" ', '{"a": """', '"""}'),
+        "half objects": of('{"a":['),
+        "answers in prose": of('so {"a": 1} or '),
+        "answers side by side": of('{"a":1}'),
+        "answers with commas": of('{"a":1}, '),
+        "closers": of("}"),
+        "an answer and closers": of("}", '{"a":1}'),
+        "lists and closers": of("]", "[" * 90),
+        "wrong closers in depth": of("}", "[" * 90),
+        "colons": of(":", '{"a":', "1}"),
+        "one long name": of("a", '{"'),
+        "one long bare name": of("a", "{", ": 1}"),
+        "names without an end": of('"a', "{"),
+        "tags": of("<think>{"),
+        "notes": of("as in [1] "),
+        "exponents": of("1e5,", "[", "1]"),
+        "long exponents": of("1.23456789012345678e5,", "[", "1]"),
+        "one long number": of("1", "[", "]"),
+        "doubled quotes": of('""'),
+        "half names": of('a": 1, ', "{", "}"),
+        "entities": of("&quot;", "[", "]"),
+        "escaped whole": of('{\\"a\\": ', "", ""),
+        "names of one object": "{" + ", ".join(f'"a{i}": {i}' for i in range(size // 14)) + ",}",
+        "bare names of one object": "{" + ", ".join(f"a{i}: {i}" for i in range(size // 12)) + "}",
+        "trailing commas": of("[1,],", "[", "]"),
+        "comments in a list": of("1, // one\n", "[", "]"),
+        "undeclared": of('"b": [1, {"c": 2}], ', '{"a": 1, ', "}"),
+        "numbers as texts": of('{"a": "1,000"}, ', "[", "]"),
+        "texts in texts": of('\\"{', '{"a": "', '"}'),
     }
+
+
+def followed(reader: Reader, text: str) -> None:
+    for at in range(0, len(text), 5):
+        reader.feed(text[at : at + 5])
 
 
 def hardest(size: int) -> float:
     """Reads every slow text in every way and gives the longest time, in seconds."""
     node = nodes.Record(fields=(nodes.Field(name="a", node=nodes.Union(branches=(nodes.Number(), nodes.Text()))),))
     types = {"untyped": UNTYPED, "typed": nodes.Type(node), "list": nodes.Type(nodes.Array(items=node))}
+    schema = compile(WIRED)
     times = []
+
+    def timed(work: Callable[[], Any], *what: str) -> None:
+        began = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - began, *what))
+
     for name, text in worst(size).items():
         for kind, type in types.items():
-            for policy in ("safe", "lenient"):
-                began = time.perf_counter()
-                read(text, type, policy)
-                times.append((time.perf_counter() - began, name, kind, policy))
-        began = time.perf_counter()
-        reader = Reader(UNTYPED)
-        for at in range(0, len(text), 5):
-            reader.feed(text[at : at + 5])
-        times.append((time.perf_counter() - began, name, "untyped", "as a stream"))
-    for taken in sorted(times, reverse=True)[:10]:
+            for policy in POLICIES:
+                timed(lambda t=type, p=policy, x=text: read(x, t, p), name, kind, policy)
+            timed(lambda t=type, x=text: read(x, t, partial=True), name, kind, "partial")
+            timed(lambda t=type, x=text: followed(Reader(t), x), name, kind, "as a stream")
+        for shape in ("user", "wire"):
+            for policy in POLICIES:
+                timed(lambda s=shape, p=policy, x=text: schema.read(x, p, s), name, shape, policy)
+            timed(lambda s=shape, x=text: followed(schema.reader(s), x), name, shape, "as a stream")
+    for taken in sorted(times, reverse=True)[:12]:
         print(f"{taken[0]:6.3f} s  {', '.join(taken[1:])}")
     return max(times)[0]
 

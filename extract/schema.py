@@ -197,9 +197,9 @@ class _WireReader(reading.Reader):
         self._shown = reading.Live(self._closed, lambda place: schema.user_pointer(place, self._live.value))
 
     def feed(self, text: str) -> reading.Live:
-        before = len(self._rest)
+        before, follows = len(self._rest), self.follows
         wire, shown = super().feed(text), self._shown
-        if wire.value is not None and len(self._rest) < before + len(text):  # a piece was read, not only kept
+        if follows and wire.value is not None and len(self._rest) < before + len(text):  # a piece was read
             made = self._view.take(wire.value, self.opened)
             shown.value = None if made is ABSENT else made
             shown.complete = wire.complete

@@ -316,7 +316,12 @@ def _union(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
         return _nearest(self, tree, union, tried, pointer)
     best = fitting[0]
     bent = {event.pointer for event in best.events if event.rule in ("read.text", "read.undeclared")}
-    if bent and any(one.problems and all(_on_the_way(p.pointer, bent) for p in one.problems) for one in tried):
+    failed = [one for one in tried if one.problems]
+    if any(event.rule == "read.undeclared" for event in best.events):
+        nearly = any(all(p.pointer != pointer for p in one.problems) for one in failed)
+    else:
+        nearly = any(all(_on_the_way(p.pointer, bent) for p in one.problems) for one in failed)
+    if bent and nearly:
         return self.wrong(pointer, f"{_capital(_kind(tree))} fits one kind here only by bending it", tree, "reading")
     others = [one for one in fitting[1:] if union.exclusive or len(one.events) == len(best.events)]
     if any(not same(one.value, best.value) for one in others) or (union.exclusive and others and not best.events):

@@ -16,7 +16,7 @@ from .. import nodes
 from .conform import Check, Checks, pattern
 from .scalars import fold
 
-__all__ = ["FREE", "Fields", "Frame", "Kind", "child", "kind_of"]
+__all__ = ["FREE", "Fields", "Frame", "Kind", "child", "fields_of", "item_of", "kind_of"]
 
 
 @dataclass(slots=True, eq=False)
@@ -226,6 +226,14 @@ def child(checks: Checks, outer: Frame, mark: str) -> Frame:
     if frame.attached:
         outer.put(frame.value)
     return frame
+
+
+def item_of(checks: Checks, frame: Frame) -> Kind:
+    """The kind of the next item of a list where each place has its own."""
+    listed, at = frame.kinds, len(frame.value)
+    assert listed is not None
+    node = listed.prefix[at] if at < len(listed.prefix) else listed.rest
+    return FREE if node is None else kind_of(checks, node)
 
 
 def _opens_record(checks: Checks, kind: Kind) -> bool:

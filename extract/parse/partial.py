@@ -29,7 +29,7 @@ from .answer import read_whole
 from .conform import Checks, checks
 from .exact import faithful, integer
 from .find import whole
-from .frames import FREE, Frame, child, fields_of, kind_of
+from .frames import FREE, Frame, child, fields_of, item_of, kind_of
 from .opening import VALUE, opening
 from .pieces import (
     COMMA,
@@ -109,6 +109,11 @@ class Reader:
     def value(self) -> Any:
         """What is there so far."""
         return self._live.value
+
+    @property
+    def follows(self) -> bool:
+        """Whether what comes next can change the view."""
+        return self._step is not None
 
     def snapshot(self) -> Any:
         """What is there so far, as a value that stays as it is. Finished parts are shared with the view."""
@@ -391,7 +396,7 @@ class Reader:
 
     def _left_out_comma(self, frame: Frame) -> None:
         deltas, before = self._comma
-        at = sum(map(len, self._deltas[:deltas])) - before
+        at = self._place(self._size) - sum(map(len, self._deltas[deltas:])) - before
         self._events.append(Event("read.trailing-comma", frame.pointer, ",", "", (at, at + 1)))
 
     # ---- objects
@@ -522,7 +527,7 @@ class Reader:
         if text[at] == "]":
             return self._close(at)
         if self._frame.kinds is not None:
-            self._frame.kind = self._kind_of_item(self._frame)
+            self._frame.kind = item_of(self._checks, self._frame)
         self._step = Reader._value
         return at
 
@@ -533,7 +538,7 @@ class Reader:
             if frame.visible:
                 self._hand_out(frame)
             if frame.kinds is not None:
-                frame.kind = self._kind_of_item(frame)
+                frame.kind = item_of(self._checks, frame)
             self._step = Reader._value
             end: int = COMMA.match(text, at).end()  # type: ignore[union-attr]
             if text[end : end + 1] in NO_ITEM:
@@ -556,12 +561,6 @@ class Reader:
             return self._close(at)
         self._step = Reader._value
         return at
-
-    def _kind_of_item(self, frame: Frame) -> Any:
-        listed, at = frame.kinds, len(frame.value)
-        assert listed is not None
-        node = listed.prefix[at] if at < len(listed.prefix) else listed.rest
-        return FREE if node is None else kind_of(self._checks, node)
 
     def _hand_out(self, frame: Frame) -> None:
         """A list item has ended: where it is valid, its pointer is told."""

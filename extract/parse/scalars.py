@@ -22,7 +22,7 @@ __all__ = ["amount", "boolean", "choose", "day", "fold", "looks_numeric", "numbe
 _PLAIN = re.compile(r"([+-]?)(\d+|\d*(?=\.\d))(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII)
 _GROUPED = re.compile(r"([+-]?)(\d{1,3}(?:([,_'’\u00a0\u2009\u202f])\d{3})(?:\3\d{3})*)(\.\d*)?", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?[\d.,'’_\u00a0\u2009\u202f]*\d[\d.,'’_\u00a0\u2009\u202f]*%?", re.ASCII)
-_EXPONENTS = re.compile(r"[+-]?[\d.]*\d[\d.]*(?:[eE][+-]?[\d.]+)+", re.ASCII)
+_EXPONENTS = re.compile(r"[+-]?[\d.]*\d[\d.]*(?:[eE][+-]?[\d.]*)+", re.ASCII)
 _MONEY = re.compile(r"([+-]?)\s?(?:[$€£¥]|USD|EUR|GBP)\s?([+-]?)(.+)|(.+?)\s?(?:[$€£¥]|USD|EUR|GBP)")
 _LARGE: int = 10**18  # up to here a number with an exponent becomes an integer
 _BARE = re.compile(r"[\W_]+")

@@ -44,7 +44,7 @@ _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
 _TANGLED = re.compile(
-    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:(?:\s|[{\[]|true|false|null)"
+    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:(?:\s|[{\[\"']|true|false|null)"
     r"|(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n;=]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
     re.DOTALL,
 )
@@ -213,7 +213,7 @@ def _list(cursor: Cursor, bracket: str) -> Tree:
         if not first and not count and not elided and not _item_without_comma(cursor, made):
             break
         elided = False
-        if cursor.text[cursor.at] == ":":
+        if cursor.text.startswith(":", cursor.at):
             cursor.fault(cursor.at, cursor.at + 1, "A colon stands in a list")
             break
         if cursor.text.startswith("...", cursor.at):
@@ -289,7 +289,7 @@ def _object(cursor: Cursor) -> Tree:
         )
         if early:
             count, _ = _commas(cursor, not made.members)
-        glued = cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at] not in QUOTES
+        glued = cursor.text[cursor.at - 1] in _QUOTE and cursor.text[cursor.at : cursor.at + 1] not in QUOTES
         if made.members and not count and glued:
             cursor.fault(
                 cursor.at - 1, cursor.at + 1, "A quote too many stands here, or a comma is missing", halt=False
@@ -513,7 +513,7 @@ def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
         or _tangled(written, stray)
         or _hurt(written)
         or "&quot;" in written
-        or (stray and _indented(cursor.text, start))
+        or (stray and (_indented(cursor.text, start) or cursor.open[-1:] == ["("]))
         or inside[0] in ";=:>|&\\"
         or ("\\" in inside and not stray)
     ):
