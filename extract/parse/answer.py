@@ -223,9 +223,9 @@ class _Mender:
         return chosen
 
     def _touching(self, fitting: list[_Read]) -> bool:
-        """Whether values stand side by side with nothing between them, so that they may be parts of one."""
+        """Whether values stand side by side with nothing but a comma between, so that they may be parts of one."""
         between = (self.text[a.candidate.end : b.candidate.start] for a, b in pairwise(fitting))
-        return any(not gap.strip() and "\n" not in gap for gap in between)
+        return any(gap.strip() in ("", ",") and "\n" not in gap for gap in between)
 
     def _plainness(self, one: _Read) -> tuple[bool, bool, int]:
         """How plainly a value is the answer: in a fence, at the beginning of a line, with few changes."""

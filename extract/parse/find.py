@@ -165,7 +165,8 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
     gap(cursor)
     torn = _TORN.match(text, cursor.at)
     broken = bool(candidate.faults) and (text[cursor.at : cursor.at + 1] in ("{", "[") or _follows(text, finding))
-    if (torn is not None or broken) and cursor.at < len(text):
+    glued = text[after : after + 1] in ("{", "[") and not _begins(text, after)
+    if (torn is not None or broken or glued) and cursor.at < len(text):
         finding.torn = finding.torn or (cursor.at, "The text goes on after its value")
     return after
 

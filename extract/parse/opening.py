@@ -13,7 +13,7 @@ __all__ = ["VALUE", "opening"]
 VALUE = "value"
 
 _BEGIN = re.compile(r"[{\[]|\"|<(?:think|thinking|reasoning|scratchpad)>")
-_OPENED = re.compile(r"\{\s*[\"'}\w/]|\[\s*[\[{\"'\]\-\dtfnTFN/]")
+_OPENED = re.compile(r"\{\s*[\"'}\w/#$“‘,]|\[\s*[\[{\"'\]\-+.\dtfnTFN/#“‘(,]")
 _BLANK = re.compile(r"\s*")
 _SOLID = re.compile(r"\S")
 _KEEP = 12  # characters at the end that may be the beginning of a tag

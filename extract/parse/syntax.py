@@ -538,10 +538,10 @@ def _indented(text: str, start: int) -> bool:
     so that it may belong to the text."""
     begin = len(text[max(0, start - 40) : start].rstrip(" "))
     before = text[max(0, start - 40) : start]
-    usual = _SPACED.search(text, 0, 2000)
+    usual = next((found for found in _SPACED.finditer(text, 0, 2000) if found.end() - 1 != start), None)
     if before[begin - 1 : begin] in ("[", "("):
         return len(before) > begin
-    expected = 1 if usual is None or usual.end() > start else len(usual[1])
+    expected = 1 if usual is None else len(usual[1])
     return before[begin - 1 : begin] in (":", ",") and len(before) - begin > expected
 
 
