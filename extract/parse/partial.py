@@ -28,6 +28,7 @@ from . import pieces
 from .align import Aligner
 from .answer import read_whole
 from .conform import Checks, checks
+from .cursor import FAULTS
 from .exact import faithful, integer
 from .find import whole
 from .frames import FREE, Frame, child, fields_of, item_of, kind_of
@@ -108,11 +109,6 @@ class Reader:
     def value(self) -> Any:
         """What is there so far."""
         return self._live.value
-
-    @property
-    def follows(self) -> bool:
-        """Whether what comes next can change the view."""
-        return self._step is not None
 
     def snapshot(self) -> Any:
         """What is there so far, as a value that stays as it is. Finished parts are shared with the view."""
@@ -384,6 +380,9 @@ class Reader:
     def _read(self, frame: Frame, value: Any, node: nodes.Node, span: tuple[int, int]) -> Any:
         """A whole value read against a node, as the final reading would; in a list one that cannot be read stays as it
         was written, so that the places of the others do not change."""
+        if len(self._problems) >= FAULTS:
+            self._stop(0, f"more than {FAULTS} values before it do not fit")
+            return value if frame.mark == "[" else ABSENT
         text, place = dump(value), frame.here
         candidate = whole(text, self._checks.names)
         if candidate is None or self._policy == "strict":

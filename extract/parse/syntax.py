@@ -105,6 +105,8 @@ def _commas(cursor: Cursor, first: bool) -> tuple[int, int]:
     count, where = 0, -1
     gap(cursor)
     while cursor.at < cursor.size and cursor.text[cursor.at] == ",":
+        if first and cursor.text[cursor.innermost - 1 : cursor.innermost] in ("]", "}"):
+            cursor.fault(cursor.innermost - 1, cursor.at, "The brackets and commas do not go together", halt=False)
         if count or first:
             cursor.edit("read.extra-comma", cursor.at, cursor.at + 1, "")
         else:
