@@ -19,10 +19,12 @@ import json
 import random
 import socket
 import statistics
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -210,11 +212,28 @@ def by_socket(body: bytes, take: Take) -> float:
     return taken
 
 
-async def by_lines(server: FakeOpenAI, request: bytes, take: Take) -> float:
+@contextmanager
+def serving(name: str) -> Iterator[str]:
+    """The address of a server in a process of its own, so that it does not run between the steps of the receiver."""
+    command = [sys.executable, __file__, "serve", name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+def serve(name: str) -> None:
+    """Answers every request with one text, until it is ended."""
+    with FakeOpenAI(lambda asked: ANSWERS[name]) as server:
+        print(server.base_url, flush=True)
+        sys.stdin.read()
+
+
+async def by_lines(address: str, request: bytes, take: Take) -> float:
     """The same over HTTP, with aiohttp's lines and orjson."""
     async with aiohttp.ClientSession() as client:
         began = time.thread_time()
-        async with client.post(f"{server.base_url}/chat/completions", data=request) as response:
+        async with client.post(f"{address}/chat/completions", data=request) as response:
             async for line in response.content:
                 if line.startswith(b"data: {") and (choices := orjson.loads(line[6:])["choices"]):
                     take(choices[0]["delta"].get("content") or "")
@@ -234,22 +253,22 @@ async def by_product(model: OpenAIModel, call: Call, take: Take) -> float:
 
 async def overhead(rounds: int = 9) -> None:
     facts = built_in_catalogue()["openai/gpt-4o-mini"]
-    for name, value, type in (("orders", orders(150), ORDERS), ("reports", reports(50), REPORT)):
-        text = json.dumps(value)
+    for name, type in (("orders", ORDERS), ("reports", REPORT)):
+        text = ANSWERS[name]
         pieces = [text[at : at + 4] for at in range(0, len(text), 4)]
         body = events(pieces)
         shape = Shape("answer", {"type": "array"}, {"type": "object"})
         call = Call(facts.name, 1, "Read.", (Part("text", "document", text="x"),), shape)
         request = wire.body(call, wire.Wire(facts, "gpt-4o-mini", mode="json"), stream=True)
-        with FakeOpenAI(lambda asked, t=text: t) as server:
-            access = Access({"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "none"})
+        with serving(name) as address:
+            access = Access({"OPENAI_BASE_URL": address, "OPENAI_API_KEY": "none"})
             model = open_openai(replace(facts, structured=False), access)
 
             async def product(take: Take, model: OpenAIModel = model, call: Call = call) -> float:
                 return await by_product(model, call, take)
 
-            async def lines(take: Take, server: FakeOpenAI = server, request: bytes = request) -> float:
-                return await by_lines(server, request, take)
+            async def lines(take: Take, address: str = address, request: bytes = request) -> float:
+                return await by_lines(address, request, take)
 
             async def bare(take: Take, body: bytes = body) -> float:
                 return by_socket(body, take)
@@ -281,7 +300,12 @@ async def beside(
     )
 
 
+ANSWERS = {"orders": json.dumps(orders(150)), "reports": json.dumps(reports(50))}
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2])
+        sys.exit()
     fast_path()
     linearity()
     asyncio.run(overhead())
