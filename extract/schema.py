@@ -155,12 +155,14 @@ class Schema(Generic[T]):
             reader = self.reader(shape, policy)
             reader.feed(text)
             return reader.so_far()
+        _require_shape(shape)
         if shape == "user":
             return reading.read(text, self.type, policy)
         return self._unwired(reading.read(text, self.wire_type, policy))
 
     def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
+        _require_shape(shape)
         return reading.Reader(self.type, policy) if shape == "user" else _WireReader(self, policy)
 
     def _unwired(self, found: reading.Reading) -> reading.Reading:
@@ -196,6 +198,11 @@ class Schema(Generic[T]):
     def lint(self) -> tuple[Finding, ...]:
         """What OpenAI and Azure would refuse, and what is costly."""
         return lint(self.full, self._wired)
+
+
+def _require_shape(shape: str) -> None:
+    if shape not in ("user", "wire"):
+        raise ValueError(f"shape is 'user' or 'wire', not {shape!r}")
 
 
 class _WireReader(reading.Reader):

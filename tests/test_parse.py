@@ -250,6 +250,12 @@ def test_the_strict_policy_mends_nothing() -> None:
 def test_a_wrong_policy_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="policy is one of 'safe', 'lenient' and 'strict', not 'loose'"):
         read("{}", ANYTHING, "loose")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="policy is one of 'safe', 'lenient' and 'strict', not 'loose'"):
+        Reader(ANYTHING, "loose")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="shape is 'user' or 'wire', not 'strict'"):
+        compile(SHOP).reader("strict")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="An answer is read as a str, not as bytes: decode it first"):
+        compile(SHOP).parse(b"{}")  # type: ignore[arg-type]
 
 
 def test_several_answers_are_ambiguous() -> None:

@@ -23,7 +23,7 @@ from .align import Aligner
 from .conform import Checks, checks
 from .exact import NotJson, exact
 from .find import Candidate, Finding, find, whole
-from .reading import Policy, Reading
+from .reading import Policy, Reading, require_policy
 from .replay import PUNCTUATION
 from .tree import Edit, Leaf, List, Tree, places_of, plain
 
@@ -39,8 +39,9 @@ SIZE = 8_000_000
 
 def read_whole(text: str, type: nodes.Type, policy: Policy = "safe") -> Reading:
     """What a whole text says, as a value of the type. Raises for nothing that a text can hold."""
-    if policy not in ("safe", "lenient", "strict"):
-        raise ValueError(f"policy is one of 'safe', 'lenient' and 'strict', not {policy!r}")
+    require_policy(policy)
+    if not isinstance(text, str):
+        raise TypeError(f"An answer is read as a str, not as {text.__class__.__name__}: decode it first")
     checked = checks(type)
     try:
         value = exact(text)

@@ -49,7 +49,7 @@ from .pieces import (
     WHOLE,
     unescaped,
 )
-from .reading import Policy, Reading
+from .reading import Policy, Reading, require_policy
 from .views import Live, Whole, grows_into, snapshot
 
 __all__ = ["Reader"]
@@ -63,6 +63,7 @@ class Reader:
     """Takes the deltas of one answer and shows what is there."""
 
     def __init__(self, type: nodes.Type, policy: Policy = "safe"):
+        require_policy(policy)
         self._type, self._policy = type, policy
         self._checks: Checks = checks(type)
         self._deltas: list[str] = []
