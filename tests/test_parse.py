@@ -180,7 +180,7 @@ def test_one_record_in_many_hands(text: str) -> None:
         ('"1.234,56"', 'Expected a number, found the text "1.234,56"'),
         ('"50%"', 'Expected a number, found the text "50%"'),
         ("null", "Expected a number, found null"),
-        ("[4.95]", "Expected a number, found a list"),
+        ("[4.95]", "Expected a number, found the list [4.95]"),
     ],
 )
 def test_what_needs_a_guess_is_a_problem(written: str, message: str) -> None:

@@ -189,9 +189,8 @@ class _Mender:
         for edit in edits if not self.lenient else ():
             if edit.risks or self.policy == "strict":
                 why = f": {edit.risks}" if edit.risks else ""
-                yield Problem(
-                    places.of(edit.start), f"The text can only be read by mending it ({edit.rule}){why}", "reading"
-                )
+                message = f"The text can only be read by mending it ({edit.rule}){why}{_around(self.text, edit.start)}"
+                yield Problem(places.of(edit.start), message, "reading")
 
     def _prose(self, candidate: Candidate) -> Iterable[Event]:
         """The events that leave out what stands around a candidate."""
