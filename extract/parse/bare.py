@@ -1,7 +1,7 @@
 """Text without quotes, as models write it, and what speaks against reading it as one text.
 
-A bare text is read as what stands there. Where it begins or goes on like another value of JSON, where marks inside of
-it may be JSON's own, or where a quote at its end says that the one before it was forgotten and not where, it is a fault.
+A bare text is read as what stands there. Where it begins or goes on like another value of JSON, where marks inside
+may be JSON's own, or where a quote at its end says that one was forgotten and not where, it is a fault.
 """
 
 from __future__ import annotations
