@@ -102,6 +102,8 @@ class _Mender:
         alone = None if bracketed else whole(self.text, self.checks.names)
         if alone is not None:
             return self._given(self._unambiguous(self._align(alone, self.type.root)))
+        if "&quot;" in self.text and '"' not in self.text:
+            return _refused("The text is written with the entities of HTML, and which of them are quotes is not plain")
         unescaped = self._escaped()
         if unescaped is not None:
             return unescaped
@@ -209,7 +211,8 @@ class _Mender:
         best = min(self._plainness(one) for one in fitting)
         narrowed = fitting if self._touching(fitting) else [one for one in fitting if self._plainness(one) == best]
         chosen = narrowed[0]
-        if len(narrowed) > 1 and self._touching(fitting) and any(one.candidate.edits for one in fitting):
+        mended = any(one.candidate.edits for one in fitting)
+        if len(narrowed) > 1 and self._touching(fitting) and (mended or not self.lenient):
             chosen.problems = (Problem("", "The brackets do not go together", "reading"),)
             return chosen
         others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
