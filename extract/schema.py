@@ -26,7 +26,7 @@ from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
-from .jsontext import dump
+from .jsontext import dump, same
 from .patch import Patch, patch_of
 from .pointer import ABSENT, join, leaves, split
 
@@ -80,6 +80,11 @@ class Schema(Generic[T]):
     def wire_type(self) -> nodes.Type:
         """The nodes of the wire schema, for reading answers in its shape."""
         return read_schema(self.strict)
+
+    @cached_property
+    def _has_entries(self) -> bool:
+        """Whether the wire form writes properties as entries, which can have one name twice."""
+        return '"key"' in json.dumps(self.strict)
 
     @cached_property
     def shape(self) -> Shape:
@@ -163,19 +168,27 @@ class Schema(Generic[T]):
             reader = self.reader(shape, policy)
             reader.feed(text)
             return reader.so_far()
+        _require_shape(shape)
         if shape == "user":
             return reading.read(text, self.type, policy)
         return self._unwired(reading.read(text, self.wire_type, policy))
 
     def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
+        _require_shape(shape)
         return reading.Reader(self.type, policy) if shape == "user" else _WireReader(self, policy)
 
     def _unwired(self, found: reading.Reading) -> reading.Reading:
         """A whole reading of the wire shape in the user's."""
         wire = found.value
-        whole = not found.problems and found.complete
-        return self._placed(found, self.decode(wire) if whole else self.decode_partial(wire), wire)
+        if found.problems or not found.complete:
+            return self._placed(found, self.decode_partial(wire), wire)
+        value = self.decode(wire)
+        if self._has_entries and not same(value, view_of(self._wired.codec).take(wire, 0)):
+            # the view keeps the first of two entries with one name, decoding the last
+            doubled = Problem("", "A name stands twice among the entries of an object", "reading")
+            found = replace(found, problems=(doubled,))
+        return self._placed(found, value, wire)
 
     def _placed(self, found: reading.Reading, value: Json, wire: Json) -> reading.Reading:
         """A reading of the wire shape with the user's value and the user's places."""
@@ -229,6 +242,11 @@ def _bounded(work: Callable[[Any], Json], value: Any) -> Json:
         ) from None
 
 
+def _require_shape(shape: str) -> None:
+    if shape not in ("user", "wire"):
+        raise ValueError(f"shape is 'user' or 'wire', not {shape!r}")
+
+
 class _WireReader(reading.Reader):
     """Follows an answer in the wire shape and shows it in the user's."""
 
@@ -239,7 +257,7 @@ class _WireReader(reading.Reader):
         self._shown = reading.Live(self._closed, lambda place: schema.user_pointer(place, self._live.value))
 
     def feed(self, text: str) -> reading.Live:
-        before, follows = len(self._rest), self.follows
+        before, follows = len(self._rest), self._step is not None
         wire, shown = super().feed(text), self._shown
         if follows and wire.value is not None and len(self._rest) < before + len(text):  # a piece was read
             made = self._view.take(wire.value, self.opened)

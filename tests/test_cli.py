@@ -225,6 +225,12 @@ def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
         "total": 1.5,
     }
     assert said(*args, given="I don't know.", code=1).startswith("error: ")
+    cut = ('{"company": "A", "total": 1.5', (*args, "--policy", "lenient"))
+    assert json.loads(command(*cut[1], given=cut[0]).stdout) == {"company": "A", "total": 1.5}
+    assert said(*cut[1], given=cut[0], code=0).endswith(
+        "warning: the answer ends before its value does; this is what was there, and it may not be all\n"
+    )
+    assert json.loads(command(*cut[1], "--json", given=cut[0]).stdout)["complete"] is False
     planned = json.loads(command("plan", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--json").stdout)
     assert (planned["documents"], planned["model"]) == (2, "openai/gpt-4o-mini")
     assert "[system]" in command("plan", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--prompt").stdout

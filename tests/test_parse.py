@@ -13,11 +13,23 @@ from hypothesis import strategies as st
 from planted_defects import DEFECTS, planted, type_of, written
 
 from extract import nodes
+from extract.errors import ReadingFailed
 from extract.extraction import Problem
 from extract.parse import Policy, Reader, read, replay
 from extract.parse.exact import exact
+from extract.schema import compile
 
 ANYTHING = nodes.Type(nodes.Anything())
+SHOP = {
+    "type": "object",
+    "properties": {
+        "company": {"type": "string"},
+        "total": {"type": "number"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["company", "total"],
+    "additionalProperties": False,
+}
 RECEIPT = nodes.Type(
     nodes.Record(
         fields=(
@@ -168,7 +180,7 @@ def test_one_record_in_many_hands(text: str) -> None:
         ('"1.234,56"', 'Expected a number, found the text "1.234,56"'),
         ('"50%"', 'Expected a number, found the text "50%"'),
         ("null", "Expected a number, found null"),
-        ("[4.95]", "Expected a number, found a list"),
+        ("[4.95]", "Expected a number, found the list [4.95]"),
     ],
 )
 def test_what_needs_a_guess_is_a_problem(written: str, message: str) -> None:
@@ -238,6 +250,12 @@ def test_the_strict_policy_mends_nothing() -> None:
 def test_a_wrong_policy_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="policy is one of 'safe', 'lenient' and 'strict', not 'loose'"):
         read("{}", ANYTHING, "loose")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="policy is one of 'safe', 'lenient' and 'strict', not 'loose'"):
+        Reader(ANYTHING, "loose")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="shape is 'user' or 'wire', not 'strict'"):
+        compile(SHOP).reader("strict")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="An answer is read as a str, not as bytes: decode it first"):
+        compile(SHOP).parse(b"{}")  # type: ignore[arg-type]
 
 
 def test_several_answers_are_ambiguous() -> None:
@@ -250,6 +268,117 @@ def test_depth_and_thinking_have_clear_ends() -> None:
     assert "nests" in read("[" * 100_000, ANYTHING).problems[0].message
     reading = read("<think>It could be {", RECEIPT)
     assert (reading.problems[0].message, reading.complete) == ("The text ends before its thinking does", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a":: 1}', {"a": 1}),
+        ("{“a”: ‘b’}", {"a": "b"}),
+        ('{"a" /* the first */ : 1}', {"a": 1}),
+        ('{\\"a\\": \\"b\\"}', {"a": "b"}),
+        ('As shown in [1], it is {"a": 1}.', {"a": 1}),
+        ('{"a": """x "y" z"""}', {"a": 'x "y" z'}),
+        ('{"a": "x"\n"b": "y"}', {"a": "x", "b": "y"}),
+        ("\u00a0{'a': True,}\u00a0", {"a": True}),
+        ('<answer>{"a": 1}</answer>', {"a": 1}),
+    ],
+)
+def test_what_has_one_reading_is_read(text: str, value: Any) -> None:
+    reading = read(text, ANYTHING)
+    assert (reading.value, reading.problems, reading.complete) == (value, (), True)
+    assert exact(replay(text, reading.events)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1}}', {"a": 1}),
+        ('{"a": 1}, {"a": 2}', [{"a": 1}, {"a": 2}]),
+        ("```json\n[1]\n```\nand\n```json\n[2]\n```", [[1], [2]]),
+        ('{"a": "12" pipe"}', {"a": '12" pipe'}),
+        ('{"a": (1)}', {"a": 1}),
+    ],
+)
+def test_what_nearly_always_means_one_thing_is_read_leniently(text: str, value: Any) -> None:
+    assert read(text, ANYTHING).problems
+    reading = read(text, ANYTHING, "lenient")
+    assert (reading.value, reading.problems, reading.complete) == (value, (), True)
+    assert exact(replay(text, reading.events)) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "x\'}',
+        '{"a": "93}',
+        '{"a": 93"}',
+        '{"a": nul\'l}',
+        '{"a": "x\\"}',
+        '{"a": "C:\\path\\new"}',
+        '{"a": {"b": 1, "c": 2}',
+        "[1]]",
+        "[[1, 2], [3, 4]",
+        "[}{]",
+        '[{"a": 1}][{"a": 2}]',
+        "[&quot;a&quot;]",
+        "[1;2]",
+        '{"a" = 1}',
+        '{"no"te": 1}',
+    ],
+)
+def test_what_has_two_readings_is_refused(text: str) -> None:
+    for policy in POLICIES:
+        assert read(text, ANYTHING, policy).problems
+
+
+def test_a_type_settles_what_its_text_leaves_open() -> None:
+    rows = nodes.Type(nodes.Array(items=nodes.Array(items=nodes.Number())))
+    reading = read("[[1, 2], [3, 4]", rows, "lenient")
+    assert (reading.value, reading.problems, reading.complete) == ([[1, 2], [3, 4]], (), False)
+    text = '{"company": "ACME", total": 4}'
+    assert read(text, ANYTHING).problems
+    assert read(text, RECEIPT).value == {"company": "ACME", "total": 4}
+
+
+def test_a_number_without_its_quotes_is_no_text_where_it_may_be_a_number() -> None:
+    either = nodes.Union(branches=(nodes.Text(), nodes.Number()))
+    type = nodes.Type(nodes.Record(fields=(nodes.Field(name="n", node=either),)))
+    for text in ('{"n": 034}', '{"n": "93}', '{"n": 1,234}'):
+        for policy in POLICIES:
+            assert read(text, type, policy).problems
+
+
+def test_a_union_drops_nothing_to_make_one_branch_fit() -> None:
+    one = nodes.Record(fields=(nodes.Field(name="a", node=nodes.Number()), nodes.Field(name="b", node=nodes.Number())))
+    other = nodes.Record(fields=(nodes.Field(name="a", node=nodes.Number()),))
+    type = nodes.Type(nodes.Array(items=nodes.Union(branches=(one, other))))
+    assert read('[{"a": 1, "b": "x y"}]', type, "lenient").problems
+
+
+def test_messages_say_where_and_show_the_text_around_it() -> None:
+    with pytest.raises(ReadingFailed) as caught:
+        compile(SHOP).parse('{"company": "ACME", "total": 4.95, "tags": ["a, "b"]}')
+    error = caught.value
+    assert str(error) == (
+        "/tags/0: A quote is missing here, or one inside the text is not escaped, at character 44: "
+        '\'...CME", "total": 4.95, "tags": ["a, "b"]}\''
+        "\n  Ask again, or read it with policy='lenient'."
+    )
+    assert error.value == {"company": "ACME", "total": 4.95, "tags": ["a, "]}  # what can be salvaged
+    assert [problem.pointer for problem in error.problems] == ["/tags/0"]
+
+
+def test_a_cut_text_is_whole_for_nobody_who_did_not_ask() -> None:
+    schema = compile(SHOP)
+    text = '{"company": "ACME", "total": 4.9'
+    for policy in ("safe", "strict"):
+        with pytest.raises(ReadingFailed):
+            schema.parse(text, policy)
+    reading = schema.parse(text, "lenient")
+    assert (reading.value, reading.complete) == ({"company": "ACME", "total": 4.9}, False)
+    assert [event.rule for event in reading.events] == ["read.unclosed"]
+    assert schema.parse(text, partial=True).value == {"company": "ACME"}
 
 
 def _pieces(text: str, rng: random.Random) -> list[str]:
@@ -282,6 +411,31 @@ def test_a_stream_only_ever_grows_into_its_value(value: Any, typed: bool, rng: r
         assert live.value is None or _within(live.value, value)
     assert (live.value, live.complete) == (value, True)
     assert (reader.finish().value, reader.finish().problems) == (value, ())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    containers,
+    st.sampled_from(["bare name", "trailing comma", "comment", "python literal", "single quotes", "plus sign", "cut"]),
+    st.randoms(use_true_random=False),
+)
+def test_what_a_stream_mends_is_an_event_and_what_it_cannot_read_a_problem(
+    value: Any, name: str, rng: random.Random
+) -> None:
+    broken = planted(written(value, rng), name, rng)
+    if broken is None:
+        return
+    for type in (type_of(value), ANYTHING):
+        reader = Reader(type)
+        for piece in _pieces(broken, rng):
+            reader.feed(piece)
+            assert reader.value is None or _within(reader.value, value)
+        reading = reader.so_far()
+        assert reading == read(broken, type, partial=True)
+        assert reading.complete or reading.problems or name == "cut"
+        if reading.complete and not reading.problems:
+            assert reading.value == value
+            assert exact(replay(broken, reading.events)) == value
 
 
 def test_numbers_and_choices_are_withheld_until_they_end() -> None:

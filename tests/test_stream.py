@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 from test_compiler import CASES, JSON, SCHEMAS
 
+from extract.compiler.choosing import RecordCodec
 from extract.pointer import get
 from extract.schema import Schema, compile
 
@@ -118,3 +121,73 @@ def test_a_view_of_what_does_not_fit_depends_on_its_text_only(source: Any, value
     for shape in ("user", "wire"):
         for text in (json.dumps(value), json.dumps(other)[:-1] + ", " + json.dumps(value), json.dumps([value, other])):
             follow(schema, shape, text, random)
+
+
+class Counted(BaseModel):
+    name: str
+    note: str | None = None
+    sizes: dict[str, int] = {}
+
+
+class Shelf(BaseModel):
+    kind: Literal["shelf"]
+    rows: list[Counted]
+
+
+class Box(BaseModel):
+    kind: Literal["box"]
+    size: int
+
+
+def test_what_has_ended_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = compile(Shelf)
+    value = {"kind": "shelf", "rows": [{"name": f"n{i}", "note": "x", "sizes": {"a": i}} for i in range(60)]}
+    looked: list[int] = []
+    partial = RecordCodec.partial
+    monkeypatch.setattr(RecordCodec, "partial", lambda self, wire: looked.append(1) or partial(self, wire))
+    reader = schema.reader("wire")
+    for char in json.dumps(schema.encode(value)):
+        reader.feed(char)
+    assert reader.value == value
+    assert len(looked) <= len(value["rows"])
+
+
+def test_a_stream_hands_out_items_and_tells_records_apart_by_their_constants() -> None:
+    schema = compile(list[Shelf | Box])
+    value = [{"kind": "box", "size": 12}, {"kind": "shelf", "rows": [{"name": "oak", "sizes": {}}]}]
+    for shape, sent in (("user", value), ("wire", schema.encode(value))):
+        reader = schema.reader(shape)
+        views, closed = [], []
+        for char in json.dumps(sent):
+            live = reader.feed(char)
+            closed += live.closed
+            views += [] if live.value in views else [reader.snapshot()]
+        assert closed == ["/0", "/1/rows/0", "/1"]
+        assert [{"kind": "box"}] in views
+        assert [{"kind": "box", "size": 1}] not in views
+        assert [value[0], {"kind": "shelf", "rows": [{"name": "o"}]}] in views
+        assert (live.value, live.complete, reader.finish().problems) == (value, True, ())
+
+
+def test_a_snapshot_stays_as_it_is() -> None:
+    reader = compile(list[Counted]).reader()
+    reader.feed('[{"name": "a"}, {"name": "b')
+    first = reader.snapshot()
+    assert first is reader.snapshot()
+    reader.feed('c", "sizes": {"x": 1}}]')
+    assert first == [{"name": "a"}, {"name": "b"}]
+    assert reader.snapshot() == [{"name": "a"}, {"name": "bc", "sizes": {"x": 1}}]
+    assert reader.snapshot()[0] is reader.value[0]
+
+
+def test_a_name_that_comes_twice_in_a_map_is_refused() -> None:
+    schema = compile(dict[str, int])
+    text = '{"value": [{"key": "a", "value": 1}, {"key": "a", "value": 2}]}'
+    reader = schema.reader("wire")
+    for char in text:
+        live = reader.feed(char)
+    assert live.value == {"a": 1}
+    for reading in (reader.finish(), schema.read(text, shape="wire")):
+        assert [problem.message for problem in reading.problems] == [
+            "A name stands twice among the entries of an object"
+        ]

@@ -169,13 +169,16 @@ def parse(file: str, schema: str, as_json: bool, policy: Any, shape: Any) -> int
     problems = reading.problems or compiled.check(reading.value).problems
     if as_json:
         events = [{"rule": e.rule, "pointer": e.pointer, "before": e.before, "after": e.after} for e in reading.events]
-        emit({"value": reading.value, "events": events, "problems": [str(problem) for problem in problems]})
+        told = [str(problem) for problem in problems]
+        emit({"value": reading.value, "complete": reading.complete, "events": events, "problems": told})
     elif not problems:
         emit(reading.value)
     for event in () if as_json else reading.events:
         say(f"mended {event.pointer or 'the text'}: {event.rule}")
     for problem in problems:
         say(f"error: {problem}")
+    if not reading.complete and not problems:
+        say("warning: the answer ends before its value does; this is what was there, and it may not be all")
     return 1 if problems else 0
 
 

@@ -100,9 +100,9 @@ def _step(pointer: str, step: str | int) -> str:
 
 def _kind(tree: Tree) -> str:
     if isinstance(tree, List):
-        return "a list"
+        return f"the list {_shown(plain(tree))}"
     if isinstance(tree, Object):
-        return "an object"
+        return f"the object {_shown(plain(tree))}"
     if tree.form in ("string", "bare"):
         return f"the text {_shown(tree.value)}"
     return _shown(tree.value)

@@ -23,7 +23,7 @@ from .align import Aligner
 from .conform import Checks, checks
 from .exact import NotJson, exact
 from .find import Candidate, Finding, find, whole
-from .reading import Policy, Reading
+from .reading import Policy, Reading, require_policy
 from .replay import PUNCTUATION
 from .tree import Edit, Leaf, List, Tree, places_of, plain
 
@@ -39,8 +39,9 @@ SIZE = 8_000_000
 
 def read_whole(text: str, type: nodes.Type, policy: Policy = "safe") -> Reading:
     """What a whole text says, as a value of the type. Raises for nothing that a text can hold."""
-    if policy not in ("safe", "lenient", "strict"):
-        raise ValueError(f"policy is one of 'safe', 'lenient' and 'strict', not {policy!r}")
+    require_policy(policy)
+    if not isinstance(text, str):
+        raise TypeError(f"An answer is read as a str, not as {text.__class__.__name__}: decode it first")
     checked = checks(type)
     try:
         value = exact(text)
@@ -101,6 +102,8 @@ class _Mender:
         alone = None if bracketed else whole(self.text, self.checks.names)
         if alone is not None:
             return self._given(self._unambiguous(self._align(alone, self.type.root)))
+        if "&quot;" in self.text and '"' not in self.text:
+            return _refused("The text is written with the entities of HTML, and which of them are quotes is not plain")
         unescaped = self._escaped()
         if unescaped is not None:
             return unescaped
@@ -188,9 +191,8 @@ class _Mender:
         for edit in edits if not self.lenient else ():
             if edit.risks or self.policy == "strict":
                 why = f": {edit.risks}" if edit.risks else ""
-                yield Problem(
-                    places.of(edit.start), f"The text can only be read by mending it ({edit.rule}){why}", "reading"
-                )
+                message = f"The text can only be read by mending it ({edit.rule}){why}{_around(self.text, edit.start)}"
+                yield Problem(places.of(edit.start), message, "reading")
 
     def _prose(self, candidate: Candidate) -> Iterable[Event]:
         """The events that leave out what stands around a candidate."""
@@ -209,7 +211,8 @@ class _Mender:
         best = min(self._plainness(one) for one in fitting)
         narrowed = fitting if self._touching(fitting) else [one for one in fitting if self._plainness(one) == best]
         chosen = narrowed[0]
-        if len(narrowed) > 1 and self._touching(fitting) and any(one.candidate.edits for one in fitting):
+        mended = any(one.candidate.edits for one in fitting)
+        if len(narrowed) > 1 and self._touching(fitting) and (mended or not self.lenient):
             chosen.problems = (Problem("", "The brackets do not go together", "reading"),)
             return chosen
         others = [one for one in narrowed[1:] if not same(one.value, chosen.value)]
@@ -223,9 +226,9 @@ class _Mender:
         return chosen
 
     def _touching(self, fitting: list[_Read]) -> bool:
-        """Whether values stand side by side with nothing between them, so that they may be parts of one."""
+        """Whether values stand side by side with nothing but a comma between, so that they may be parts of one."""
         between = (self.text[a.candidate.end : b.candidate.start] for a, b in pairwise(fitting))
-        return any(not gap.strip() and "\n" not in gap for gap in between)
+        return any(gap.strip() in ("", ",") and "\n" not in gap for gap in between)
 
     def _plainness(self, one: _Read) -> tuple[bool, bool, int]:
         """How plainly a value is the answer: in a fence, at the beginning of a line, with few changes."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from .tree import Edit
 
-__all__ = ["CLOSER", "QUOTES", "Cursor"]
+__all__ = ["CLOSER", "FAULTS", "QUOTES", "Cursor"]
 
 CLOSER = {"{": "}", "[": "]", "(": ")"}
 QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "`": "`", "«": "»"}
@@ -20,7 +20,8 @@ QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "`": "`"
 _MAY_SKIP = frozenset("/#\ufeff\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\x85") | {
     chr(c) for c in range(0x2000, 0x200B)
 }
-_FAULTS = 50  # a text with more than these is not read on
+FAULTS = 50
+"""A text with more faults than these is not read on."""
 _EDITS = 10_000  # nor one that needs more edits than these
 _BLANK = re.compile(r"[\s\ufeff]*")
 _COMMAS = re.compile(r"[\s,]*")
@@ -61,7 +62,7 @@ class Cursor:
     def fault(self, start: int, end: int, message: str, halt: bool = True) -> None:
         """Notes what cannot be read; a fault that halts leaves the rest of the text unread."""
         self.faults.append((start, end, message))
-        if halt or len(self.faults) > _FAULTS:
+        if halt or len(self.faults) > FAULTS:
             self.at = self.size
             self.cut = True
 

@@ -164,8 +164,11 @@ def _take(text: str, start: int, names: Collection[str], finding: Finding, fence
         candidate.end = after = cursor.at = extra.end()
     gap(cursor)
     torn = _TORN.match(text, cursor.at)
-    broken = bool(candidate.faults) and (text[cursor.at : cursor.at + 1] in ("{", "[") or _follows(text, finding))
-    if (torn is not None or broken) and cursor.at < len(text):
+    if candidate.faults and _follows(text, finding):
+        finding.torn = finding.torn or (start, "The text goes on after its value")
+    broken = bool(candidate.faults) and text[cursor.at : cursor.at + 1] in ("{", "[")
+    glued = text[after : after + 1] in ("{", "[") and not _begins(text, after)
+    if (torn is not None or broken or glued) and cursor.at < len(text):
         finding.torn = finding.torn or (cursor.at, "The text goes on after its value")
     return after
 

@@ -35,6 +35,10 @@ class Kind:
     item: Kind | None = None
     fields: Fields | None = None
 
+    def only(self, value: Any) -> bool:
+        """Whether a Python literal can be nothing but this value here."""
+        return self.free or (not self.grows and self.check(value))
+
 
 @dataclass(slots=True, eq=False)
 class Fields:

@@ -13,9 +13,13 @@ __all__ = ["VALUE", "opening"]
 VALUE = "value"
 
 _BEGIN = re.compile(r"[{\[]|\"|<(?:think|thinking|reasoning|scratchpad)>")
-_OPENED = re.compile(r"\{\s*[\"'}\w/]|\[\s*[\[{\"'\]\-\dtfnTFN/]")
+_OPENED = re.compile(
+    r"""\{\s*(?:["'}/\#“‘,]|[A-Za-z_$][\w$]*(?:\ [\w$]+)*\s*:(?!//))
+       |\[\s*(?:["'\[{\]\-+.\d/\#“‘(,]|(?:true|false|null|True|False|None)\b(?!$))""",
+    re.VERBOSE,
+)
+_UNDECIDED = re.compile(r"\{\s*(?:[A-Za-z_$][\w$ ]{0,100}\s*:?)?$|\[\s*[A-Za-z]{0,5}$")
 _BLANK = re.compile(r"\s*")
-_SOLID = re.compile(r"\S")
 _KEEP = 12  # characters at the end that may be the beginning of a tag
 
 
@@ -31,7 +35,7 @@ def opening(text: str, at: int, texts: bool) -> tuple[int, str]:
                 return start, VALUE
         elif _OPENED.match(text, start):
             return start, VALUE
-        elif _SOLID.search(text, start + 1) is None:
+        elif _UNDECIDED.match(text, start):
             return start, ""
         at = start + 1
     return max(at, len(text) - _KEEP), ""

@@ -24,17 +24,17 @@ from ..events import Event
 from ..extraction import Problem
 from ..jsontext import dump
 from ..pointer import ABSENT
+from . import pieces
 from .align import Aligner
 from .answer import read_whole
 from .conform import Checks, checks
+from .cursor import FAULTS
 from .exact import faithful, integer
 from .find import whole
 from .frames import FREE, Frame, child, fields_of, item_of, kind_of
 from .opening import VALUE, opening
 from .pieces import (
     COMMA,
-    COMMENT,
-    ESCAPE_SO_FAR,
     INSIDE,
     LITERALS,
     NAME,
@@ -42,16 +42,14 @@ from .pieces import (
     NEXT_NAME,
     NO_ITEM,
     NUMBER,
-    ODD_NAME,
     PYTHON,
-    QUOTED,
     SCALAR,
     SCALAR_SO_FAR,
     SPACE,
     WHOLE,
     unescaped,
 )
-from .reading import Policy, Reading
+from .reading import Policy, Reading, require_policy
 from .views import Live, Whole, grows_into, snapshot
 
 __all__ = ["Reader"]
@@ -65,6 +63,7 @@ class Reader:
     """Takes the deltas of one answer and shows what is there."""
 
     def __init__(self, type: nodes.Type, policy: Policy = "safe"):
+        require_policy(policy)
         self._type, self._policy = type, policy
         self._checks: Checks = checks(type)
         self._deltas: list[str] = []
@@ -79,6 +78,7 @@ class Reader:
         self._held: Any = None  # where the text stands that is being written, and under which key
         self._key: Any = None
         self._parts: list[str] | None = None  # the same, of a text that is shown at its end
+        self._kept: Any = None  # the last snapshot, while nothing has come since
         self._prose = False  # whether anything stands before the value
         self._tail = False  # whether the last text of the view is unfinished
         self._comma = (0, 0)  # the last comma: deltas there were, and how far it stood before their end
@@ -99,6 +99,7 @@ class Reader:
             held[key] = None  # the only reference is taken out, so that the text can grow where it is
             grown += text
             held[key] = grown
+            self._kept = None
         elif self._waits is not None and self._waits(text) is None and len(self._rest) < _LONGEST:
             self._rest += text
         elif self._step is not None:
@@ -110,14 +111,11 @@ class Reader:
         """What is there so far."""
         return self._live.value
 
-    @property
-    def follows(self) -> bool:
-        """Whether what comes next can change the view."""
-        return self._step is not None
-
     def snapshot(self) -> Any:
         """What is there so far, as a value that stays as it is. Finished parts are shared with the view."""
-        return snapshot(self.value)
+        if self._kept is None:
+            self._kept = snapshot(self.value)
+        return self._kept
 
     @property
     def opened(self) -> int:
@@ -148,7 +146,7 @@ class Reader:
 
     def _go(self, text: str) -> None:
         """Makes every step that the text is enough for, and keeps the rest."""
-        at, step = 0, self._step
+        at, step, self._kept = 0, self._step, None
         self._size = size = len(text)
         while at < size and step is not None:
             after = step(self, text, at)
@@ -185,6 +183,9 @@ class Reader:
         self._prose = self._prose or bool(text[at:after].strip())
         if found == VALUE:
             self._step = Reader._value
+            before = "".join(self._deltas)[: self._place(after)]
+            if before.strip(" \t\r\n"):
+                self._events.append(Event("read.prose", "", before, "", (0, len(before))))
         elif found:
             self._step, self._thought = Reader._think, found
         return after if after > at or found else _WAIT
@@ -212,7 +213,7 @@ class Reader:
             return self._open(frame, mark, at)
         if mark <= " ":
             return SPACE.match(text, at).end()  # type: ignore[union-attr]
-        if mark in "/'":
+        if mark in "/#'":
             return self._odd_value(text, at)
         return self._scalar(text, at)
 
@@ -244,7 +245,7 @@ class Reader:
                 return self._stop(at, str(error))
         elif word in LITERALS:
             value = LITERALS[word]
-        elif word in PYTHON and self._policy != "strict" and _plain_literal(frame, PYTHON[word]):
+        elif word in PYTHON and self._policy != "strict" and frame.kind.only(PYTHON[word]):
             value = PYTHON[word]
             self._mended("read.literal", frame.here, word, value, at, end)
         else:
@@ -258,9 +259,9 @@ class Reader:
         mark, frame = text[at], self._frame
         if self._policy == "strict":
             return self._stop(at, "no value stands where one should")
-        if mark == "/":
+        if mark in "/#":
             return self._comment(text, at)
-        found = QUOTED.match(text, at)
+        found = pieces.QUOTED.match(text, at)
         if found is None:
             runs_on = re.fullmatch(r"'[^'\"\\\n]*(?:'\s*)?", text[at:])
             return _WAIT if runs_on else self._stop(at, "a text in single quotes that may end in several places")
@@ -271,9 +272,9 @@ class Reader:
         return end
 
     def _comment(self, text: str, at: int) -> int:
-        found = COMMENT.match(text, at) if self._policy != "strict" else None
+        found = pieces.COMMENT.match(text, at) if self._policy != "strict" else None
         if found is None:
-            opens = self._policy != "strict" and text[at : at + 2] in ("/", "//", "/*")
+            opens = self._policy != "strict" and text[at : at + 2] in ("/", "//", "/*", "#", "# ", "#\t")
             return _WAIT if opens else self._stop(at, "a mark that is not JSON's")
         end = found.end() - (found[0][-1] == "\n")
         self._mended("read.comment", self._frame.pointer, text[at:end], "", at, end)
@@ -326,7 +327,7 @@ class Reader:
         if text[end] == '"':
             self._end_text(end + 1)
             return end + 1
-        if not ESCAPE_SO_FAR.fullmatch(text, end):
+        if not pieces.ESCAPE_SO_FAR.fullmatch(text, end):
             return self._stop(end, "an escape that is not JSON's")
         return end if end > at else _WAIT
 
@@ -380,6 +381,9 @@ class Reader:
     def _read(self, frame: Frame, value: Any, node: nodes.Node, span: tuple[int, int]) -> Any:
         """A whole value read against a node, as the final reading would; in a list one that cannot be read stays as it
         was written, so that the places of the others do not change."""
+        if len(self._problems) >= FAULTS:
+            self._stop(0, f"more than {FAULTS} values before it do not fit")
+            return value if frame.mark == "[" else ABSENT
         text, place = dump(value), frame.here
         candidate = whole(text, self._checks.names)
         if candidate is None or self._policy == "strict":
@@ -429,7 +433,7 @@ class Reader:
         """After a value, where neither comma nor closing bracket stands."""
         if text[at] <= " ":
             return SPACE.match(text, at).end()  # type: ignore[union-attr]
-        if text[at] == "/":
+        if text[at] in "/#":
             return self._comment(text, at)
         return self._stop(at, "no comma and no closing bracket stands after a value")
 
@@ -444,12 +448,13 @@ class Reader:
         mark = text[at]
         if mark <= " ":
             return SPACE.match(text, at).end()  # type: ignore[union-attr]
-        if mark == "/":
+        if mark in "/#":
             return self._comment(text, at)
-        found = ODD_NAME.match(text, at)
+        found = pieces.ODD_NAME.match(text, at)
         if found is None:
-            if mark not in "\"'_$" and not mark.isalpha():
-                return self._stop(at, "no name stands where one should")
+            bare = mark.isalpha() or mark in "_$"
+            if pieces.NO_COLON.match(text, at) or (mark not in "\"'" and (not bare or NAMED(text, at))):
+                return self._stop(at, "no name with a colon stands where one should")
             return _WAIT
         written = found[1]
         if written[0] == '"':
@@ -554,7 +559,7 @@ class Reader:
         """After a comma in a list, where no item has begun yet."""
         if text[at] <= " ":
             return SPACE.match(text, at).end()  # type: ignore[union-attr]
-        if text[at] == "/":
+        if text[at] in "/#":
             return self._comment(text, at)
         if text[at] == "]" and self._policy != "strict":
             self._left_out_comma(self._frame)
@@ -592,8 +597,3 @@ _WAITING: Mapping[_Step | None, Callable[[str], Any]] = {
     Reader._scalar: re.compile(r"[^-+.\w]").search,
 }
 """What each step cannot be made without."""
-
-
-def _plain_literal(frame: Frame, value: Any) -> bool:
-    """Whether a Python literal can be nothing but that here."""
-    return frame.kind.free or (not frame.kind.grows and frame.kind.check(value))

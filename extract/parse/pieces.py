@@ -17,6 +17,7 @@ __all__ = [
     "NAME",
     "NAMED",
     "NEXT_NAME",
+    "NO_COLON",
     "NO_ITEM",
     "NUMBER",
     "ODD_NAME",
@@ -36,9 +37,10 @@ NEXT_NAME = re.compile(r'\s*,\s*"([^"\\\x00-\x1f]*)"\s*: *')
 COMMA = re.compile(r", *")
 NO_ITEM = ("", "]", "/", "\n", "\r", "\t")
 NAMED = re.compile("[:}]").search
-ODD_NAME = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'[^'"\\\n]*'|[A-Za-z_$][\w$]*)\s*:""")
+ODD_NAME = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'[^'"\\\n]*'|[A-Za-z_$][\w$]*(?: [\w$]+)*)\s*:""")
+NO_COLON = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'[^'"\\\n]*')\s*[^\s:]""")
 QUOTED = re.compile(r"'([^'\"\\\n]*)'(?=\s*[,}\]])")
-COMMENT = re.compile(r"//[^\n]*\n|/\*[\s\S]*?\*/")
+COMMENT = re.compile(r"(?://|#[^\S\n])[^\n]*\n|/\*[\s\S]*?\*/")
 SCALAR = re.compile(r"[-+\w.]++(?=[\s,\]}/])")
 SCALAR_SO_FAR = re.compile(r"[-+\w.]*")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)

@@ -13,11 +13,20 @@ from typing import Any, Literal
 from ..events import Event
 from ..extraction import Problem
 
-__all__ = ["Policy", "Reading"]
+__all__ = ["POLICIES", "Policy", "Reading", "require_policy"]
 
 Policy = Literal["safe", "lenient", "strict"]
 """How much may be mended. ``strict``: nothing, the text is JSON or refused. ``safe``: what has one reading only.
 ``lenient``: also what nearly always means one thing, such as one item where a list was asked for."""
+
+
+POLICIES: tuple[Policy, ...] = ("safe", "lenient", "strict")
+
+
+def require_policy(policy: Policy) -> None:
+    """Raises ValueError for what is no policy."""
+    if policy not in POLICIES:
+        raise ValueError(f"policy is one of 'safe', 'lenient' and 'strict', not {policy!r}")
 
 
 @dataclass(frozen=True)

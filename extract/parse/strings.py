@@ -66,7 +66,7 @@ def string(cursor: Cursor) -> Leaf:
     if _splits(cursor, begin, inner, end):
         return _split(cursor, start, begin, inner[0])
     if cursor.faults and cursor.at >= cursor.size:
-        return Leaf(start, cursor.size, "", "string")
+        return Leaf(start, cursor.size, unescape(cursor.text[begin : inner[0]] if inner else ""), "string")
     if end < 0:
         return _unclosed(cursor, start, begin, inner)
     return _made(cursor, start, begin, end, end + len(closing), inner)

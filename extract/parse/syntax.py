@@ -10,10 +10,10 @@ import json
 import re
 from typing import Any
 
+from .bare import bare_text
 from .cursor import CLOSER, QUOTES, Cursor
 from .exact import exact, faithful, integer
-from .scalars import looks_numeric
-from .strings import half, string, unescape, valid
+from .strings import string, unescape, valid
 from .tree import Leaf, List, Member, Object, Tree
 
 __all__ = ["DEPTH", "value"]
@@ -34,8 +34,6 @@ _PYTHON: dict[str, str] = {
     "NULL": "null",
 }
 _QUOTE = "\"'"
-_SPACED = re.compile(r'":( *)[^ ]')
-_WORD_MARKS = re.compile(r"[\"'`\\:;]")
 _STOP = re.compile(r"[,{}\[\]()\n\"']|\s(?=//|/\*|#)")
 _NAME = re.compile(r"([^\s\"'“”{}\[\]:,][^\"'“”{}\[\]:,\n]{0,200}?)[\"']?\s*(?=:)")
 _CLEAN_NAME = re.compile(r'"([^"\\\x00-\x1f:,{}\[\]]+)"(?=:)')
@@ -43,15 +41,6 @@ _DOUBLED_NAME = re.compile(r'""[^"\n,:{}\[\]]+""\s*:')
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*$")
 _VALUE_AHEAD = re.compile(r"\s*[\d\[{-]|\s+[\"'tfnTFN]|(?:true|false|null)\b")
 _BEGUN = re.compile(r"\s*(?:(?:-?\d[\d.eE+-]*|true|false|null)\s*[,}\]]|[\[{])")
-_TANGLED = re.compile(
-    r"(?:true|false|null|True|False|None)\s*:|-?\d[\d.eE+-]*\s*:(?:\s|[{\[\"']|true|false|null)"
-    r"|(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,}\]\[{\"'`\n;=]|//|/\*|#)|.*?(?:[}\]]\s*,|\s//|/\*)",
-    re.DOTALL,
-)
-_RUN_TOGETHER = re.compile(
-    r"(?:-?\d[\d.eE+-]*)?(?:true|false|null|True|False|None)(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)*+"
-)
-_NAME_INSIDE = re.compile(r"[\"']\s*:")
 _HALF = re.compile(r"\"\s*,?\s*$")
 _STRAY_WORD = re.compile(r"([A-Za-z_]{1,40})\s+(?=\")")
 
@@ -105,6 +94,8 @@ def _commas(cursor: Cursor, first: bool) -> tuple[int, int]:
     count, where = 0, -1
     gap(cursor)
     while cursor.at < cursor.size and cursor.text[cursor.at] == ",":
+        if first and cursor.text[cursor.innermost - 1 : cursor.innermost] in ("]", "}"):
+            cursor.fault(cursor.innermost - 1, cursor.at, "The brackets and commas do not go together", halt=False)
         if count or first:
             cursor.edit("read.extra-comma", cursor.at, cursor.at + 1, "")
         else:
@@ -498,70 +489,7 @@ def _bare(cursor: Cursor) -> Leaf:
         value = exact(number)
         cursor.edit("read.number", start, stop, value)
         return Leaf(start, stop, value, "number")
-    return _bare_text(cursor, start, stop, inside)
-
-
-def _bare_text(cursor: Cursor, start: int, stop: int, inside: str) -> Leaf:
-    stray = inside[-1] in "\"'" and inside.count(inside[-1]) == 1
-    written = inside[:-1] if stray else inside
-    quotes = [start + i for i, char in enumerate(written) if char == '"']
-    if _NAME_INSIDE.search(written):
-        cursor.fault(start, stop, "A name may stand inside this text", halt=False)
-    if (
-        not cursor.paired(start, quotes)
-        or len(quotes) % 2
-        or _tangled(written, stray)
-        or _hurt(written)
-        or "&quot;" in written
-        or (stray and (_indented(cursor.text, start) or cursor.open[-1:] == ["("]))
-        or inside[0] in ";=:>|&\\"
-        or ("\\" in inside and not stray)
-    ):
-        cursor.fault(start, stop, "Other values may stand inside this text", halt=False)
-    if stray:
-        written = unescape(written)
-    in_list = bool(cursor.open) and cursor.open[-1] != "{"
-    if (
-        stray
-        and in_list
-        and cursor.text.rfind(",", max(0, start - 50), start) >= 0
-        and not _quoted_before(cursor.text, start)
-    ):
-        cursor.fault(start, stop, "A quote is missing before this, but not necessarily here")
-    risks = "the text could end earlier" if any(char in written for char in ',"\n{}[]:') else ""
-    cursor.edit("read.missing-quote" if stray else "read.bare-text", start, stop, written, risks)
-    return Leaf(start, stop, written, half(written) if stray else "bare")
-
-
-def _indented(text: str, start: int) -> bool:
-    """Whether the space before a text that lacks its first quote is more, or less, than this writer puts behind colons,
-    so that it may belong to the text."""
-    begin = len(text[max(0, start - 40) : start].rstrip(" "))
-    before = text[max(0, start - 40) : start]
-    usual = _SPACED.search(text, 0, 2000)
-    if before[begin - 1 : begin] in ("[", "("):
-        return len(before) > begin
-    expected = 1 if usual is None or usual.end() > start else len(usual[1])
-    return before[begin - 1 : begin] in (":", ",") and len(before) - begin > expected
-
-
-def _hurt(text: str) -> bool:
-    """Whether a bare text is a number or a literal but for a quote or a backslash in it."""
-    healed = _WORD_MARKS.sub("", text)
-    return healed != text and (healed in _LITERALS or looks_numeric(healed))
-
-
-def _tangled(text: str, stray: bool) -> bool:
-    """Whether a bare text begins or goes on like other values of JSON."""
-    if _RUN_TOGETHER.fullmatch(text):
-        return True
-    return _TANGLED.match(text) is not None and (stray or not looks_numeric(text))
-
-
-def _quoted_before(text: str, start: int) -> bool:
-    """Whether the item before the comma that stands before `start` ends in a quote or bracket."""
-    before = text[max(0, start - 200) : start].rstrip().rstrip(",").rstrip()
-    return before[-1:] in "\"'”]})"
+    return bare_text(cursor, start, stop, inside)
 
 
 def _bare_end(cursor: Cursor, start: int) -> int:
