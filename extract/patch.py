@@ -8,7 +8,7 @@ whatever the answer holds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -97,8 +97,9 @@ class Patch:
         made = self.wired.codec.partial({"changes": [wire]})["changes"]
         one = made[0] if made and isinstance(made[0], dict) else {}
         place, at = self.places.by_path.get(one.get("path", "")), one.get("at", [])
-        named = place is not None and len(at) == len(place.keys)
-        return [Change(place.pointer(at), one.get("value", ABSENT))] if place is not None and named else []
+        if place is None or len(at) != len(place.keys):
+            return []
+        return [Change(place.pointer(at), one.get("value", ABSENT), place.lists(at))]
 
     def extend(self, old: Any, text: str, open_: Iterable[str], partial: bool = False) -> Patched:
         """The old value with what an answer adds to the objects and lists at the `open_` places; the rest stays."""
@@ -107,7 +108,7 @@ class Patch:
         value = old
         for change in changes:
             fits = any(inside(change.pointer, place) for place in places) and get(value, change.pointer) is ABSENT
-            value, made = _put(value, change.pointer, change.value) if fits else (value, _ignored(change))
+            value, made = _put(value, change.pointer, change) if fits else (value, _ignored(change))
             events += made
         return Patched(value, events, problems)
 
@@ -135,13 +136,13 @@ def _words(place: Place) -> str:
 def _taken(value: Any, change: Change, failed: tuple[str, ...]) -> tuple[Any, tuple[Event, ...]]:
     """The value with one change, as far as it was asked for."""
     if any(inside(change.pointer, place) for place in failed):
-        return _put(value, change.pointer, change.value)
+        return _put(value, change.pointer, change)
     asked = [place for place in failed if inside(place, change.pointer)]
     events: tuple[Event, ...] = ()
     for place in asked:
-        value, made = _put(value, place, get(change.value, place[len(change.pointer) :]))
+        value, made = _put(value, place, replace(change, value=get(change.value, place[len(change.pointer) :])))
         events += made
-    return value, events or _ignored(change)
+    return value, events if asked else _ignored(change)
 
 
 def _ignored(change: Change) -> tuple[Event, ...]:
@@ -154,12 +155,16 @@ def _outer(place: Place, pointer: str) -> str:
     return pointer + join("0" if step is None else step)
 
 
-def _put(value: Any, pointer: str, new: Any) -> tuple[Any, tuple[Event, ...]]:
+def _put(value: Any, pointer: str, change: Change) -> tuple[Any, tuple[Event, ...]]:
+    new = change.value
     before = get(value, pointer)
     if before is new or (before is not ABSENT and new is not ABSENT and same(before, new)):
         return value, ()
     try:
-        made = drop(value, pointer) if new is ABSENT else put(value, pointer, new)
+        made = value
+        for one in change.lists if new is not ABSENT else ():
+            made = put(made, one, []) if get(made, one) in (ABSENT, None) else made
+        made = drop(made, pointer) if new is ABSENT else put(made, pointer, new)
     except KeyError:  # the way there leads through something that is no record: the problem stays, and is reported
         return value, (Event("repair.ignored", pointer, after=_shown(new)),)
     return made, (Event("repair.field", pointer, before=_shown(before), after=_shown(new)),)

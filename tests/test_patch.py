@@ -89,7 +89,10 @@ def test_every_leaf_has_a_path_and_the_paths_are_those_that_one_would_write() ->
     assert [(one.path, one.at, one.about) for one in BILL.patch.targets("/company")] == [
         ("/company", (), "The seller's name.")
     ]
-    assert [(one.path, one.at) for one in BILL.patch.targets("/lines/1/price")] == [("/lines/*/price", (1,))]
+    assert [(one.path, one.at) for one in BILL.patch.targets("/lines/1/price")] == [("/lines/*", (1,))]
+    wide = {"type": "object", "properties": {f"f{index}": {"type": "string"} for index in range(9)}}
+    schema = compile({"type": "object", "properties": {"lines": {"type": "array", "items": wide}}})
+    assert [(one.path, one.at) for one in schema.patch.targets("/lines/1/f3")] == [("/lines/*/f3", (1,))]
     assert [(one.path, one.at) for one in BILL.patch.targets("/rates/a~1b")] == [("/rates/*", ("a/b",))]
     assert [one.path for one in BILL.patch.targets("/address")] == ["/address/street", "/address/city"]
     assert [one.path for one in BILL.patch.targets("/paid/number")] == ["/paid"]
@@ -184,3 +187,12 @@ def test_what_goes_on_adds_and_changes_nothing(open_: tuple[str, ...], answer: s
     for pointer, leaf in leaves(VALUE):
         if leaf not in ({}, []):
             assert get(made.value, pointer) == leaf
+
+
+def test_a_list_that_is_not_there_is_made() -> None:
+    change = {"path": "/lines/*", "at": [0], "value": {"name": "a", "price": "1", "tags": []}}
+    for lines in ({}, {"lines": None}):
+        without = {name: inner for name, inner in VALUE.items() if name != "lines"} | lines
+        made = BILL.patch.apply(without, _answer(change), ["/lines"])
+        assert made.value["lines"] == [change["value"]]
+        assert BILL.patch.extend({"company": "A"}, _answer(change), [""]).value["lines"] == [change["value"]]

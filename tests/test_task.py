@@ -394,7 +394,7 @@ def asked(task: Task[Any], document: Document, *replies: Reply) -> tuple[Extract
 
 def test_what_failed_is_asked_for_as_a_change_with_the_lines_that_matter() -> None:
     bad = {**GOOD, "lines": [{"name": "apples", "price": "-1"}]}
-    change = {"path": "/lines/*/price", "at": [0], "value": "4.95"}
+    change = {"path": "/lines/*", "at": [0], "value": {"name": "CHANGED", "price": "4.95"}}
     result, [first, second] = asked(Task(BILL, (MINI,)), LONG, said(bad), changes(change))
     assert result.ok
     assert result.partial == GOOD
@@ -402,7 +402,7 @@ def test_what_failed_is_asked_for_as_a_change_with_the_lines_that_matter() -> No
     assert second.shape == BILL.patch.shape
     [failed] = second.failed
     assert (failed.pointer, failed.value, failed.message) == ("/lines/0/price", "-1", "A price is not negative.")
-    assert [(one.path, one.at) for one in failed.targets] == [("/lines/*/price", (0,))]
+    assert [(one.path, one.at) for one in failed.targets] == [("/lines/*", (0,))]
     [shown] = second.inputs
     assert shown.name == "excerpt of the document"
     assert shown.text.startswith("ACME Ltd\nTOTAL 4.95\n2 apples\n")

@@ -7,7 +7,7 @@ says which one with ``at``, and gives the value in the form that the place has:
     {"changes": [{"path": "/lines/*/price", "at": [2], "value": 3.5}]}
 
 Places of one form share a branch, so the schema stays small: names and forms, each once. Leaves have places, and items
-of lists and maps as wholes; a record in a record is changed leaf by leaf.
+of lists and maps as wholes; a record in a record is changed leaf by leaf, and so is an item of many fields.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from functools import cached_property
 from typing import Any
 
 from .. import nodes
-from ..pointer import join
+from ..pointer import join, split
 
 __all__ = ["Change", "Place", "Places", "places_of"]
 
+FEW = 6
+"""An item of so many fields is asked for as a whole: a place for each of its leaves costs more than it saves."""
 MOST = 150
 """More places than these make the schema too large; what lies deeper is changed with the item that it is in."""
 
@@ -64,6 +66,12 @@ class Place:
         named = [step for own, step in zip(self.steps, steps, strict=False) if own is None]
         return tuple(step if key else int(step) for key, step in zip(self.keys, named, strict=False))
 
+    def lists(self, at: list[Any]) -> tuple[str, ...]:
+        """The lists on the way to the place with these indexes and keys, the outer ones first."""
+        depths = [depth for depth, step in enumerate(self.steps) if step is None]
+        whole = split(self.pointer(at))
+        return tuple(join(*whole[:depth]) for depth, key in zip(depths, self.keys, strict=True) if not key)
+
     def pointer(self, at: list[Any]) -> str:
         """The pointer of the place with these indexes and keys."""
         named = iter(at)
@@ -72,10 +80,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Change:
-    """A change as an answer gives it: the place in the user's value, and the new value (`ABSENT`: it goes)."""
+    """A change as an answer gives it: the place in the user's value, the new value (`ABSENT`: it goes), and the lists
+    on the way there, which it makes where there are none."""
 
     pointer: str
     value: Any
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,12 +134,18 @@ def _walk(type_: nodes.Type) -> Iterator[Place]:
     while waiting:
         spot = waiting.popleft()
         node, names, again = _resolved(type_, spot)
-        inner = [] if again else list(_under(type_, spot, node, names))
+        inner = [] if again or _small_item(spot.place, node) else list(_under(type_, spot, node, names))
         if (spot.place.steps and (not inner or _whole(type_, spot.place, node))) or (
             not spot.place.steps and not inner
         ):
             yield spot.place
         waiting.extend(inner)
+
+
+def _small_item(place: Place, node: nodes.Node) -> bool:
+    return (
+        bool(place.steps) and place.steps[-1] is None and isinstance(node, nodes.Record) and 0 < len(node.fields) <= FEW
+    )
 
 
 def _resolved(type_: nodes.Type, spot: _Spot) -> tuple[nodes.Node, frozenset[str], bool]:
