@@ -133,7 +133,7 @@ class Task(Generic[T]):
             state = self._taken_over(state, call, reply)
             if state.whole or not facts.asks_again:
                 break
-            repeats = call.ask == "whole" and reply.text == answer
+            repeats = call.ask == "whole" and reply.text == answer and state.unread is None
             answer = reply.text if call.ask == "whole" else answer
             fruitless = frozenset() if state.better(before) else fruitless | {way} - {"whole"}
             if repeats:
