@@ -11,17 +11,18 @@ the old one everywhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
-from .call import Call
+from .call import Call, Target
 from .catalogue import ModelFacts
 from .events import Event
 from .jsontext import dump, same
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
-__all__ = ["Way", "last_open", "mend", "price", "said", "shortest"]
+__all__ = ["Way", "last_open", "mend", "named_in", "price", "said"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -62,9 +63,14 @@ def _tokens(value: Any) -> int:
     return FRAME if value is None or value is ABSENT else len(dump(value)) // PER_TOKEN
 
 
-def shortest(places: Iterable[str]) -> list[str]:
-    """The places without those that lie in another one of them."""
-    return _outermost(places)
+def named_in(message: str, targets: Iterable[Target]) -> tuple[Target, ...]:
+    """The targets whose field a complaint names: by each of the words of its name, in a sentence of whatever form."""
+    words = set(re.findall(r"[^\W_]+", message.lower()))
+    return tuple(
+        target
+        for target in targets
+        if "*" not in target.path and words.issuperset(re.findall(r"[^\W_]+", target.path.rpartition("/")[2].lower()))
+    )
 
 
 def last_open(value: Any) -> tuple[Any, list[str]]:

@@ -40,7 +40,7 @@ from .nodes import Record
 from .patch import Patched
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, last_open, mend, price, said, shortest
+from .repair import Way, last_open, mend, named_in, price, said
 from .schema import Schema
 
 __all__ = ["Check", "Rounds", "Task"]
@@ -158,7 +158,7 @@ class Task(Generic[T]):
         left = {way: call for way, call in ways.items() if way not in fruitless} or ways
         if len(left) == 1:
             return next(iter(left.items()))
-        changed = said(get(state.value, place) for place in shortest(state.wanted))
+        changed = said(one.value for one in ways["document"].failed)
         record = max(said([[state.value]]), changed)
 
         def cost(item: tuple[Way, Call]) -> Decimal:
@@ -184,19 +184,33 @@ class Task(Generic[T]):
         return ways
 
     def _failed(self, state: _State[T]) -> tuple[Failed, ...]:
-        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths."""
-        targets = self.schema.patch.targets
-        wrong = {p.pointer: Failed(p.pointer, p.value, p.message, targets(p.pointer)) for p in state.problems}
+        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths. Of a
+        record that fails as a whole, the fields that the complaint names are asked for, if it names some."""
+        wrong: dict[str, Failed] = {}
+        for problem in state.problems:
+            targets = self.schema.patch.targets(problem.pointer)
+            value = problem.value
+            if isinstance(value, dict) and (named := named_in(problem.message, targets)):
+                targets = named
+                value = {target.path: held for target in named if (held := get(state.value, target.path)) is not ABSENT}
+            wrong[problem.pointer] = Failed(problem.pointer, value, problem.message, targets)
         for place in state.unsure:
             value = get(state.value, place)
             shown = None if value is ABSENT else value
-            wrong.setdefault(place, Failed(place, shown, "this is not settled yet", targets(place)))
+            wrong.setdefault(place, Failed(place, shown, "this is not settled yet", self.schema.patch.targets(place)))
         return tuple(wrong.values())
 
     def _excerpt(self, document: Document, state: _State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
-        if document.attachments or not all(one.pointer for one in failed):
+        """The lines that matter for what failed; for a whole record, for the fields of it that are asked for."""
+        if document.attachments:
             return None
-        words = {one.pointer: " ".join(target.about for target in one.targets) for one in failed}
+        words: dict[str, str] = {}
+        for one in failed:
+            about = " ".join(target.about for target in one.targets)
+            fields = {target.path: target.about for target in one.targets if not target.at and "*" not in target.path}
+            words |= fields if isinstance(one.value, dict) and fields else {one.pointer: about}
+        if "" in words:
+            return None
         return excerpt(document, locate(state.value, self.schema.type, document), words)
 
     def _rest(self, facts: ModelFacts, document: Document, state: _State[T], settings: Mapping[str, Any]) -> Call:

@@ -464,7 +464,7 @@ def test_a_cross_field_validator_may_change_all_fields_of_its_record() -> None:
     bad = Reply(text=dump({"parts": [1] * 200, "total": 4}), mode="json_schema")
     result, calls = asked(Task(schema, (CHEAP,)), LONG, bad, changes({"path": "/total", "value": 200}, schema=schema))
     assert result.value == Sum(parts=[1] * 200, total=200)
-    assert [target.path for target in calls[1].failed[0].targets] == ["/parts", "/total", "/parts/*"]
+    assert [target.path for target in calls[1].failed[0].targets] == ["/parts", "/total"]
 
 
 def test_the_next_model_is_asked_only_for_what_is_not_settled() -> None:
@@ -526,3 +526,30 @@ def test_a_rest_that_cannot_be_read_closes_nothing() -> None:
     rest = changes({"path": "/lines/*", "at": [0], "value": {"name": "a", "price": "1"}})
     result, _ = asked(Task(BILL, (MINI,)), LONG, cut, garbage, rest)
     assert result.ok
+
+
+def test_of_a_record_that_fails_as_a_whole_the_fields_that_the_complaint_names_are_asked_for() -> None:
+    class Sum(BaseModel):
+        net: int
+        tax: int
+        total: int
+        note: str
+
+        @model_validator(mode="after")
+        def adds_up(self) -> Any:
+            if self.net + self.tax != self.total:
+                raise ValueError("net and tax add up to the total")
+            return self
+
+    schema = compile(Sum)
+    text = "NET 5\nTAX 1\nTOTAL 6\n" + "The terms and conditions go on.\n" * 100
+    bad = Reply(text=dump({"net": 5, "tax": 1, "total": 7, "note": "n"}), mode="json_schema")
+    change = changes({"path": "/total", "value": 6}, schema=schema)
+    result, calls = asked(Task(schema, (CHEAP,)), Document(text=text), bad, change)
+    assert result.value == Sum(net=5, tax=1, total=6, note="n")
+    [failed] = calls[1].failed
+    assert failed.pointer == ""
+    assert failed.value == {"/net": 5, "/tax": 1, "/total": 7}
+    assert [target.path for target in failed.targets] == ["/net", "/tax", "/total"]
+    assert calls[1].inputs[0].text.startswith("NET 5\nTAX 1\nTOTAL 6\n")
+    assert len(calls[1].inputs[0].text) < 200
