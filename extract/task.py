@@ -126,9 +126,13 @@ class Task(Generic[T]):
             before = state
             if reply.finish == "length":
                 state, roomier = self._cut(state, call, reply), _more_room(settings, facts)
-                if not left or not (roomier or (facts.asks_again and state.goes_on(before))):
+                fruitless |= {way}
+                goes_on = roomier or (facts.asks_again and state.goes_on(before))
+                others = self._ways(facts, document, state, None, settings).keys() - fruitless
+                if not left or not (goes_on or (others and before.value is not ABSENT)):
                     return state.halt(_truncated(settings, facts))
                 answer, settings = None, roomier or settings
+                fruitless = frozenset() if goes_on else fruitless
                 continue
             state = self._taken_over(state, call, reply)
             if state.whole or not facts.asks_again:

@@ -553,3 +553,12 @@ def test_of_a_record_that_fails_as_a_whole_the_fields_that_the_complaint_names_a
     assert [target.path for target in failed.targets] == ["/net", "/tax", "/total"]
     assert calls[1].inputs[0].text.startswith("NET 5\nTAX 1\nTOTAL 6\n")
     assert len(calls[1].inputs[0].text) < 200
+
+
+def test_changes_that_were_cut_off_are_asked_for_in_another_way() -> None:
+    bad = {**GOOD, "total": "x"}
+    cut = changes({"path": "/total", "value": "1"}, finish="length")
+    result, calls = asked(Task(BILL, (CHEAP,)), LONG, said(bad), cut, changes({"path": "/total", "value": "4.95"}))
+    assert result.ok
+    assert [call.inputs[0].name for call in calls] == ["document", "excerpt of the document", "document"]
+    assert [call.ask for call in calls] == ["whole", "changes", "changes"]
