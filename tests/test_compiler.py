@@ -7,6 +7,7 @@ wire admits is decoded, and encodes again to the same value.
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -550,9 +551,16 @@ def test_definitions_of_our_own_take_no_name_of_the_users() -> None:
     assert schema.decode(sent) == value
 
 
-def test_an_alternative_that_is_the_whole_again_adds_nothing() -> None:
-    schema = compile({"anyOf": [{"type": "string"}, {"$ref": "#"}]})
-    assert schema.strict["properties"] == {"value": {"type": "string"}}
+@pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
+def test_a_schema_that_is_itself_again_is_refused(word: str) -> None:
+    """Who checks a value against it never comes to an end."""
+    with pytest.raises(SchemaError) as caught:
+        compile({"properties": {"a": {word: [{"type": "string"}, {"$ref": "#/properties/a"}]}}})
+    assert caught.value.where is not None
+    assert caught.value.where.startswith("/properties/a")
+    assert caught.value.message == (
+        "This schema refers to itself without an end: no value could ever be checked against it."
+    )
 
 
 def test_where_null_is_the_default_null_is_written_as_null() -> None:
@@ -678,3 +686,97 @@ def test_structured_constants_tell_alternatives_apart(kinds: tuple[Any, Any]) ->
         assert Draft202012Validator(schema.strict).is_valid(sent)
         assert schema.decode(sent) == value
         assert schema.decode_partial(sent) == value
+
+
+WIDE: list[tuple[str, Any, list[Any]]] = [
+    (
+        "patterns that overlap",
+        {"type": "object", "patternProperties": {"^a": {"type": "integer"}, "a$": {"minimum": 5}}},
+        [{"a": 1}],
+    ),
+    ("a count beside not", {"type": "object", "maxProperties": 1, "not": {"required": ["a"]}}, [{"c": 1, "b": 1}]),
+    ("equal alternatives", {"oneOf": [{"type": ["integer", "null"]}, {"type": ["integer", "null"]}]}, [1, None]),
+    ("alternatives of everything", {"type": "string", "oneOf": [True, True]}, ["a"]),
+    (
+        "what a failed if speaks of",
+        {
+            "type": "object", "if": {"properties": {"a": {"const": 1}}, "required": ["a"]},
+            "then": {"properties": {"b": True}}, "unevaluatedProperties": False,
+        },
+        [{"a": 2}],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "source", "values"), WIDE, ids=[row[0] for row in WIDE])
+def test_what_the_wire_takes_and_the_schema_refuses_is_told(name: str, source: Any, values: list[Any]) -> None:
+    schema = compile(source, extras="keep")
+    wire = Draft202012Validator(schema.strict)
+    for value in values:
+        assert schema.check(value).problems != ()
+        assert not _taken(schema, wire, value) or any(one.loose for one in schema.explain())
+
+
+KEPT: list[tuple[Any, Any]] = [
+    (
+        {
+            "type": "object", "unevaluatedProperties": False,
+            "anyOf": [{"properties": {name: {"type": "integer"}}, "required": [name]} for name in "ab"],
+        },
+        {"a": 1, "b": 2},
+    ),
+    ({"type": "object", "if": {"properties": {"a": {"type": "integer"}}}, "unevaluatedProperties": False}, {"a": 1}),
+    ({"type": "array", "if": {"prefixItems": [{}]}, "unevaluatedItems": {"type": "string"}}, [1, "a"]),
+    ({"type": "array", "anyOf": [{"contains": {"const": 1}}], "unevaluatedItems": {"type": "string"}}, [1, "a"]),
+    ({"not": {"if": {"type": "integer"}, "then": {"type": "string"}, "else": True}}, 1),
+    ({"prefixItems": [{}], "not": {"items": False, "minItems": 2}}, []),
+    ({"propertyNames": {"$ref": "#"}, "type": ["object", "string"]}, {"a": 1}),
+    ({"type": "object", "properties": {"x": {"not": {"$ref": "#"}}}}, {"x": 1}),
+    ({"type": "object", "not": {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}}, {"b": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "value"), KEPT, ids=str)
+def test_no_valid_value_is_lost(source: Any, value: Any) -> None:
+    schema = compile(source, extras="keep")
+    assert schema.check(value).problems == ()
+    sent = schema.encode(value)
+    assert Draft202012Validator(schema.strict).is_valid(sent)
+    assert schema.decode(sent) == value
+
+
+def test_a_schema_that_passes_a_limit_in_every_form_is_refused() -> None:
+    with pytest.raises(SchemaError) as caught:
+        compile({"type": "object", "properties": {f"p{index}": {"type": "integer"} for index in range(6000)}})
+    assert "5000" in caught.value.message
+    assert caught.value.fix == "Split it into several schemas, or leave out what is not asked for."
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "wrong"),
+    [
+        ({"multipleOf": 0.01}, 19.99, 19.995),
+        ({"multipleOf": 0.5}, Decimal("1.5"), Decimal("1.25")),
+        ({"multipleOf": 2}, 10**400, 10**400 + 1),
+        ({"type": "integer"}, Decimal("3.0"), Decimal("3.5")),
+        ({"maximum": 1.1}, Decimal("1.1"), Decimal("1.2")),
+        ({"anyOf": [{"type": "integer"}, False]}, 1, "x"),
+        ({"properties": {"a": False}}, {"b": 1}, {"a": 1}),
+    ],
+    ids=str,
+)
+def test_checks_are_exact_and_never_crash(source: Any, value: Any, wrong: Any) -> None:
+    schema = compile(source)
+    assert schema.check(value).problems == ()
+    assert len(schema.check(wrong).problems) == 1
+
+
+def test_what_is_too_deep_is_told_to_the_model() -> None:
+    source: Any = {"type": "integer", "description": "level 0"}
+    for level in range(1, 13):
+        inner = {"type": "object", "properties": {f"v{level}": source}, "required": [f"v{level}"]}
+        source = {**inner, "description": f"level {level}"}
+    text = json.dumps(compile(source).strict)
+    for level in range(13):
+        assert f"level {level}" in text
+    assert r"{\"v3\": {\"v2\": {\"v1\": integer (level 0)} (level 1)} (level 2)}" in text

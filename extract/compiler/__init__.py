@@ -16,7 +16,7 @@ from .finishing import finish
 from .linting import Finding, lint
 from .reading import Reader
 from .rules import Violation, violations
-from .space import Space
+from .space import Space, endless
 from .wire import Extras, Rewrite, Wired, wire_of
 
 __all__ = ["Extras", "Finding", "Rewrite", "Violation", "Wired", "lint", "read_schema", "violations", "wire_of"]
@@ -27,4 +27,7 @@ def read_schema(full: Mapping[str, Any] | bool, *, declared: bool = False) -> no
     ``discriminator`` and the notes of `describing` bind."""
     library, space = Library(full if isinstance(full, bool) else dict(full)), Space()
     reader = Reader(library, space, declared)
-    return finish(space, reader.ref(library.root))
+    try:
+        return finish(space, reader.ref(library.root), declared)
+    except RecursionError:
+        raise endless("") from None

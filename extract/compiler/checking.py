@@ -7,6 +7,7 @@ back to pointers into the value. Alternatives that all failed at one place becom
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from .. import pointer
@@ -14,6 +15,7 @@ from ..extraction import Problem
 from .declared import Declared
 from .documents import LISTS, MAPS, SINGLE
 from .formats import CHECKS
+from .membership import is_multiple
 from .patterns import python_pattern, readable, searcher
 
 __all__ = ["Check", "json_schema_check", "pydantic_check"]
@@ -113,7 +115,27 @@ def _validator(schema: Mapping[str, Any] | bool) -> Any:
         formats.checks(name)(_fitting(pattern))
     default = Draft201909Validator if _lists_items(schema) else Draft202012Validator
     kind = validators.validator_for(schema, default=default)
-    return kind(_pythonic(schema), format_checker=formats)
+    numbers = kind.TYPE_CHECKER.redefine_many({"number": _is_number, "integer": _is_integer})
+    return validators.extend(kind, {"multipleOf": _multiple_of}, type_checker=numbers)(
+        _pythonic(schema), format_checker=formats
+    )
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+
+
+def _is_integer(checker: Any, value: Any) -> bool:
+    """1.0 is whole, as a Decimal too."""
+    return _is_number(checker, value) and (isinstance(value, int) or value == value // 1)
+
+
+def _multiple_of(validator: Any, step: Any, value: Any, schema: Any) -> Iterable[Any]:
+    """Counted in decimal digits: 19.99 is a multiple of 0.01, though not as floats."""
+    from jsonschema import ValidationError
+
+    if _is_number(None, value) and not is_multiple(value, step):
+        yield ValidationError(f"{value!r} is not a multiple of {step!r}")
 
 
 class _Pattern(str):
@@ -173,6 +195,9 @@ def _of_error(error: Any) -> Iterable[Problem]:
         if inner:
             yield from inner
             return
+    if error.validator is None:
+        yield Problem(pointer.join(*at), "There may be no value here.", "invalid", error.instance)
+        return
     words = _WORDS.get(error.validator)
     said = words(error.validator_value, error.instance) if words else _sentence(error.message)
     yield Problem(pointer.join(*at), said, "invalid", error.instance)
@@ -182,7 +207,10 @@ def _closest(error: Any) -> list[Problem]:
     """The problems of the one alternative that the value got furthest into."""
     branches: dict[int, list[Any]] = {}
     for inner in error.context:
-        branches.setdefault(inner.schema_path[0], []).append(inner)
+        if inner.schema_path and inner.validator is not None:  # `false` says of itself nothing but that
+            branches.setdefault(inner.schema_path[0], []).append(inner)
+    if not branches:
+        return []
     deep = {index: min(len(one.path) for one in found) for index, found in branches.items()}
     best = max(deep.values())
     chosen = [index for index, depth in deep.items() if depth == best]
@@ -192,8 +220,31 @@ def _closest(error: Any) -> list[Problem]:
     return [problem for index in chosen for one in branches[index] for problem in _of_error(one)]
 
 
+MOST_SHOWN = 200
+"""Values in a message are shown up to so many characters."""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
+
+
 def _listed(values: Any) -> str:
-    return ", ".join(repr(value) for value in values)
+    text = ", ".join(repr(value) for value in values)
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
+
+
+def _needed(table: Any, instance: Any) -> str:
+    """What the names that are there ask for."""
+    missing = [
+        f"where {name!r} is, {other!r} is required"
+        for name, others in table.items()
+        if name in instance and isinstance(others, list)
+        for other in others
+        if other not in instance
+    ]
+    said = "; ".join(missing)
+    return f"{said[:1].upper()}{said[1:]}." if said else "A property that another one asks for is missing."
 
 
 _NAMES = {
@@ -213,7 +264,16 @@ def _typed(named: Any, instance: Any) -> str:
 _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "type": _typed,
     "enum": lambda values, _: f"This must be one of {_listed(values)}.",
-    "const": lambda value, _: f"This must be {value!r}.",
+    "const": lambda value, _: f"This must be {_shown(value)}.",
+    "contains": lambda _, __: "Too few of the items are of the kind that the list must contain.",
+    "maxContains": lambda count, _: f"More than {count} of the items are of the kind that the list must contain.",
+    "additionalProperties": lambda _, __: "There may be no other properties than those that are declared.",
+    "unevaluatedProperties": lambda _, __: "There may be no other properties than those that are declared.",
+    "additionalItems": lambda _, __: "There may be no more items.",
+    "unevaluatedItems": lambda _, __: "There may be no more items.",
+    "items": lambda _, __: "There may be no more items.",
+    "dependentRequired": _needed,
+    "dependencies": _needed,
     "minimum": lambda bound, _: f"This must be at least {bound}.",
     "maximum": lambda bound, _: f"This must be at most {bound}.",
     "exclusiveMinimum": lambda bound, _: f"This must be greater than {bound}.",

@@ -20,7 +20,7 @@ from ..errors import SchemaError
 from .meeting import joined
 from .membership import same
 from .parting import parted
-from .space import Space
+from .space import Space, endless
 from .words import noted
 
 __all__ = ["children", "finish", "on_loops", "rebuilt"]
@@ -90,9 +90,10 @@ _REBUILT: dict[type, Callable[[Any, list[nodes.Node]], nodes.Node]] = {
 }
 
 
-def finish(space: Space, root: nodes.Node) -> nodes.Type:
-    """The finished type that a root in a space stands for."""
-    return _Finish(space).run(root)
+def finish(space: Space, root: nodes.Node, declared: bool = False) -> nodes.Type:
+    """The finished type that a root in a space stands for. `declared`: an alternative that leads straight back to what
+    it is an alternative of is left out, since pydantic ends there; who checks by a JSON Schema with one does not."""
+    return _Finish(space, declared).run(root)
 
 
 def _small(node: nodes.Node) -> bool:
@@ -112,8 +113,8 @@ def _opens(node: nodes.Node) -> bool:
 
 
 class _Finish:
-    def __init__(self, space: Space):
-        self.space = space
+    def __init__(self, space: Space, declared: bool):
+        self.space, self.declared = space, declared
         self.heads: dict[str, nodes.Node] = {}
         self.labels: dict[str, str] = {}
         self.named: dict[str, nodes.Node] = {}
@@ -154,11 +155,14 @@ class _Finish:
         that leads straight back to what it is an alternative of (`inside`) adds nothing."""
         if not isinstance(node, nodes.Union):
             return rebuilt(node, self._flat) if not isinstance(node, nodes.Ref) else node
+        back = [branch for branch in node.branches if isinstance(branch, nodes.Ref) and branch.name in inside]
+        if back and (node.exclusive or not self.declared):
+            raise endless(self.space.places.get(back[0].name, ""))
         if node.exclusive:
             node = parted(self.space, node)
         branches: list[nodes.Node] = []
         for branch in node.branches:
-            if isinstance(branch, nodes.Ref) and branch.name in inside and not node.exclusive:
+            if any(branch is one for one in back):
                 continue
             branch = branch if isinstance(branch, nodes.Ref) else self._flat(branch)
             inner = self.space.head(branch)

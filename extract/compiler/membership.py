@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from .. import nodes
@@ -90,12 +91,8 @@ def is_multiple(value: Any, step: Any) -> bool:
     """Whether a number is a whole multiple of another, counted in decimal digits."""
     if isinstance(value, int) and isinstance(step, int):
         return value % step == 0
-    exact = Decimal(str(value)), Decimal(str(step))
-    if not exact[0].is_finite():
-        return False
-    if exact[0].adjusted() - exact[1].adjusted() > 25:
-        return (value / step) % 1 == 0 if not isinstance(value, Decimal) else True
-    return exact[0] % exact[1] == 0
+    exact, unit = (Decimal(one) if isinstance(one, int) else Decimal(str(one)) for one in (value, step))
+    return exact.is_finite() and (Fraction(exact) / Fraction(unit)).denominator == 1
 
 
 def _text(resolve: Resolve, node: nodes.Text, value: Any) -> bool:

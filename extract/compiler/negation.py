@@ -121,6 +121,8 @@ def _array(space: Space, node: nodes.Array) -> nodes.Node:
     if node.unique or not (isinstance(node.items, nodes.Anything) and not node.items.after):
         if not (isinstance(node.items, nodes.Never) and not node.unique):
             return _unknown(node)
+        if node.min_items:  # there is no such list
+            return _OPEN
         return _union([*others("array"), nodes.Array(items=_OPEN, min_items=1)])
     outside = list(others("array"))
     for counts in _counts(node.min_items, node.max_items):

@@ -44,8 +44,9 @@ def parted(space: Space, union: nodes.Union) -> nodes.Union:
         return replace(union, after=(*union.after, ("oneOf", len(union.branches))))
     exact = True
     made: list[nodes.Node] = []
-    for branch in branches:
-        others = [one for one in branches if one is not branch and not empty(space, space.both(branch, one))]
+    for index, branch in enumerate(branches):
+        beside = [*branches[:index], *branches[index + 1 :]]
+        others = [one for one in beside if not empty(space, space.both(branch, one))]
         narrowed = branch
         for other in others:
             piece = _less(space, narrowed, other)
@@ -61,6 +62,8 @@ def parted(space: Space, union: nodes.Union) -> nodes.Union:
 def _less(space: Space, branch: nodes.Node, other: nodes.Node) -> nodes.Node | None:
     """What of a branch the other refuses; None where that is not exact or falls into many pieces."""
     refused = space.head(space.without(other))
+    if refused.after:  # it could not be said exactly
+        return None
     if isinstance(refused, nodes.Union):
         pieces = [space.both(branch, one) for one in refused.branches]
     else:

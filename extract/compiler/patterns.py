@@ -19,6 +19,7 @@ __all__ = [
     "NOTHING",
     "lengths",
     "literal",
+    "may_overlap",
     "python_pattern",
     "readable",
     "searcher",
@@ -152,6 +153,14 @@ def wire_pattern(pattern: str, least: int = 0, most: int | None = None) -> tuple
         return None, False
     tree, exact = bounded(tree, least, most)
     return (None if tree is None else written(tree)), exact
+
+
+def may_overlap(one: str, other: str) -> bool:
+    """Whether a text may fit both expressions: not where each begins with a text of its own."""
+    first, second = (re.match(r"\^((?:[\w-]|\\[.\-/])+)(?![*?+{|])", pattern) for pattern in (one, other))
+    if first is None or second is None or "|" in one + other:
+        return True
+    return first[1].startswith(second[1]) or second[1].startswith(first[1])
 
 
 def unfit(pattern: str) -> str:

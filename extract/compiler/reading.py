@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import nodes
+from ..errors import SchemaError
 from .documents import Library, Place
 from .meeting import named_node
 from .membership import json_type
 from .negation import EVERY, others
+from .parting import empty
 from .patterns import lengths, searcher
 from .space import NEVER, SILENT, Space
 from .words import noted
@@ -236,7 +238,10 @@ class Reader:
         """``propertyNames``: a set of names, or an expression that they match."""
         if not isinstance(place.schema.get("propertyNames"), (dict, bool)):
             return record
-        names = self.space.head(self.child(place, "propertyNames"))
+        try:
+            names = self.space.head(self.child(place, "propertyNames"))
+        except SchemaError:  # it leads back here; but a name has no names, so a check of it ends
+            names = nodes.Anything()
         return _restricted(self.space, record, names, place)
 
     # ---- keywords of every type
@@ -306,16 +311,49 @@ class Reader:
         return node
 
     def _evaluated(self, place: Place, node: nodes.Node) -> nodes.Node:
-        """``unevaluated*``: whatever no keyword has spoken of, in each branch."""
-        if isinstance(node, nodes.Union):
-            branches = [self._evaluated(place, self.space.head(branch)) for branch in node.branches]
-            return replace(node, branches=tuple(branches))
+        """``unevaluated*``: whatever no keyword has spoken of. Of alternatives that a value may fit together, each
+        speaks for the others, and what stands under ``if`` or ``not`` speaks or does not by the value; there the node
+        stays wider, and marked."""
         schema = place.schema
-        if isinstance(node, nodes.Record) and isinstance(schema.get("unevaluatedProperties"), (dict, bool)):
-            return _closed_record(self.space, node, self.child(place, "unevaluatedProperties"))
-        if isinstance(node, (nodes.Array, nodes.Tuple)) and isinstance(schema.get("unevaluatedItems"), (dict, bool)):
-            return _closed_list(node, self.child(place, "unevaluatedItems"), "contains" in schema)
-        return node
+        branches = list(node.branches) if isinstance(node, nodes.Union) else [node]
+        heads = [self.space.head(branch) for branch in branches]
+        told = self._told(place)
+        made = []
+        for index, head in enumerate(heads):
+            alone = isinstance(node, nodes.Union) and node.exclusive
+            beside = [] if alone else [*heads[:index], *heads[index + 1 :]]
+            others = [one for one in beside if not empty(self.space, self.space.both(head, one))]
+            if isinstance(head, nodes.Record) and isinstance(schema.get("unevaluatedProperties"), (dict, bool)):
+                head = self._closed(place, head, [*others, *told])
+            elif isinstance(head, (nodes.Array, nodes.Tuple)) and isinstance(
+                schema.get("unevaluatedItems"), (dict, bool)
+            ):
+                loose = (
+                    bool(others or told) or "contains" in schema or any(word == "contains" for word, _ in head.after)
+                )
+                head = _closed_list(head, self.child(place, "unevaluatedItems"), loose)
+            made.append(head)
+        return replace(node, branches=tuple(made)) if isinstance(node, nodes.Union) else made[0]
+
+    def _told(self, place: Place) -> list[nodes.Node]:
+        """What stands where it may or may not speak of properties and items."""
+        words = [word for word in ("if", "not") if isinstance(place.schema.get(word), (dict, bool))]
+        found = [self.space.head(self.child(place, word)) for word in words]
+        return [inner for one in found for inner in (one.branches if isinstance(one, nodes.Union) else (one,))]
+
+    def _closed(self, place: Place, record: nodes.Record, others: list[nodes.Node]) -> nodes.Node:
+        """The record closed to what it declares, and to what others that may speak for it do."""
+        heads = [head for head in map(self.space.head, others) if isinstance(head, nodes.Record)]
+        if not heads:
+            return _closed_record(self.space, record, self.child(place, "unevaluatedProperties"))
+        after = (*record.after, ("unevaluatedProperties", True))
+        if any(head.entries or not (head.extras is None or _silent(head.extras)) for head in heads):
+            return replace(record, after=after)
+        own = {field.name for field in record.fields}
+        names = dict.fromkeys(field.name for head in heads for field in head.fields if field.name not in own)
+        more = tuple(nodes.Field(name=name, node=nodes.Anything(), required=False) for name in names)
+        record = replace(record, fields=record.fields + more, after=after)
+        return _closed_record(self.space, record, self.child(place, "unevaluatedProperties"))
 
 
 def _plain(schema: Any) -> bool:
@@ -424,7 +462,8 @@ def _closed_list(node: nodes.Array | nodes.Tuple, rest: nodes.Node, contained: b
             return replace(node, items=rest)
         return NEVER if node.min_items else replace(node, max_items=0)
     prefix = tuple(rest if _silent(one) else one for one in node.prefix)
-    return replace(node, prefix=prefix, rest=(None if never else rest) if _silent(node.rest) else node.rest)
+    made = replace(node, prefix=prefix, rest=(None if never else rest) if _silent(node.rest) else node.rest)
+    return NEVER if made.rest is None and made.min_items > len(prefix) else made
 
 
 def _silent(node: nodes.Node | None) -> bool:

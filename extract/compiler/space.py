@@ -19,10 +19,15 @@ from . import meeting, negation
 from .membership import accepts
 from .words import alike, noted
 
-__all__ = ["NEVER", "SILENT", "Space"]
+__all__ = ["NEVER", "SILENT", "Space", "endless"]
 
 SILENT = nodes.Anything(said=False)
 NEVER = nodes.Never()
+
+
+MOST_PARTS, MOST_NAMED = 24, 6000
+"""A conjunction of more parts, or of a longer name, is left wider and marked: on a recursive schema each look could
+else make a new name, without an end."""
 
 
 class Space:
@@ -54,7 +59,7 @@ class Space:
         seen: set[str] = set()
         while isinstance(node, nodes.Ref):
             if node.name in seen:
-                raise endless(self.places.get(node.name, ""))
+                raise endless(_place(self, node))
             seen.add(node.name)
             node = noted(self.raw(node.name), node)
         return node
@@ -63,7 +68,7 @@ class Space:
         """What a name stands for; that may be another reference."""
         if name not in self.heads:
             if name in self.making:
-                raise endless(self.places.get(name, name.rpartition("#")[2]))
+                raise endless(_place(self, nodes.Ref(name=name)))
             self.making.append(name)
             try:
                 self.heads[name] = self.makers[name]()
@@ -86,7 +91,7 @@ class Space:
         for wide, narrow in ((one, other), (other, one)):
             if isinstance(wide, nodes.Anything) and not wide.after:
                 said = isinstance(narrow, nodes.Anything) and not narrow.said and wide.said
-                return noted(wide if said else narrow, wide)
+                return noted(noted(wide, narrow) if said else narrow, wide)
             if isinstance(wide, nodes.Never):
                 return wide
         if isinstance(one, nodes.Ref) or isinstance(other, nodes.Ref):
@@ -97,6 +102,8 @@ class Space:
         refs = [one if isinstance(one, nodes.Ref) else self.literal(one) for one in pair]
         parts = frozenset().union(*(self.parts[ref.name] for ref in refs))
         key = "&".join(sorted(parts))
+        if len(parts) > MOST_PARTS or len(key) > MOST_NAMED:
+            return noted(pair[0], nodes.Anything(after=(("allOf", _place(self, refs[1])),)))
         made = self.name(key, lambda: self.meet_all(nodes.Ref(name=part) for part in sorted(parts)))
         self.parts[key] = parts
         return noted(noted(made, pair[0]), pair[1])
@@ -115,6 +122,10 @@ class Space:
     def without(self, child: nodes.Node) -> nodes.Node:
         """What a child refuses, made only when it is looked at; wider, and marked, where that cannot be said."""
         if isinstance(child, nodes.Ref):
+            if child.name.startswith("!(") and self.parts[child.name] == {child.name}:
+                return nodes.Ref(name=child.name[2:-1])  # what is refused twice
+            if len(child.name) > MOST_NAMED:
+                return nodes.Anything(said=False, after=(("not", _place(self, child)),))
             return self.name(f"!({child.name})", lambda: self.negate(self.head(nodes.Ref(name=child.name))))
         return self.negate(child)
 
@@ -124,6 +135,12 @@ class Space:
 
     def accepts(self, node: nodes.Node, value: Any) -> bool:
         return accepts(self.head, node, value)
+
+
+def _place(space: Space, ref: nodes.Ref) -> str:
+    """The first place in the source that a name is made of."""
+    parts = (part.strip("!()") for part in sorted(space.parts[ref.name]))
+    return next((space.places[part] for part in parts if part in space.places), "")
 
 
 def endless(place: str) -> SchemaError:

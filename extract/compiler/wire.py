@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Literal
 
 from .. import nodes
+from ..errors import SchemaError
 from . import leaves, missing, unions
 from .choosing import Part, RecordCodec
 from .codec import (
@@ -29,9 +31,9 @@ from .codec import (
 from .finishing import children, on_loops
 from .forms import Form, Shape, described, led, object_schema, reference, tagged, tags_of
 from .membership import accepts
-from .patterns import readable, searcher, wire_pattern
+from .patterns import may_overlap, readable, searcher, wire_pattern
 from .rules import DEEPEST, violations
-from .words import later
+from .words import later, outline
 
 __all__ = ["Extras", "Rewrite", "Wire", "Wired", "wire_of"]
 
@@ -89,9 +91,16 @@ def wire_of(type_: nodes.Type, extras: Extras = "ignore") -> Wired:
         wired, small = _settled(type_, extras, room)
         if small:
             return wired
-        said = " ".join(one.message for one in violations(wired.schema))
+        found = violations(wired.schema)
+        said = " ".join(one.message for one in found)
         many, large = "enum" in said and room.members > 4, "exceed" in said and room.levels > 2
-        if not (many or large):
+        if found and not (many or large):
+            raise SchemaError(
+                f"The wire cannot hold this schema: {found[0].message}",
+                where=found[0].pointer or "the schema",
+                fix="Split it into several schemas, or leave out what is not asked for.",
+            )
+        if not found:
             return wired
         less = 1 if "levels" in said else 2
         room = Room(room.levels - (less if large else 0), room.members // (4 if many else 1))
@@ -223,7 +232,7 @@ class Wire:
 
     def as_text(self, node: nodes.Node) -> Form:
         self.note(node, "depth", "nested too deeply for the wire; written as JSON text", True)
-        words = " ".join(filter(None, (node.description, "Written as JSON text.")))
+        words = " ".join(filter(None, (node.description, f"Written as JSON text: {outline(self.type, node)}")))
         return Form({"type": "string", "description": words}, TextCodec(), frozenset(("string",)), nodes.Anything())
 
     def words(self, node: nodes.Node) -> str:
@@ -391,6 +400,9 @@ class Wire:
         helds: list[nodes.Node] = []
         height = 0
         several = len(kinds) > 1
+        patterns = [kind.pattern for kind in kinds if kind.pattern]
+        if any(may_overlap(one, other) for one, other in combinations(patterns, 2)):
+            self.note(node, "patternProperties", "of two patterns that match one name, the first is enforced", True)
         for index, kind in enumerate(kinds):
             key = "key" if index == len(kinds) - 1 else f"key_{index + 1}"
             form = self.build(kind.node, level + 2 + several)
@@ -409,7 +421,7 @@ class Wire:
         schema: dict[str, Any] = {"type": "array", "items": items}
         if least:
             schema["minItems"] = least
-        if node.max_properties is not None and not node.fields:
+        if node.max_properties is not None and not _declares(node):
             schema["maxItems"] = node.max_properties
         codec = MapCodec(made, _router(node, kinds))
         entries = tuple(replace(kind, node=held) for kind, held in zip(kinds, helds, strict=True) if kind.pattern)
@@ -425,7 +437,7 @@ class Wire:
         entry = self.label("anything_entry")
         schema: dict[str, Any] = reference(self.label("anything_entries"))
         height = 1
-        most = None if node.fields else node.max_properties
+        most = None if _declares(node) else node.max_properties
         if least or most is not None:
             schema, height = {"type": "array", "items": reference(entry)}, 2
             schema |= {"minItems": least} if least else {}
@@ -516,6 +528,10 @@ def _recursive(type_: nodes.Type) -> frozenset[str]:
 
 def _refs(node: nodes.Node) -> list[nodes.Ref]:
     return [node] if isinstance(node, nodes.Ref) else [ref for child in children(node) for ref in _refs(child)]
+
+
+def _declares(node: nodes.Record) -> bool:
+    return any(not isinstance(field.node, nodes.Never) for field in node.fields)
 
 
 def _never_dropped(node: nodes.Record, kinds: list[nodes.Entry]) -> bool:

@@ -6,13 +6,14 @@ to a check afterwards gets words as well: a row of the account, and a sentence t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from .. import nodes
 from .codec import to_text
 
-__all__ = ["alike", "later", "noted"]
+__all__ = ["alike", "later", "noted", "outline"]
 
 N = TypeVar("N", bound=nodes.Node)
 
@@ -74,3 +75,58 @@ _LATER: dict[str, tuple[str, str]] = {
     "allowed_schemes": ("a URL that begins with {value}", "A URL that begins with {value}."),
 }
 """For each constraint its words in the account and to the model."""
+
+
+MOST_OUTLINED = 600
+"""An outline has no more characters than these; what is deeper is left out first."""
+
+
+def outline(type_: nodes.Type, node: nodes.Node) -> str:
+    """What the JSON of a node looks like, in one line for a model that cannot be held to it, with the words of a
+    person."""
+    best = ""
+    for depth in range(1, 13):
+        text = _outlined(type_, node, depth)
+        if len(text) > MOST_OUTLINED:
+            return best or text[: MOST_OUTLINED - 3] + "..."
+        if text == best:
+            break
+        best = text
+    return best
+
+
+def _outlined(type_: nodes.Type, node: nodes.Node, depth: int) -> str:
+    body = type_.resolve(node)
+    rule = _OUTLINES.get(type(body))
+    if rule is None or depth == 0:
+        return "..." if rule is not None else _SCALARS.get(type(body), "any JSON")
+    return rule(body, lambda inner: _told(type_, inner, depth - 1))
+
+
+def _told(type_: nodes.Type, node: nodes.Node, depth: int) -> str:
+    words = node.description or type_.resolve(node).description
+    return _outlined(type_, node, depth) + (f" ({words})" if words else "")
+
+
+def _of_record(node: nodes.Record, inner: Callable[[nodes.Node], str]) -> str:
+    named = [f'"{one.name}": {inner(one.node)}{"" if one.required else " or missing"}' for one in node.fields]
+    others = [entry.node for entry in node.entries] + ([node.extras] if node.extras is not None else [])
+    keyed = [f"any name: {inner(one)}" for one in others if not node.fields]
+    return "{" + ", ".join(named + keyed) + "}"
+
+
+def _of_tuple(node: nodes.Tuple, inner: Callable[[nodes.Node], str]) -> str:
+    rest = [inner(node.rest) + ", ..."] if node.rest is not None else []
+    return "[" + ", ".join([*map(inner, node.prefix), *rest]) + "]"
+
+
+_OUTLINES: dict[type, Callable[[Any, Callable[[nodes.Node], str]], str]] = {
+    nodes.Record: _of_record,
+    nodes.Array: lambda node, inner: f"[{inner(node.items)}, ...]",
+    nodes.Tuple: _of_tuple,
+    nodes.Union: lambda node, inner: " or ".join(map(inner, node.branches)),
+    nodes.Choice: lambda node, inner: " or ".join(map(to_text, node.values)),
+    nodes.Number: lambda node, inner: "integer" if node.integer else "number",
+    nodes.Text: lambda node, inner: node.format or "text",
+}
+_SCALARS: dict[type, str] = {nodes.Null: "null", nodes.Boolean: "true or false", nodes.Never: "nothing"}
