@@ -83,6 +83,8 @@ def load_schema(ref: str, root: Path | None = None, *, pipeline: Path | None = N
     where = roots(pipeline, root)
     file, name = _split(ref)
     path = find_file(file, where)
+    if path is None and "://" in ref:
+        raise SchemaError("A schema is a file, and this is an address.", ref, "Save it, and give the path of the file.")
     if path is None:
         raise SchemaError("There is no such schema file.", ref, _listed("schemas", where, (".py", ".json"), file))
     if path.suffix == ".json":
@@ -134,7 +136,8 @@ def _json_schema(path: Path) -> Any:
         raise SchemaError(f"The JSON Schema cannot be read: {error}.", shown(path)) from None
     if not isinstance(found, (dict, bool)):
         kind = {list: "a list", str: "a text", int: "a number", float: "a number"}.get(type(found), "null")
-        raise SchemaError(f"A JSON Schema is an object, and this is {kind}.", shown(path))
+        fix = 'Give a file that holds one JSON Schema, such as {"type": "object", "properties": {}}.'
+        raise SchemaError(f"A JSON Schema is an object, and this is {kind}.", shown(path), fix)
     return found
 
 
@@ -144,7 +147,9 @@ def _named(module: ModuleType, name: str, ref: str) -> Any:
         return getattr(module, name)
     listed = f"The names in it: {', '.join(known)}." if known else "There is no class in it."
     if not name:
-        example = f"Write {ref}:{known[0]}." if known else "Write a class into it and name it: file.py:Name."
+        example = (
+            f"Write {ref.rstrip(':')}:{known[0]}." if known else "Write a class into it and name it: file.py:Name."
+        )
         raise SchemaError("The name of the schema in the file is missing.", ref, example)
     near = get_close_matches(name, known, 1) or [one for one in known if one.lower() == name.lower()]
     fix = f"Did you mean {near[0]}? {listed}" if near else listed

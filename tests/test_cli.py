@@ -219,6 +219,10 @@ def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
     assert json.loads(command("schema", "schemas/bill.py:Bill").stdout)["additionalProperties"] is False
     command("schema", "schemas/bill.py:Bill", "--explain")
     command("schema", "schemas/bill.py:Bill", "--lint", "--json")
+    two = command("schema", "schemas/bill.py:Bill", "--lint", "--explain", code=2)
+    assert "are two views of a schema. Give one of them." in two.stderr
+    away = command("schema", "https://example.org/bill.json", code=2)
+    assert "A schema is a file, and this is an address." in away.stderr
     args = ("parse", "-", "--schema", "schemas/bill.py:Bill")
     assert json.loads(command(*args, given='```json\n{"company": "A", "total": 1.50,}\n```').stdout) == {
         "company": "A",

@@ -147,7 +147,11 @@ WRONG = [
         "  Install it where extract is installed, or write `from .name import ...` for a file beside this one.",
     ),
     ("schemas/broken.json", "schemas/broken.json:2:1: The JSON Schema cannot be read: Expecting value."),
-    ("schemas/list.json", "schemas/list.json: A JSON Schema is an object, and this is a list."),
+    (
+        "schemas/list.json",
+        "schemas/list.json: A JSON Schema is an object, and this is a list.\n"
+        '  Give a file that holds one JSON Schema, such as {"type": "object", "properties": {}}.',
+    ),
     ("schemas/list.json:A", "schemas/list.json:A: A JSON file has no name A in it.\n  Write schemas/list.json."),
     (
         "schemas/empty.py",

@@ -87,6 +87,7 @@ def declared(source: Any) -> Declared:
     if isinstance(source, (FunctionType, MethodType, BuiltinFunctionType)):
         raise SchemaError(
             f"{source.__name__} is a function, and no type.",
+            where=source.__name__,
             fix="Give the type of the answer, such as the one that the function returns.",
         )
     try:
@@ -109,13 +110,16 @@ def declared(source: Any) -> Declared:
         raise _undefined(source, wrong.name or "a type") from wrong
     except ImportError as wrong:
         raise SchemaError(
-            f"{name_of(source)} needs a package that is missing.", fix=_first_line(wrong) + "."
+            f"{name_of(source)} needs a package that is missing.",
+            where=name_of(source),
+            fix=_first_line(wrong) + ".",
         ) from wrong
     except (PydanticSchemaGenerationError, PydanticUserError) as wrong:
         if wrong.code == "class-not-fully-defined":
             raise _undefined(source, _missing_name(adapter)) from None
         raise SchemaError(
             f"{name_of(source)} is no type that pydantic can describe: {_first_line(wrong)}",
+            where=name_of(source),
             fix="Use a pydantic model, a dataclass, a TypedDict, a NamedTuple, an enum, or a type made of these.",
         ) from wrong
     return Declared(adapter, annotated, *_parted(annotated))
