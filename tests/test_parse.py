@@ -130,6 +130,13 @@ def test_nothing_in_a_text_raises(text: str, policy: Policy) -> None:
         read(text, type, partial=True)
 
 
+@pytest.mark.parametrize("text", ["{“0”0}", "{'0'0}", '{"0"0}', "{“0” [1]}"])
+def test_a_name_without_a_colon_replays_with_its_quotes(text: str) -> None:
+    reading = read(text, ANYTHING, "safe")
+    assert reading.problems == ()
+    assert exact(replay(text, reading.events)) == reading.value
+
+
 @pytest.mark.parametrize(
     ("written", "value"),
     [

@@ -419,8 +419,11 @@ def _odd_name(cursor: Cursor, start: int, begin: int, quote: int) -> str | None:
     after = _VALUE_AHEAD.match(cursor.text, quote + 1)
     if after is not None and inside.strip() and "\n" not in inside:
         cursor.at = quote + 1
+        name = unescape(inside)
+        if not _well_formed(cursor.text[start : quote + 1]):
+            cursor.edit("read.quoted-name", start, quote + 1, name)
         cursor.edit("read.missing-colon", quote + 1, quote + 1, ":")
-        return unescape(inside)
+        return name
     return None
 
 
