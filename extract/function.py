@@ -35,7 +35,7 @@ from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
 from .ledger import Entry, Memory, RunLedger, State
-from .limits import Budget, DocumentLimits, Limits, Traffic, check_priced
+from .limits import DocumentLimits, Limits, Traffic, check_priced
 from .load import open_document
 from .models import built_in_catalogue
 from .models.cascade import Cascade, Models, facts_of, open_cascade
@@ -178,7 +178,7 @@ class _Extractor(Generic[P, T]):
         try:
             about = {"prompt": VERSION, "schema": self.schema.fingerprint}
             cascade = replace(cascade, facts=await ledger.started_with(cascade.facts, about))
-            traffic = Traffic(self.limits, Budget(self.limits.budget_usd, await ledger.spent()))
+            traffic = Traffic(self.limits, await ledger.spent())
             engine = Local(cascade.models, ledger, traffic, hook)
             async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
                 async for name, extraction in extractions:

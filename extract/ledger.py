@@ -205,9 +205,10 @@ class RunLedger:
         known = await self.manifest()
         return tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in asked)
 
-    async def spent(self) -> Decimal:
-        """What all recorded calls cost, in US dollars."""
-        return (await self.totals())[2] or Decimal(0)
+    async def spent(self) -> tuple[Decimal, Decimal, Decimal]:
+        """What all recorded calls took: US dollars, tokens, and how many they are."""
+        count, usage, cost = await self.totals()
+        return cost or Decimal(0), Decimal(usage.input + usage.output), Decimal(count)
 
     async def totals(self) -> tuple[int, Usage, Decimal | None]:
         """How many calls are recorded, their tokens, and what they cost in US dollars (None: some have no price)."""

@@ -17,15 +17,18 @@ from .catalogue import ModelFacts
 from .document_limits import DocumentLimits
 from .errors import BudgetExceeded, ExtractError, ModelError
 
-__all__ = ["Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
+__all__ = ["NOTHING", "Amounts", "Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`budget_usd` is for the whole run, over all of its starts; `in_flight` counts requests on the wire; `timeout` is
-    the seconds for one attempt; `tries` the greatest number of attempts of one call when the transport fails."""
+    """`budget_usd`, `tokens` (of input and output) and `calls` are for the whole run, over all of its starts;
+    `in_flight` counts requests on the wire; `timeout` is the seconds for one attempt; `tries` the greatest number of
+    attempts of one call when the transport fails."""
 
     budget_usd: Decimal | None = None
+    tokens: int | None = None
+    calls: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     in_flight: int = 32
@@ -35,7 +38,7 @@ class Limits:
     def __post_init__(self) -> None:
         if self.budget_usd is not None and not (Decimal(self.budget_usd).is_finite() and self.budget_usd >= 0):
             raise ExtractError(f"A budget is an amount of US dollars from 0, not {self.budget_usd}.")
-        for name in ("requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries"):
+        for name in ("tokens", "calls", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ExtractError(f"The limit {name} is greater than 0, not {value}.")
@@ -52,10 +55,12 @@ def check_priced(limits: Limits, facts: Iterable[ModelFacts]) -> None:
 
 
 class Budget:
-    """Money of one run in US dollars: `spent` so far, `reserved` by calls that are under way."""
+    """What one run may take of something, US dollars if not said otherwise: `spent` so far, `reserved` by calls that
+    are under way."""
 
-    def __init__(self, limit: Decimal | None, spent: Decimal = Decimal(0)):
+    def __init__(self, limit: Decimal | int | None, spent: Decimal = Decimal(0), unit: str = "USD"):
         self.limit, self.spent, self.reserved, self.over = limit, spent, Decimal(0), Decimal(0)
+        self.unit = unit
         self._changed = asyncio.Event()
 
     async def reserve(self, most: Decimal) -> None:
@@ -64,11 +69,15 @@ class Budget:
         while self.limit is not None and self.spent + self.reserved + most > self.limit:
             if self.spent + most > self.limit:
                 raise BudgetExceeded(
-                    f"The next call may cost {most:.6f} USD, and {self.spent:.6f} of {self.limit} USD are spent.",
-                    fix="Nothing is lost: raise the budget and start the same run again.",
+                    self._said(most), fix="Nothing is lost: raise the budget and start the same run again."
                 )
             await self._changed.wait()
         self.reserved += most
+
+    def _said(self, most: Decimal) -> str:
+        if self.unit == "USD":
+            return f"The next call may cost {most:.6f} USD, and {self.spent:.6f} of {self.limit} USD are spent."
+        return f"The next call may take {most:,} {self.unit}, and {self.spent:,} of {self.limit:,} are spent."
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
         """Replaces a reserve by what was paid."""
@@ -109,16 +118,45 @@ class Pace:
         return [(i, 60.0 * amount / rate) for i, (rate, amount) in amounts if rate]
 
 
-class Traffic:
-    """What concurrent calls share: the pace, the places on the wire, and the budget. It belongs to one event loop."""
+Amounts = tuple[Decimal, Decimal, Decimal]
+"""US dollars, tokens and calls."""
 
-    def __init__(self, limits: Limits, budget: Budget | None = None):
+NOTHING: Amounts = (Decimal(0), Decimal(0), Decimal(0))
+
+
+class Traffic:
+    """What concurrent calls share: the pace, the places on the wire, and the budgets of the run: dollars (`budget`),
+    tokens and calls, of which some are `spent` by earlier starts. It belongs to one event loop."""
+
+    def __init__(self, limits: Limits, spent: Amounts = NOTHING):
         self.limits = limits
         self.pace = Pace(limits.requests_per_minute, limits.tokens_per_minute)
         self.slots = asyncio.Semaphore(limits.in_flight)
-        self.budget = budget or Budget(limits.budget_usd)
+        self.budget = Budget(limits.budget_usd, spent[0])
+        self._budgets = (
+            self.budget,
+            Budget(limits.tokens, spent[1], "tokens"),
+            Budget(limits.calls, spent[2], "calls"),
+        )
 
     @property
     def counted(self) -> bool:
         """Whether anybody asks how many tokens a call has: counting takes time."""
-        return self.budget.limit is not None or bool(self.limits.tokens_per_minute)
+        return self.limits.budget_usd is not None or bool(self.limits.tokens_per_minute or self.limits.tokens)
+
+    async def reserve(self, most: Amounts) -> None:
+        """Sets aside what a call may take of each budget. Raises `BudgetExceeded` where one would be passed."""
+        done: list[tuple[Budget, Decimal]] = []
+        try:
+            for budget, amount in zip(self._budgets, most, strict=True):
+                await budget.reserve(amount)
+                done.append((budget, amount))
+        except BaseException:
+            for budget, amount in done:
+                budget.settle(amount, Decimal(0))
+            raise
+
+    def settle(self, reserved: Amounts, taken: Amounts) -> None:
+        """Replaces what was set aside by what was taken."""
+        for budget, before, after in zip(self._budgets, reserved, taken, strict=True):
+            budget.settle(before, after)

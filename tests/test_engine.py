@@ -165,6 +165,31 @@ def test_the_budget_stops_before_it_is_passed_and_the_rest_is_pending() -> None:
     assert local.traffic.budget.reserved == 0
 
 
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [({"calls": 7}, 7), ({"tokens": 20 * 7 + 400}, None)],
+    ids=["calls", "tokens"],
+)
+def test_the_calls_and_tokens_of_a_run_have_a_budget_too(limits: dict[str, int], most: int | None) -> None:
+    class Charging(Scripted):
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            return replace(await super().send(call, timeout=timeout), usage=Usage(10, 0, 10))
+
+    local = engine(Charging(echo), in_flight=4, **limits)
+    done = asyncio.run(outcomes(local, jobs([f"d{n}" for n in range(100)])))
+    settled = [o for o in done if o.extraction is not None]
+    assert len(done) == 100
+    assert 0 < len(settled) < 100
+    assert most is None or len(settled) == most
+    assert 20 * len(settled) <= limits.get("tokens", 20 * 100)
+    assert isinstance(local.stopped, BudgetExceeded)
+    if "calls" in limits:
+        assert str(local.stopped) == (
+            "The next call may take 1 calls, and 7 of 7 are spent.\n"
+            "  Nothing is lost: raise the budget and start the same run again."
+        )
+
+
 def test_a_document_that_cannot_be_opened_is_an_outcome_and_the_run_goes_on() -> None:
     def broken() -> Document:
         raise DocumentError("This PDF cannot be read.", where="a.pdf", fix="Open it in a viewer.")

@@ -25,7 +25,7 @@ from ..document import Document
 from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, RunError
 from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
-from ..limits import Traffic
+from ..limits import NOTHING, Amounts, Traffic
 from ..models import Model
 from ..prompt import shape_of
 from ..task import Rounds, Task
@@ -318,14 +318,14 @@ class Local:
         tokens = await self._turn(call, facts)
         async with self.traffic.slots:
             reserved = await self._reserve(call, facts, tokens)
-            cost = Decimal(0)
+            taken = NOTHING
             try:
                 await watch.sent(call, tried)
                 self.sent += 1
                 reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
-                cost = _cost(reply, facts) or cost
+                taken = _amounts(reply, facts)
             finally:
-                self.traffic.budget.settle(reserved, cost)
+                self.traffic.settle(reserved, taken)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, _cost(reply, facts))
         return reply
@@ -342,14 +342,15 @@ class Local:
             raise
         return tokens
 
-    async def _reserve(self, call: Call, facts: ModelFacts, tokens: int) -> Decimal:
-        """Sets the call's greatest cost aside; the last thing before it is sent."""
+    async def _reserve(self, call: Call, facts: ModelFacts, tokens: int) -> Amounts:
+        """Sets the most that the call may take aside; the last thing before it is sent."""
         if self.stopped is not None:
             raise self.stopped
-        most = Decimal(0)
-        if facts.price is not None and self.traffic.budget.limit is not None:
-            most = (tokens * facts.price.input + _most_output(call, facts) * facts.price.output) / 1_000_000
-            await self.traffic.budget.reserve(most)
+        cost, said = Decimal(0), _most_output(call, facts) if self.traffic.counted else 0
+        if facts.price is not None and self.limits.budget_usd is not None:
+            cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
+        most = (cost, Decimal(tokens + said if self.limits.tokens is not None else 0), Decimal(1))
+        await self.traffic.reserve(most)
         return most
 
     async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
@@ -378,17 +379,17 @@ class Local:
         tokens = await self._turn(call, facts)
         async with self.traffic.slots:
             reserved = await self._reserve(call, facts, tokens)
-            cost = Decimal(0)
+            taken = NOTHING
             try:
                 await watch.sent(call, 1)
                 self.sent += 1
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
-                        reply, cost = item, _cost(item, facts) or cost
+                        reply, taken = item, _amounts(item, facts)
                     elif call.ask == "whole" and reader.feed(item).value is not None:
                         yield reader.snapshot()
             finally:
-                self.traffic.budget.settle(reserved, cost)
+                self.traffic.settle(reserved, taken)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, _cost(reply, facts))
         if reply.failure is not None and reply.failure.kind == "transport":
@@ -461,6 +462,13 @@ def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
         return None
     message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"
     return Failure("document", f"{message}; cutting documents is not built yet.", code="context_length_exceeded")
+
+
+def _amounts(reply: Reply, facts: ModelFacts) -> Amounts:
+    """What a reply took of each budget."""
+    if not reply.paid:
+        return NOTHING
+    return _cost(reply, facts) or Decimal(0), Decimal(reply.usage.input + reply.usage.output), Decimal(1)
 
 
 def _cost(reply: Reply, facts: ModelFacts) -> Decimal | None:

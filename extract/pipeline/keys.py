@@ -60,7 +60,10 @@ LATER_OPTIONS = {
     "model": "Set `model` for the whole pipeline.",
 }
 
-LIMITS = ("budget_usd", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries", "per_document")
+LIMITS = (
+    "budget_usd", "tokens", "calls", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries",
+    "per_document",
+)  # fmt: skip
 
 PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
 

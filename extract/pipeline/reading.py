@@ -115,7 +115,7 @@ def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any]
     entries = problems.keys(written, LIMITS, "`limits`", {})
     each = entries.pop("per_document", None)
     for name, item in entries.items():
-        whole = name in ("in_flight", "tries")
+        whole = name in ("tokens", "calls", "in_flight", "tries")
         found = problems.number(item, name, above=name != "budget_usd", whole=whole)
         limits[name] = found if whole else Decimal(found or 0) if name == "budget_usd" else float(found or 0)
     return limits, {} if each is None else problems.keys(each, PER_DOCUMENT, "`per_document`", {})

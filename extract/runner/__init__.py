@@ -24,7 +24,7 @@ from ..engines.local import Local
 from ..errors import ExtractError, RunError
 from ..events import OnEvent
 from ..ledger import Entry, RunLedger
-from ..limits import Budget, Limits, Traffic, check_priced
+from ..limits import Limits, Traffic, check_priced
 from ..models.cascade import Cascade
 from ..pipeline import Pipeline
 from ..prompt import VERSION
@@ -119,8 +119,7 @@ async def execute(
     ledger = await asyncio.to_thread(RunLedger, folder)
     try:
         cascade = await _as_started(ledger, pipeline, cascade)
-        budget = Budget(limits.budget_usd, await ledger.spent())
-        engine = Local(cascade.models, ledger, Traffic(limits, budget), Hook(on_event))
+        engine = Local(cascade.models, ledger, Traffic(limits, await ledger.spent()), Hook(on_event))
         work = Work(pipeline, task_of(pipeline, cascade.facts), list(inputs(pipeline, limit)))
         await ledger.forget_others(one.source for one in work.inputs)
         await _documents(engine, work, ledger, watch)
@@ -136,7 +135,7 @@ async def execute(
             cost=cost,
             seconds=time.monotonic() - began,
             outputs=written.files,
-            over_budget=budget.over,
+            over_budget=engine.traffic.budget.over,
             warnings=cascade.warnings,
             stopped=engine.stopped or written.failure,
             sample=written.head,
@@ -161,7 +160,15 @@ async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callab
             async for outcome in outcomes:
                 entry = work.entry(outcome)
                 entering.add(asyncio.create_task(ledger.enter(entry)))
-                watch(Progress(work.states.total(), len(work.inputs), work.states, engine.traffic.budget.spent, entry))
+                watch(
+                    Progress(
+                        work.states.total(),
+                        len(work.inputs),
+                        work.states,
+                        engine.traffic.budget.spent,
+                        entry,
+                    )
+                )
                 if len(entering) >= _ENTERING:
                     done, entering = await asyncio.wait(entering, return_when=asyncio.FIRST_COMPLETED)
                     await asyncio.gather(*done)
