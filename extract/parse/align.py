@@ -361,7 +361,23 @@ def _nearest(self: Aligner, tree: Tree, union: nodes.Union, tried: list[_Tried],
         nearest = [one for one in deep if len(one.problems) == fewest]
         if len(nearest) == 1:
             return self.take(nearest[0])
+    alike = [one for kind, one in zip(union.branches, tried, strict=True) if _alike(tree, self.type.resolve(kind))]
+    if len(alike) == 1:
+        return self.take(alike[0])
     return self.wrong(pointer, f"{_capital(_kind(tree))} is none of the {len(union.branches)} kinds allowed here", tree)
+
+
+def _alike(tree: Tree, node: nodes.Node) -> bool:
+    """Whether a node is of the JSON type that stands there, so that what it minds is what there is to say."""
+    if isinstance(tree, Object):
+        return isinstance(node, nodes.Record)
+    if isinstance(tree, List):
+        return isinstance(node, (nodes.Array, nodes.Tuple))
+    if isinstance(tree.value, str):
+        return isinstance(node, nodes.Text) or (
+            isinstance(node, nodes.Choice) and any(isinstance(value, str) for value in node.values)
+        )
+    return isinstance(node, nodes.Boolean if isinstance(tree.value, bool) else nodes.Number)
 
 
 def _record(self: Aligner, tree: Tree, node: nodes.Node, pointer: str) -> Any:
