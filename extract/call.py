@@ -51,8 +51,8 @@ request like it will fail (key, model, parameter). ``filter``: the provider's co
 class Part:
     """One input of a call: text, an image or a file.
 
-    Text is carried as `text`; images and files are meant by their `digest`, and `data` only travels along so that it
-    can be sent: it takes no part in comparison, in the key or in what is stored.
+    Text is carried as `text`; images and files are meant by their `digest` (SHA-256 in hexadecimal), and `data` only
+    travels along so that it can be sent: it takes no part in comparison, in the key or in what is stored.
     """
 
     kind: Literal["text", "value", "image", "file"]
@@ -62,14 +62,10 @@ class Part:
     media_type: str = ""
     data: bytes = field(default=b"", repr=False, compare=False)
 
-    def plain(self) -> dict[str, str]:
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "text": self.text,
-            "digest": self.digest,
-            "media_type": self.media_type,
-        }
+    def plain(self) -> list[str]:
+        """What the part means, for a key: texts are long and go in by their digests as well."""
+        meant = self.digest or digest(self.text.encode("utf-8", "surrogatepass"))
+        return [self.kind, self.name, meant, self.media_type]
 
 
 @dataclass(frozen=True)
