@@ -29,7 +29,7 @@ def models(as_json: bool) -> int:
             "context": facts.context,
             "output": facts.max_output,
             "inputs": " ".join(facts.inputs),
-            "strict": "yes" if facts.structured else "no",
+            "strict": "yes" if facts.strict else "no",
             "$ in/M": facts.price and facts.price.input,
             "cached": facts.price and facts.price.cached,
             "$ out/M": facts.price and facts.price.output,

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from ..call import Call, Mode, Reply
 from ..catalogue import Catalogue, ModelFacts
+from ..endpoints import ANYWHERE, Reach
 from ..errors import ModelError
-from . import openai
+from .access import Access, open_azure, open_compatible, open_openai
 
 __all__ = ["Model", "built_in_catalogue", "open_model"]
 
@@ -61,36 +62,41 @@ def open_model(
     base_url: str | None = None,
     api_key: str | None = None,
     client: Any = None,
+    reach: Reach = ANYWHERE,
+    headers: Mapping[str, str] | None = None,
 ) -> Model:
     """Opens a model by name; nothing is sent yet.
 
     Keys and addresses come from the arguments, else from `environ`: ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for
     ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``, ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for
-    ``azure/``. `client` is an ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` of the caller's own, used as it is and never
-    closed. Raises `ModelError` for a name that is not known and for a key or an address that is missing.
+    ``azure/``; the endpoints that the catalogue declares for a model stand before the last. `client` is an
+    ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` of the caller's own, used as it is and never closed. `reach` says where data
+    may go; `headers` go with each request. Raises `ModelError` for a name that is not known, for a key or an address
+    that is missing, and for a host that data may not go to.
     """
     facts = catalogue.facts(name)
-    return _OPENERS[facts.provider](facts, openai.Access(environ, base_url, api_key, client))
+    access = Access(environ, base_url, api_key, client, catalogue.endpoints.get(name, ()), reach, headers or {})
+    return _OPENERS[facts.provider](facts, access)
 
 
-def _open_rules(facts: ModelFacts, access: openai.Access) -> Model:
+def _open_rules(facts: ModelFacts, access: Access) -> Model:
     """The reader is imported when it is asked for: its tables take time to build."""
     from .rules import Rules
 
     return Rules()
 
 
-def _refuse_scripted(facts: ModelFacts, access: openai.Access) -> Model:
+def _refuse_scripted(facts: ModelFacts, access: Access) -> Model:
     raise ModelError(
         "The scripted model has nothing to say until it is given its replies.",
         fix="In a test, make one with extract.models.scripted.Scripted(replies).",
     )
 
 
-_OPENERS: Mapping[str, Callable[[ModelFacts, openai.Access], Model]] = {
-    "openai": openai.open_openai,
-    "azure": openai.open_azure,
-    "compatible": openai.open_compatible,
+_OPENERS: Mapping[str, Callable[[ModelFacts, Access], Model]] = {
+    "openai": open_openai,
+    "azure": open_azure,
+    "compatible": open_compatible,
     "rules": _open_rules,
     "scripted": _refuse_scripted,
 }

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Generic, Protocol, TypeVar
 
 from ..call import Failure, FailureKind
-from . import wire
+from .answers import NotAnEvent
 from .wire import Wire
 
 __all__ = ["CONNECT", "Clients", "no_answer"]
@@ -113,5 +113,5 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
         (unreached, "transport", "there is no server at {host}.", look),
         (cut, "transport", "{host} cut the connection.", ""),
         (late, "transport", "no whole answer came from {host} in {seconds} seconds.", ""),
-        ((wire.NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", ""),
+        ((NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", ""),
     )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue import OPENAI_PARAMETERS
-
 __all__ = [
-    "DATE_ORDERS",
     "EXTRAS",
     "LATER_KEYS",
     "LATER_OPTIONS",
@@ -14,8 +11,6 @@ __all__ = [
     "ON_FAILURE",
     "PER_DOCUMENT",
     "PIPELINE",
-    "SETTINGS",
-    "SETTING_RANGES",
     "VERBS",
 ]
 
@@ -66,19 +61,6 @@ LIMITS = (
 )  # fmt: skip
 
 PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
-
-SETTINGS = ("date_order", "reasoning_effort", *OPENAI_PARAMETERS)
-
-SETTING_RANGES = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-    "top_logprobs": (0, 20),
-}
-"""From the parameters' own documentation in OpenAI's API reference for chat completions."""
-
-DATE_ORDERS = ("DMY", "MDY", "YMD")
 
 ON_FAILURE = ("reject", "review", "keep")
 
