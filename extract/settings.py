@@ -19,7 +19,7 @@ from typing import Any
 
 from .errors import ModelError
 
-__all__ = ["DATE_ORDERS", "OPENAI_PARAMETERS", "SETTINGS", "check_settings", "on_the_wire", "refusal", "wrong"]
+__all__ = ["DATE_ORDERS", "OPENAI_PARAMETERS", "SETTINGS", "apart", "check_settings", "on_the_wire", "refusal", "wrong"]
 
 OPENAI_PARAMETERS = (
     "frequency_penalty",
@@ -154,6 +154,12 @@ def check_settings(settings: Mapping[str, Any], where: str | None = None) -> Non
     if settings.get("max_tokens") is not None and settings.get("max_completion_tokens") is not None:
         message = "`max_tokens` and `max_completion_tokens` mean the same, and both are given."
         raise ModelError(message, where, "Keep one of them; the name that the model wants is sent.")
+
+
+def apart(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """What is asked, and the headers that go with each request: another header does not make another call."""
+    asked = {name: value for name, value in settings.items() if name != "extra_headers"}
+    return asked, settings.get("extra_headers", {})
 
 
 def on_the_wire(name: str, parameters: Iterable[str]) -> str | None:

@@ -2,16 +2,14 @@
 
 A model makes exactly one attempt of a call and hands back a `Reply`, whatever happened: a failure is a value in it and
 never an exception, so that waiting, retrying and giving up are decided in one place, by the engine. Each adapter
-touches one outside thing; what a model can do stands in the catalogue (``catalogue.json``, read here) and not in its
-adapter.
+touches one outside thing; what a model can do stands in the catalogue (``catalogue.json`` and the user's own file, read
+by `declared`) and not in its adapter.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, Protocol
 
 from ..call import Call, Mode, Reply
@@ -19,8 +17,9 @@ from ..catalogue import Catalogue, ModelFacts
 from ..endpoints import ANYWHERE, Reach
 from ..errors import ModelError
 from .access import Access, open_azure, open_compatible, open_openai
+from .declared import built_in_catalogue, known_models, reach_in
 
-__all__ = ["Model", "built_in_catalogue", "open_model"]
+__all__ = ["Model", "built_in_catalogue", "known_models", "open_model", "reach_in"]
 
 
 class Model(Protocol):
@@ -47,17 +46,10 @@ class Model(Protocol):
         ...
 
 
-@cache
-def built_in_catalogue() -> Catalogue:
-    """The models that this package knows."""
-    text = files(__package__).joinpath("catalogue.json").read_text(encoding="utf-8")
-    return Catalogue.from_plain(json.loads(text))
-
-
 def open_model(
     name: str,
-    catalogue: Catalogue,
-    environ: Mapping[str, str],
+    catalogue: Catalogue | None = None,
+    environ: Mapping[str, str] | None = None,
     *,
     base_url: str | None = None,
     api_key: str | None = None,
@@ -67,15 +59,19 @@ def open_model(
 ) -> Model:
     """Opens a model by name; nothing is sent yet.
 
-    Keys and addresses come from the arguments, else from `environ`: ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for
-    ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``, ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for
-    ``azure/``; the endpoints that the catalogue declares for a model stand before the last. `client` is an
-    ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` of the caller's own, used as it is and never closed. `reach` says where data
-    may go; `headers` go with each request. Raises `ModelError` for a name that is not known, for a key or an address
-    that is missing, and for a host that data may not go to.
+    Keys and addresses come from the arguments, else from `environ` (the process's, if none is given):
+    ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``,
+    ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for ``azure/``; the endpoints that the catalogue (the user's,
+    if none is given) declares for a model come before the last. `client` is an ``AsyncOpenAI`` or ``AsyncAzureOpenAI``
+    of the caller's own, used as it is and never closed. `reach` says where data may go, beside what the environment
+    says of it; `headers` go with each request. Raises `ModelError` for a name that is not known, for a key or an
+    address that is missing, and for a host that data may not go to.
     """
-    facts = catalogue.facts(name)
-    access = Access(environ, base_url, api_key, client, catalogue.endpoints.get(name, ()), reach, headers or {})
+    environ = os.environ if environ is None else environ
+    known = known_models(environ) if catalogue is None else catalogue
+    facts = known.facts(name)
+    reach = reach & reach_in(environ)
+    access = Access(environ, base_url, api_key, client, known.endpoints.get(name, ()), reach, headers or {})
     return _OPENERS[facts.provider](facts, access)
 
 

@@ -14,7 +14,9 @@ __all__ = [
     "VERBS",
 ]
 
-PIPELINE = ("name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts")
+PIPELINE = (
+    "name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts", "offline", "hosts",
+)  # fmt: skip
 
 LATER_KEYS = {
     "variables": "Write the values themselves for now.",
