@@ -1,0 +1,292 @@
+"""What one call costs beside bare aiohttp and beside others: the same server, documents, schema and record, in one run.
+
+    python benchmarks/call_speed.py [--peers DIR] [--calls 200] [--repeat 3] [--json FILE]
+
+DIR holds environments of the peers' own, made by ``python -m venv``: ``openai`` (openai[aiohttp]), ``instructor``,
+``pydantic_ai`` (pydantic-ai-slim[openai]) and ``langchain`` (langchain-openai), each with orjson or without. Those that
+are missing are named and left out.
+
+The work: a document of 5 kB is sent with a strict schema, an invoice with eight lines comes back as JSON, and becomes a
+pydantic model that is the same for all. The server (`call_speed_server.py`) is another process that writes bytes made
+beforehand. Each contender is a process (`peers/speed_*.py`), new in each round; in a round all of them take their turns
+at 1 call in flight, then at 32, then at 256, in an order that changes with the round. A turn is `--calls` calls, at
+least twice as many as are in flight, and more until it has lasted half a second; some calls before it open the
+connections and warm up what is warmed.
+
+Stated are the processor time of the client for one call, user and system, as a ratio to bare aiohttp in the same round
+(the median over the rounds, and the smallest and the greatest); requests per second and the 99th percentile of the time
+that a call takes (medians; of a batch only its whole is known); the greatest memory; and the time from the start of a
+process to the end of its imports and to its first answer, with files warm in the system's cache (the smallest).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+HERE = Path(__file__).resolve().parent
+IN_FLIGHT = (1, 32, 256)
+SHORTEST = 500
+"""Milliseconds that a turn lasts at least."""
+_MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in the unit of ru_maxrss."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row: its title, its script in ``peers`` and the name that it is called by there, the folder of its
+    environment (empty: this one), and the packages whose versions matter."""
+
+    title: str
+    script: str
+    name: str
+    home: str
+    packages: str
+
+
+CONTENDERS = (
+    Contender("bare aiohttp", "speed_bare", "bare", "", "aiohttp"),
+    Contender("bare aiohttp, validated", "speed_bare_validated", "validated", "", "aiohttp orjson pydantic"),
+    Contender("extract", "speed_extract", "call", "", "openai aiohttp pydantic"),
+    Contender("extract `.detail`", "speed_extract", "detail", "", "openai aiohttp pydantic"),
+    Contender("extract `.batch`, durable", "speed_extract", "batch", "", "openai aiohttp pydantic"),
+    Contender("OpenAI SDK `create`", "speed_openai", "create", "openai", "openai httpx httpx2 pydantic"),
+    Contender("OpenAI SDK `create` on aiohttp", "speed_openai", "aiohttp", "openai", "openai aiohttp pydantic"),
+    Contender("OpenAI SDK `parse`", "speed_openai", "parse", "openai", "openai httpx httpx2 pydantic"),
+    Contender("instructor", "speed_instructor", "instructor", "instructor", "instructor openai pydantic"),
+    Contender("pydantic-ai", "speed_pydantic_ai", "pydantic-ai", "pydantic_ai", "pydantic-ai-slim openai pydantic"),
+    Contender("LangChain", "speed_langchain", "langchain", "langchain", "langchain-core langchain-openai openai"),
+)
+BARE = CONTENDERS[0]
+
+
+class Broken(Exception):
+    """A contender's process ended before its time."""
+
+
+class Running:
+    """A contender's process, for one round."""
+
+    def __init__(self, contender: Contender, python: str, address: str):
+        self.contender = contender
+        script = str(HERE / "peers" / f"{contender.script}.py")
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  `kill` closes it
+        self._process = subprocess.Popen(
+            [python, script, contender.name, address, str(time.monotonic()), contender.packages],
+            env=environ if contender.home else {**environ, "PYTHONPATH": str(HERE.parent)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self.started = self._told()
+
+    def turn(self, in_flight: int, calls: int) -> dict[str, Any]:
+        _pipe(self._process.stdin).write(f"{in_flight} {max(calls, 2 * in_flight)} {SHORTEST}\n")
+        _pipe(self._process.stdin).flush()
+        return self._told()
+
+    def end(self) -> dict[str, Any]:
+        _pipe(self._process.stdin).close()
+        told = self._told()
+        self._process.wait()
+        return told
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            _pipe(pipe).close()
+
+    def _told(self) -> dict[str, Any]:
+        line = _pipe(self._process.stdout).readline()
+        if line:
+            return dict(json.loads(line))
+        self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().strip().splitlines() or ["it said nothing"]
+        raise Broken(f"{self.contender.title} failed: {said[-1]}")
+
+
+@dataclass
+class Found:
+    """What was measured of one contender, an item a round."""
+
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    turns: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: {one: [] for one in IN_FLIGHT})
+    ends: list[dict[str, Any]] = field(default_factory=list)
+
+    def middle(self, in_flight: int, what: str) -> float | None:
+        values = [turn[what] for turn in self.turns[in_flight] if turn[what] is not None]
+        return median(values) if values else None
+
+    def least(self, what: str) -> float:
+        return min(start[what] for start in self.starts)
+
+    def megabytes(self) -> float:
+        return max(end["memory"] for end in self.ends) * _MEMORY_UNIT / 1e6
+
+
+def a_round(contenders: list[tuple[Contender, str]], address: str, calls: int, found: dict[str, Found]) -> None:
+    """Starts all, lets them take their turns, and ends them."""
+    running: list[Running] = []
+    try:
+        for contender, python in contenders:
+            running.append(Running(contender, python, address))
+            found[contender.title].starts.append(running[-1].started)
+        for in_flight in IN_FLIGHT:
+            for one in running:
+                found[one.contender.title].turns[in_flight].append(one.turn(in_flight, calls))
+        for one in running:
+            found[one.contender.title].ends.append(one.end())
+    finally:
+        for one in running:
+            one.kill()
+
+
+@contextmanager
+def served(books: dict[str, Any]) -> Iterator[str]:
+    """The server's address; what it counted is in `books` at the end."""
+    command = [sys.executable, str(HERE / "call_speed_server.py")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield f"http://127.0.0.1:{int(_pipe(process.stdout).readline())}/v1"
+        books |= json.loads(process.communicate()[0])
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
+
+
+def usable(contenders: tuple[Contender, ...], peers: Path | None, address: str) -> list[tuple[Contender, str]]:
+    """Those that can run, each with its interpreter, having given one right answer; the others are named."""
+    able = []
+    for contender in contenders:
+        python = sys.executable
+        if contender.home:
+            python = str((peers or Path("DIR")) / contender.home / "bin" / "python")
+            if peers is None or not Path(python).exists():
+                print(f"{contender.title} is left out: there is no {python}.")
+                continue
+        try:
+            one = Running(contender, python, address)
+        except Broken as error:
+            print(f"{contender.title} is left out: {error}.")
+            continue
+        one.kill()
+        able.append((contender, python))
+    return able
+
+
+def ratios(found: dict[str, Found], title: str, in_flight: int) -> list[float]:
+    """Processor time as a ratio to bare aiohttp, a figure a round."""
+    pairs = zip(found[title].turns[in_flight], found[BARE.title].turns[in_flight], strict=True)
+    return [turn["processor"] / bare["processor"] for turn, bare in pairs]
+
+
+def table(heads: list[str], found: dict[str, Found], cells: Callable[[str], list[str]]) -> str:
+    rows = [["", *heads], ["---", *["---:"] * len(heads)], *([title, *cells(title)] for title in found)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def report(found: dict[str, Found]) -> str:
+    def times(title: str) -> list[str]:
+        cells = []
+        for in_flight in IN_FLIGHT:
+            every = ratios(found, title, in_flight)
+            spread = f"{median(every):.2f} ({min(every):.2f} to {max(every):.2f})"
+            cells.append(
+                f"1 ({1000 * found[title].middle(in_flight, 'processor'):.3f} ms)" if title == BARE.title else spread
+            )
+        return cells
+
+    def rates(title: str) -> list[str]:
+        cells = []
+        for in_flight in IN_FLIGHT:
+            p99 = found[title].middle(in_flight, "p99")
+            cells.append(f"{found[title].middle(in_flight, 'rate'):,.0f}" + (f", {1000 * p99:.1f} ms" if p99 else ""))
+        return cells
+
+    def rest(title: str) -> list[str]:
+        one = found[title]
+        return [
+            f"{one.megabytes():.0f} MB",
+            f"{1000 * one.least('imported'):.0f} ms",
+            f"{1000 * one.least('first'):.0f} ms",
+        ]
+
+    flight = [f"{one} in flight" for one in IN_FLIGHT]
+    parts = [
+        "Processor time of the client for one call, bare aiohttp = 1",
+        table(flight, found, times),
+        "Requests per second, and the 99th percentile of a call",
+        table(flight, found, rates),
+        "Memory, and the time from the start of a process to the end of its imports and to its first answer",
+        table(["greatest memory", "imports", "first answer"], found, rest),
+    ]
+    return "\n\n".join(parts)
+
+
+def about(found: dict[str, Found], books: dict[str, Any], answers: int) -> str:
+    """What ran, whether the server was asked as often as it should be, and how busy it was."""
+    calls = answers + sum(end["calls"] for one in found.values() for end in one.ends)
+    versions: dict[str, dict[str, str]] = {}
+    for contender in CONTENDERS:
+        if contender.title in found:
+            versions.setdefault(contender.home or "here", {}).update(found[contender.title].starts[0]["versions"])
+    listed = "; ".join(f"{home}: {', '.join(map(' '.join, one.items()))}" for home, one in versions.items())
+    asked = f"{calls:,} calls, {books['requests']:,} requests at the server"
+    each = 1e6 * books["seconds"] / books["requests"]
+    return f"{asked}, which took it {each:.0f} µs each. Python {sys.version.split()[0]}. {listed}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--peers", type=Path, help="a folder of environments: openai, instructor, pydantic_ai, langchain"
+    )
+    parser.add_argument("--calls", type=int, default=200, help="calls of one turn, at least")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds")
+    parser.add_argument("--json", type=Path, help="a file for the figures")
+    given = parser.parse_args()
+    books: dict[str, Any] = {}
+    with served(books) as address:
+        contenders = usable(CONTENDERS, given.peers, address)
+        answers = len(contenders)
+        found = {contender.title: Found() for contender, _ in contenders}
+        for number in range(given.repeat):
+            print(f"round {number + 1} of {given.repeat}", file=sys.stderr, flush=True)
+            turned = number * len(contenders) // given.repeat
+            a_round(contenders[turned:] + contenders[:turned], address, given.calls, found)
+    print(report(found), about(found, books, answers), sep="\n\n")
+    if given.json:
+        figures = {
+            title: {
+                "starts": one.starts,
+                "turns": one.turns,
+                "ends": one.ends,
+                "ratios": {in_flight: ratios(found, title, in_flight) for in_flight in IN_FLIGHT},
+            }
+            for title, one in found.items()
+        }
+        given.json.write_text(json.dumps({"server": books, "contenders": figures}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
