@@ -1,6 +1,6 @@
 """What one call costs beside bare aiohttp and beside others: the same server, documents, schema and record, in one run.
 
-    python benchmarks/call_speed.py [--peers DIR] [--calls 200] [--repeat 3] [--json FILE]
+    python benchmarks/call_speed.py [--peers DIR] [--calls 100] [--repeat 3] [--json FILE]
 
 DIR holds environments of the peers' own, made by ``python -m venv``: ``openai`` (openai[aiohttp]), ``instructor``,
 ``pydantic_ai`` (pydantic-ai-slim[openai]) and ``langchain`` (langchain-openai), each with orjson or without. Those that
@@ -9,14 +9,15 @@ are missing are named and left out.
 The work: a document of 5 kB is sent with a strict schema, an invoice with eight lines comes back as JSON, and becomes a
 pydantic model that is the same for all. The server (`call_speed_server.py`) is another process that writes bytes made
 beforehand. Each contender is a process (`peers/speed_*.py`), new in each round; in a round all of them take their turns
-at 1 call in flight, then at 32, then at 256, in an order that changes with the round. A turn is `--calls` calls, at
-least twice as many as are in flight, and more until it has lasted half a second; some calls before it open the
-connections and warm up what is warmed.
+at 1 call in flight, then at 32, then at 256, in an order that changes with the round, and bare aiohttp takes one before
+and after each of theirs. A turn is `--calls` calls and as many as are in flight, and more until it has lasted 0.3
+seconds; some calls before it open the connections and warm up what is warmed.
 
-Stated are the processor time of the client for one call, user and system, as a ratio to bare aiohttp in the same round
-(the median over the rounds, and the smallest and the greatest); requests per second and the 99th percentile of the time
-that a call takes (medians; of a batch only its whole is known); the greatest memory; and the time from the start of a
-process to the end of its imports and to its first answer, with files warm in the system's cache (the smallest).
+Stated are the processor time of the client for one call, user and system, as a ratio to the two turns of bare aiohttp
+beside it (the median over the rounds, and the smallest and the greatest); requests per second and the 99th percentile
+of the time that a call takes (medians; of a batch only its whole is known); the greatest memory; and the time from the
+start of a process to the end of its imports and to its first answer, with files warm in the system's cache (the
+smallest).
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import IO, Any
 
 HERE = Path(__file__).resolve().parent
 IN_FLIGHT = (1, 32, 256)
-SHORTEST = 500
+SHORTEST = 300
 """Milliseconds that a turn lasts at least."""
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes in the unit of ru_maxrss."""
@@ -94,7 +95,7 @@ class Running:
         self.started = self._told()
 
     def turn(self, in_flight: int, calls: int) -> dict[str, Any]:
-        _pipe(self._process.stdin).write(f"{in_flight} {max(calls, 2 * in_flight)} {SHORTEST}\n")
+        _pipe(self._process.stdin).write(f"{in_flight} {calls + in_flight} {SHORTEST}\n")
         _pipe(self._process.stdin).flush()
         return self._told()
 
@@ -122,15 +123,16 @@ class Running:
 
 @dataclass
 class Found:
-    """What was measured of one contender, an item a round."""
+    """What was measured of one contender, an item a round; of bare aiohttp, several turns a round."""
 
     starts: list[dict[str, Any]] = field(default_factory=list)
     turns: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: {one: [] for one in IN_FLIGHT})
     ends: list[dict[str, Any]] = field(default_factory=list)
 
-    def middle(self, in_flight: int, what: str) -> float | None:
-        values = [turn[what] for turn in self.turns[in_flight] if turn[what] is not None]
-        return median(values) if values else None
+    def spread(self, in_flight: int, what: str) -> tuple[float, float, float]:
+        """The median, the smallest and the greatest."""
+        values = [turn[what] for turn in self.turns[in_flight]]
+        return median(values), min(values), max(values)
 
     def least(self, what: str) -> float:
         return min(start[what] for start in self.starts)
@@ -140,20 +142,31 @@ class Found:
 
 
 def a_round(contenders: list[tuple[Contender, str]], address: str, calls: int, found: dict[str, Found]) -> None:
-    """Starts all, lets them take their turns, and ends them."""
-    running: list[Running] = []
+    """Starts all, lets them take their turns, and ends them. Bare aiohttp is among them, at any place."""
+    running: dict[str, Running] = {}
     try:
         for contender, python in contenders:
-            running.append(Running(contender, python, address))
-            found[contender.title].starts.append(running[-1].started)
+            one = running[contender.title] = Running(contender, python, address)
+            found[contender.title].starts.append(one.started)
         for in_flight in IN_FLIGHT:
-            for one in running:
-                found[one.contender.title].turns[in_flight].append(one.turn(in_flight, calls))
-        for one in running:
-            found[one.contender.title].ends.append(one.end())
+            _turns(running, in_flight, calls, found)
+        for title, one in running.items():
+            found[title].ends.append(one.end())
     finally:
-        for one in running:
+        for one in running.values():
             one.kill()
+
+
+def _turns(running: dict[str, Running], in_flight: int, calls: int, found: dict[str, Found]) -> None:
+    """Everybody's turns at so many in flight, each as a ratio to what bare aiohttp took before and after it."""
+    bare, others = running[BARE.title], [(title, one) for title, one in running.items() if title != BARE.title]
+    turns = [bare.turn(in_flight, calls)]
+    for title, one in others:
+        turn = one.turn(in_flight, calls)
+        turns.append(bare.turn(in_flight, calls))
+        beside = mean(one["processor"] for one in turns[-2:])
+        found[title].turns[in_flight].append({**turn, "ratio": turn["processor"] / beside})
+    found[BARE.title].turns[in_flight] += [{**turn, "ratio": 1.0} for turn in turns]
 
 
 @contextmanager
@@ -194,49 +207,39 @@ def usable(contenders: tuple[Contender, ...], peers: Path | None, address: str) 
     return able
 
 
-def ratios(found: dict[str, Found], title: str, in_flight: int) -> list[float]:
-    """Processor time as a ratio to bare aiohttp, a figure a round."""
-    pairs = zip(found[title].turns[in_flight], found[BARE.title].turns[in_flight], strict=True)
-    return [turn["processor"] / bare["processor"] for turn, bare in pairs]
-
-
-def table(heads: list[str], found: dict[str, Found], cells: Callable[[str], list[str]]) -> str:
-    rows = [["", *heads], ["---", *["---:"] * len(heads)], *([title, *cells(title)] for title in found)]
+def table(heads: list[str], found: dict[str, Found], cells: Callable[[Found], list[str]]) -> str:
+    rows = [["", *heads], ["---", *["---:"] * len(heads)], *([title, *cells(one)] for title, one in found.items())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def report(found: dict[str, Found]) -> str:
-    def times(title: str) -> list[str]:
-        cells = []
-        for in_flight in IN_FLIGHT:
-            every = ratios(found, title, in_flight)
-            spread = f"{median(every):.2f} ({min(every):.2f} to {max(every):.2f})"
-            cells.append(
-                f"1 ({1000 * found[title].middle(in_flight, 'processor'):.3f} ms)" if title == BARE.title else spread
+    """The three tables, in Markdown."""
+
+    def times(one: Found, in_flight: int) -> str:
+        if one is found[BARE.title]:
+            return "1 ({:.3f} ms, {:.3f} to {:.3f})".format(
+                *(1000 * value for value in one.spread(in_flight, "processor"))
             )
-        return cells
+        return "{:.2f} ({:.2f} to {:.2f})".format(*one.spread(in_flight, "ratio"))
 
-    def rates(title: str) -> list[str]:
-        cells = []
-        for in_flight in IN_FLIGHT:
-            p99 = found[title].middle(in_flight, "p99")
-            cells.append(f"{found[title].middle(in_flight, 'rate'):,.0f}" + (f", {1000 * p99:.1f} ms" if p99 else ""))
-        return cells
+    def rates(one: Found, in_flight: int) -> str:
+        known = one.turns[in_flight][0]["p99"] is not None
+        p99 = f", {1000 * one.spread(in_flight, 'p99')[0]:.1f} ms" if known else ""
+        return f"{one.spread(in_flight, 'rate')[0]:,.0f}{p99}"
 
-    def rest(title: str) -> list[str]:
-        one = found[title]
-        return [
-            f"{one.megabytes():.0f} MB",
-            f"{1000 * one.least('imported'):.0f} ms",
-            f"{1000 * one.least('first'):.0f} ms",
-        ]
+    def at_each(cell: Callable[[Found, int], str]) -> Callable[[Found], list[str]]:
+        return lambda one: [cell(one, in_flight) for in_flight in IN_FLIGHT]
+
+    def rest(one: Found) -> list[str]:
+        times = [f"{1000 * one.least(what):.0f} ms" for what in ("imported", "first")]
+        return [f"{one.megabytes():.0f} MB", *times]
 
     flight = [f"{one} in flight" for one in IN_FLIGHT]
     parts = [
         "Processor time of the client for one call, bare aiohttp = 1",
-        table(flight, found, times),
+        table(flight, found, at_each(times)),
         "Requests per second, and the 99th percentile of a call",
-        table(flight, found, rates),
+        table(flight, found, at_each(rates)),
         "Memory, and the time from the start of a process to the end of its imports and to its first answer",
         table(["greatest memory", "imports", "first answer"], found, rest),
     ]
@@ -261,7 +264,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", type=Path, help="a folder of environments: openai, instructor, pydantic_ai, langchain"
     )
-    parser.add_argument("--calls", type=int, default=200, help="calls of one turn, at least")
+    parser.add_argument("--calls", type=int, default=100, help="calls of one turn, beside those in flight")
     parser.add_argument("--repeat", type=int, default=3, help="rounds")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     given = parser.parse_args()
@@ -276,15 +279,7 @@ def main() -> None:
             a_round(contenders[turned:] + contenders[:turned], address, given.calls, found)
     print(report(found), about(found, books, answers), sep="\n\n")
     if given.json:
-        figures = {
-            title: {
-                "starts": one.starts,
-                "turns": one.turns,
-                "ends": one.ends,
-                "ratios": {in_flight: ratios(found, title, in_flight) for in_flight in IN_FLIGHT},
-            }
-            for title, one in found.items()
-        }
+        figures = {title: {"starts": one.starts, "turns": one.turns, "ends": one.ends} for title, one in found.items()}
         given.json.write_text(json.dumps({"server": books, "contenders": figures}, indent=1))
 
 
