@@ -2,9 +2,9 @@
 
     python benchmarks/call_speed.py [--peers DIR] [--calls 100] [--repeat 3] [--json FILE]
 
-DIR holds environments of the peers' own, made by ``python -m venv``: ``openai`` (openai[aiohttp]), ``instructor``,
-``pydantic_ai`` (pydantic-ai-slim[openai]) and ``langchain`` (langchain-openai), each with orjson or without. Those that
-are missing are named and left out.
+DIR holds environments of the peers' own, made by ``python -m venv DIR/openai`` and so on, with these packages in them:
+``openai`` (openai[aiohttp]), ``instructor`` (instructor), ``pydantic_ai`` (pydantic-ai-slim[openai]) and ``langchain``
+(langchain-openai). Those that are missing are named and left out.
 
 The work: a document of 5 kB is sent with a strict schema, an invoice with eight lines comes back as JSON, and becomes a
 pydantic model that is the same for all. The server (`call_speed_server.py`) is another process that writes bytes made
@@ -16,8 +16,8 @@ seconds; some calls before it open the connections and warm up what is warmed.
 Stated are the processor time of the client for one call, user and system, as a ratio to the two turns of bare aiohttp
 beside it (the median over the rounds, and the smallest and the greatest); requests per second and the 99th percentile
 of the time that a call takes (medians; of a batch only its whole is known); the greatest memory; and the time from the
-start of a process to the end of its imports and to its first answer, with files warm in the system's cache (the
-smallest).
+start of a process to the end of its imports and to its first answer, with files warm in the system's cache and byte
+code that was made at an earlier start (the smallest).
 """
 
 from __future__ import annotations
@@ -72,6 +72,21 @@ CONTENDERS = (
 BARE = CONTENDERS[0]
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What a run's processes share: the server's address, and a folder for byte code, so that nobody's imports are
+    compiled while they are timed."""
+
+    address: str
+    byte_code: str
+
+    def environ(self, contender: Contender) -> dict[str, str]:
+        """The variables of a contender's process: nobody's addresses, keys or habits, and this package for ours."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTHON"))}
+        path = {} if contender.home else {"PYTHONPATH": str(HERE.parent)}
+        return {**kept, **path, "PYTHONPYCACHEPREFIX": self.byte_code}
+
+
 class Broken(Exception):
     """A contender's process ended before its time."""
 
@@ -79,14 +94,13 @@ class Broken(Exception):
 class Running:
     """A contender's process, for one round."""
 
-    def __init__(self, contender: Contender, python: str, address: str):
+    def __init__(self, contender: Contender, python: str, ground: Ground):
         self.contender = contender
         script = str(HERE / "peers" / f"{contender.script}.py")
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  `kill` closes it
         self._process = subprocess.Popen(
-            [python, script, contender.name, address, str(time.monotonic()), contender.packages],
-            env=environ if contender.home else {**environ, "PYTHONPATH": str(HERE.parent)},
+            [python, script, contender.name, ground.address, str(time.monotonic()), contender.packages],
+            env=ground.environ(contender),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -141,12 +155,12 @@ class Found:
         return max(end["memory"] for end in self.ends) * _MEMORY_UNIT / 1e6
 
 
-def a_round(contenders: list[tuple[Contender, str]], address: str, calls: int, found: dict[str, Found]) -> None:
+def a_round(contenders: list[tuple[Contender, str]], ground: Ground, calls: int, found: dict[str, Found]) -> None:
     """Starts all, lets them take their turns, and ends them. Bare aiohttp is among them, at any place."""
     running: dict[str, Running] = {}
     try:
         for contender, python in contenders:
-            one = running[contender.title] = Running(contender, python, address)
+            one = running[contender.title] = Running(contender, python, ground)
             found[contender.title].starts.append(one.started)
         for in_flight in IN_FLIGHT:
             _turns(running, in_flight, calls, found)
@@ -187,7 +201,7 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
     return pipe
 
 
-def usable(contenders: tuple[Contender, ...], peers: Path | None, address: str) -> list[tuple[Contender, str]]:
+def usable(contenders: tuple[Contender, ...], peers: Path | None, ground: Ground) -> list[tuple[Contender, str]]:
     """Those that can run, each with its interpreter, having given one right answer; the others are named."""
     able = []
     for contender in contenders:
@@ -198,7 +212,7 @@ def usable(contenders: tuple[Contender, ...], peers: Path | None, address: str) 
                 print(f"{contender.title} is left out: there is no {python}.")
                 continue
         try:
-            one = Running(contender, python, address)
+            one = Running(contender, python, ground)
         except Broken as error:
             print(f"{contender.title} is left out: {error}.")
             continue
@@ -269,18 +283,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the figures")
     given = parser.parse_args()
     books: dict[str, Any] = {}
-    with served(books) as address:
-        contenders = usable(CONTENDERS, given.peers, address)
+    with served(books) as address, tempfile.TemporaryDirectory() as byte_code:
+        ground = Ground(address, byte_code)
+        contenders = usable(CONTENDERS, given.peers, ground)
         answers = len(contenders)
         found = {contender.title: Found() for contender, _ in contenders}
         for number in range(given.repeat):
             print(f"round {number + 1} of {given.repeat}", file=sys.stderr, flush=True)
             turned = number * len(contenders) // given.repeat
-            a_round(contenders[turned:] + contenders[:turned], address, given.calls, found)
-    print(report(found), about(found, books, answers), sep="\n\n")
+            a_round(contenders[turned:] + contenders[:turned], ground, given.calls, found)
     if given.json:
         figures = {title: {"starts": one.starts, "turns": one.turns, "ends": one.ends} for title, one in found.items()}
         given.json.write_text(json.dumps({"server": books, "contenders": figures}, indent=1))
+    print(report(found), about(found, books, answers), sep="\n\n")
 
 
 if __name__ == "__main__":
