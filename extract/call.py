@@ -183,7 +183,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to
-    wait.
+    wait, `sent` whether the request had been taken and its answer was lost, so that the provider may charge for it.
     """
 
     kind: FailureKind
@@ -192,6 +192,7 @@ class Failure:
     code: str = ""
     retry_after: float | None = None
     fix: str = ""
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
