@@ -81,6 +81,11 @@ class Shape:
         return len(canonical(self.wire))
 
     @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What a wire makes of the schema, kept by whatever it likes to call it: it is the same for each request."""
+        return {}
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the three, computed once: schemas are large and calls are many."""
         return digest(canonical([self.name, self.full, self.wire]))
