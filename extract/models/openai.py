@@ -1,28 +1,25 @@
 """OpenAI, Azure OpenAI and every server that speaks their protocol, through the ``openai`` package.
 
 The SDK gives what it knows: addresses, keys, Azure's deployments and tokens, the connections. It is told to retry
-nothing and is handed bytes, so that no response model is built on the way; what the bytes mean is the work of `wire`. A
-client belongs to one event loop and to one process: there is one for each loop that asks, closed when its loop ends or
-by `OpenAIModel.close`, and a forked process makes its own. The SDK is imported when the first call is made.
+nothing and is handed bytes, so that no response model is built on the way; what the bytes mean is the work of `wire`,
+and which client is used the work of `clients`. The SDK is imported when the first call is made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..call import Call, Failure, FailureKind, Mode, Reply
+from ..call import Call, Mode, Reply
 from ..catalogue import ModelFacts
 from ..errors import ModelError
 from . import wire
+from .clients import CONNECT, Clients, no_answer
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ _NO_KEY = "no-key"
 """Sent to servers that ask for no key: the SDK wants one."""
 _LONGEST = 600.0
 """Seconds that an answer may take where the caller sets no limit."""
-_CONNECT = 15.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ def _http_client() -> httpx2.AsyncClient:
     import httpx2
     from openai import DefaultAioHttpClient
 
-    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=_CONNECT))
+    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
 
 
 class OpenAIModel:
@@ -185,7 +181,7 @@ class OpenAIModel:
         self.name = known.facts.name
         self._wire, self._path = known, path
         self._host = urlsplit(address).netloc.rpartition("@")[2] or address
-        self._clients = _Clients(client, own)
+        self._clients = Clients(client, own)
 
     @property
     def mode(self) -> Mode:
@@ -270,92 +266,5 @@ class OpenAIModel:
             answer = error.response
             failure = wire.failure_of(answer.status_code, answer.headers, answer.content, self._wire, now=time.time())
         else:
-            kind, sentence, fix = _no_answer(error, self._host, seconds)
-            failure = Failure(kind, f"{self.name}: {sentence}", fix=fix.format(self._wire.address_variables))
+            failure = no_answer(error, self._host, seconds, self._wire)
         return Reply(failure=failure, mode=self._wire.mode)
-
-
-class _Clients:
-    """The clients of a model: one for each event loop of this process, or the caller's own for all of them."""
-
-    def __init__(self, make: Callable[[], AsyncOpenAI], own: AsyncOpenAI | None):
-        self._make, self._own = make, own
-        self._pid = os.getpid()
-        self._open: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None, None]]] = {}
-        # A parent's clients are kept and not touched: to let go of one closes its sockets, in an epoll that both share.
-        self._inherited: list[object] = []
-
-    async def of_this_loop(self) -> AsyncOpenAI:
-        if self._own is not None:
-            return self._own
-        if self._pid != os.getpid():
-            self._inherited.append(self._open)
-            self._pid, self._open = os.getpid(), {}
-        loop = asyncio.get_running_loop()
-        found = self._open.get(loop)
-        if found is None:
-            for ended in [one for one in list(self._open) if one.is_closed()]:
-                self._open.pop(ended, None)
-            client = self._make()
-            keeper = _until_the_loop_ends(client)
-            await anext(keeper)
-            found = self._open[loop] = (client, keeper)
-            weakref.finalize(self, _close_on, loop, keeper, os.getpid()).atexit = False
-        return found[0]
-
-    async def close(self) -> None:
-        found = self._open.pop(asyncio.get_running_loop(), None)
-        if found is not None and self._pid == os.getpid():
-            await found[1].aclose()
-
-
-def _close_on(loop: asyncio.AbstractEventLoop, keeper: AsyncGenerator[None, None], pid: int) -> None:
-    """Closes a client whose model nobody has any more; it is kept until then, so that the collector, which knows no
-    order, finds no open connections."""
-    if pid == os.getpid() and not loop.is_closed():
-        with suppress(RuntimeError):  # the loop may end in this moment, and closes the client then itself
-            asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
-
-
-async def _until_the_loop_ends(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
-    """Closes the client when it is closed itself, which an event loop does for every generator before it ends."""
-    try:
-        yield
-    finally:
-        await client.close()
-
-
-def _no_answer(error: BaseException, host: str, seconds: float) -> tuple[FailureKind, str, str]:
-    """Why no answer came: the kind, a sentence and the remedy.
-
-    It is told by the innermost error that says it, because the SDK calls every cut connection a timeout.
-    """
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    for kinds, kind, sentence, fix in _reasons():
-        if any(isinstance(cause, kinds) for cause in causes):
-            return kind, sentence.format(host=host, seconds=f"{seconds:g}"), fix
-    return "transport", f"the connection to {host} failed ({type(causes[-1]).__name__}).", ""
-
-
-@cache
-def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str, str], ...]:
-    """Errors of the two HTTP libraries, the special ones first."""
-    import aiohttp
-    import httpx2
-
-    certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
-    unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, httpx2.ConnectError)
-    cut = (aiohttp.ClientError, ConnectionError, httpx2.NetworkError, httpx2.ProtocolError)
-    late = (TimeoutError, httpx2.TimeoutException)
-    look = "Check {} and the network."
-    return (
-        (certificate, "configuration", "the certificate of {host} was not accepted.", "Check {}."),
-        ((aiohttp.ClientConnectorDNSError,), "transport", "there is no host {host}.", look),
-        ((aiohttp.ServerTimeoutError,), "transport", f"{{host}} took no connection in {_CONNECT:g} seconds.", look),
-        (unreached, "transport", "there is no server at {host}.", look),
-        (cut, "transport", "{host} cut the connection.", ""),
-        (late, "transport", "no whole answer came from {host} in {seconds} seconds.", ""),
-        ((wire.NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", ""),
-    )
