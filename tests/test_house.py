@@ -25,9 +25,11 @@ FLOORS = (
 )
 
 HEAVY = {
+    "anthropic": "the client of Anthropic",
     "aiohttp": "the fake server and the client's transport: 190 ms",
     "click": "the command line only",
     "duckdb": "relational steps and table files: 80 ms",
+    "google": "the client of Google",
     "httpx2": "what the SDK speaks through",
     "instructor": "the bridge to other providers: over a second",
     "jinja2": "templates in instructions",

@@ -15,9 +15,9 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from ..call import Call, Mode, Reply
-from ..catalogue import Catalogue, ModelFacts
+from ..catalogue import BRIDGED, Catalogue, ModelFacts
 from ..errors import ModelError
-from . import openai
+from . import bridge, openai
 
 __all__ = ["Model", "built_in_catalogue", "open_model"]
 
@@ -66,8 +66,9 @@ def open_model(
 
     Keys and addresses come from the arguments, else from `environ`: ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for
     ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``, ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for
-    ``azure/``. `client` is an ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` of the caller's own, used as it is and never
-    closed. Raises `ModelError` for a name that is not known and for a key or an address that is missing.
+    ``azure/``, and those in `bridge.PROVIDERS` for the others. `client` is a client of the caller's own (an
+    ``AsyncOpenAI``, an ``AsyncAzureOpenAI``, or that of the provider's SDK), used as it is and never closed. Raises
+    `ModelError` for a name that is not known and for a key, an address or a package that is missing.
     """
     facts = catalogue.facts(name)
     return _OPENERS[facts.provider](facts, openai.Access(environ, base_url, api_key, client))
@@ -93,4 +94,5 @@ _OPENERS: Mapping[str, Callable[[ModelFacts, openai.Access], Model]] = {
     "compatible": openai.open_compatible,
     "rules": _open_rules,
     "scripted": _refuse_scripted,
+    **dict.fromkeys(BRIDGED, bridge.open_bridged),
 }
