@@ -41,7 +41,7 @@ _SAMPLING = ("max_tokens", "stop", "temperature", "top_p")
 _PENALTIES = ("frequency_penalty", "presence_penalty", "seed")
 
 BRIDGED: Mapping[str, tuple[str, ...]] = {
-    "anthropic": (*_SAMPLING, "top_k"),
+    "anthropic": ("max_tokens", "stop"),
     **dict.fromkeys(("genai", "generative-ai", "google"), (*_SAMPLING, *_PENALTIES, "top_k")),
     "mistral": (*_SAMPLING, *_PENALTIES),
     **dict.fromkeys(

@@ -103,6 +103,7 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
 
     certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
     unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, httpx2.ConnectError)
+    hung_up = (aiohttp.ServerDisconnectedError,)  # which Anthropic's SDK takes for a server that was not reached
     cut = (aiohttp.ClientError, ConnectionError, httpx2.NetworkError, httpx2.ProtocolError)
     late = (TimeoutError, httpx2.TimeoutException)
     look = "Check {} and the network."
@@ -110,6 +111,7 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
         (certificate, "configuration", "the certificate of {host} was not accepted.", "Check {}."),
         ((aiohttp.ClientConnectorDNSError,), "transport", "there is no host {host}.", look),
         ((aiohttp.ServerTimeoutError,), "transport", f"{{host}} took no connection in {CONNECT:g} seconds.", look),
+        (hung_up, "transport", "{host} cut the connection.", ""),
         (unreached, "transport", "there is no server at {host}.", look),
         (cut, "transport", "{host} cut the connection.", ""),
         (late, "transport", "no whole answer came from {host} in {seconds} seconds.", ""),

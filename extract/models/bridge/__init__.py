@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -160,8 +160,10 @@ class BridgedModel:
         self.name = known.facts.name
         self._wire, self._provider, self._way = known, provider, provider.way
         self._host = urlsplit(reached.address).netloc.rpartition("@")[2] or reached.address
-        self._clients = Clients(lambda: self._way.client(reached), reached.client)
+        own = None if reached.client is None else provider.way.client(reached)
+        self._clients = Clients(lambda: self._way.client(reached), own)
         self._shown: dict[str, tuple[type[BaseModel], Any]] = {}
+        self._loaded = False
 
     @property
     def mode(self) -> Mode:
@@ -169,6 +171,8 @@ class BridgedModel:
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         seconds = timeout or _LONGEST
+        if not self._loaded:
+            await asyncio.to_thread(self._load)
         try:
             asked = self._way.asked(call, self._wire)
             async with asyncio.timeout(seconds):
@@ -190,7 +194,6 @@ class BridgedModel:
 
     async def _attempt(self, call: Call, asked: dict[str, Any]) -> Any:
         """What the one attempt brought: what the SDK gave, or a `_Failed`."""
-        import instructor
         from instructor.core.hooks import Hooks
 
         client = await self._clients.of_this_loop()
@@ -211,18 +214,26 @@ class BridgedModel:
         hooks.on("completion:response", take)
         model, schema = self._answer(call)
         ours = {} if self._way.hands_schema else {"our_schema": schema}
-        ask: Any = instructor.patch(
-            create=once,
-            mode=instructor.Mode[self._provider.handler],
-            provider=instructor.Provider[self._provider.name],
-        )
         try:
-            await ask(response_model=model, max_retries=0, hooks=hooks, **asked, **ours)
+            await self._patched(once)(response_model=model, max_retries=0, hooks=hooks, **asked, **ours)
         except _Taken:
             pass
         except Exception as error:  # noqa: BLE001  instructor could not make a request of what it was given
             return taken[0] if taken else _Failed(error)
         return taken[0]
+
+    def _patched(self, create: Callable[..., Awaitable[Any]]) -> Any:
+        """A call of an SDK with what instructor does before and after it."""
+        import instructor
+
+        mode, provider = instructor.Mode[self._provider.handler], instructor.Provider[self._provider.name]
+        return instructor.patch(create=create, mode=mode, provider=provider)
+
+    def _load(self) -> None:
+        """Imports instructor and the SDK, which takes seconds: on a thread of its own, and before time is measured."""
+        self._patched(_nothing)
+        self._way.troubles()
+        self._loaded = True
 
     def _answer(self, call: Call) -> tuple[type[BaseModel], Any]:
         """The model class that shows instructor our schema, and the schema; made once for each."""
@@ -245,6 +256,10 @@ class BridgedModel:
 
 _SHAPES = 256
 """So many schemas are kept ready; instructor keeps as many."""
+
+
+async def _nothing(**asked: Any) -> None:
+    """Stands for a call where instructor is only to be loaded."""
 
 
 class _Failed:

@@ -44,6 +44,9 @@ _MAX_TOKENS = 4096
 """The protocol wants a limit; this is sent where neither the caller nor the catalogue names one."""
 
 _NAMES = {"stop": "stop_sequences"}
+_BEFORE = {"anthropic-version": "2023-06-01"}
+"""Sampling is gone from the version of October 2026 and from the SDK; the models that take it are asked for it in the
+version before."""
 _MEDIA = {
     "image": ("image/gif", "image/jpeg", "image/png", "image/webp"),
     "file": ("application/pdf",),
@@ -67,7 +70,7 @@ def _asked(call: Call, known: Wire) -> dict[str, Any]:
     if stop is not None:
         asked["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
     if given:
-        asked["extra_body"] = given  # sampling, which the SDK has no parameters for any more and older models take
+        asked |= {"extra_body": given, "extra_headers": _BEFORE}
     return asked
 
 
@@ -92,13 +95,12 @@ def _client(reached: Reached) -> Client:
     import httpx2
     from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
-    return AsyncAnthropic(
-        api_key=reached.key,
-        base_url=reached.address,
-        max_retries=0,
-        timeout=httpx2.Timeout(None, connect=CONNECT),
-        http_client=DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT)),
-    )
+    time = httpx2.Timeout(None, connect=CONNECT)
+    if reached.client is not None:
+        own: AsyncAnthropic = reached.client.with_options(max_retries=0, timeout=time)
+        return own
+    http = DefaultAioHttpClient(timeout=time)
+    return AsyncAnthropic(api_key=reached.key, base_url=reached.address, max_retries=0, timeout=time, http_client=http)
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:

@@ -41,12 +41,11 @@ def _client(reached: Reached) -> Client:
     import httpx2
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
-    return AsyncOpenAI(
-        api_key=reached.key,
-        base_url=reached.address,
-        max_retries=0,
-        http_client=DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT)),
-    )
+    if reached.client is not None:
+        own: AsyncOpenAI = reached.client.with_options(max_retries=0)
+        return own
+    http = DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
+    return AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http)
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:

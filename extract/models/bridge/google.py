@@ -77,17 +77,17 @@ def _client(reached: Reached) -> Client:
     from google import genai
     from google.genai import types
 
+    if reached.client is not None:
+        return _Client(reached.client)
     once = types.HttpRetryOptions(attempts=1)  # without it, the SDK tries again after some connection errors
     options = types.HttpOptions(base_url=reached.address, retry_options=once)
     return _Client(genai.Client(api_key=reached.key, vertexai=False, http_options=options))
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:
-    generate = client.generate if isinstance(client, _Client) else client.aio.models.generate_content
-
     async def create(*, model: str, contents: Any, config: Any, our_config: Mapping[str, Any], our_schema: Any) -> Any:
         ours = {**our_config, "response_schema": None, "response_json_schema": our_schema}
-        return await generate(model=model, contents=contents, config=config.model_copy(update=ours))
+        return await client.generate(model=model, contents=contents, config=config.model_copy(update=ours))
 
     return create
 

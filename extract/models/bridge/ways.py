@@ -39,14 +39,14 @@ __all__ = [
 
 
 class Client(Protocol):
-    """A client of an SDK, for one event loop."""
+    """A client of an SDK, for one event loop. It retries nothing, and leaves measuring the time to us."""
 
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Where a provider is reached: the address, the key, and a client of the caller's own, if there is one."""
+    """Where a provider is reached: the address and the key, or a client of the caller's own that knows both."""
 
     address: str
     key: str
@@ -84,8 +84,9 @@ def tool_name(call: Call) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Text that can be sent: half of a character pair, which is no Unicode, becomes a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Text that can be sent: half of a character pair, which is no Unicode, becomes a question mark, and no text, which
+    Anthropic and Google refuse, is named as such."""
+    return text.encode("utf-8", "replace").decode("utf-8") if text.strip() else "(nothing)"
 
 
 _READERS_OWN = frozenset({"date_order"})
@@ -110,9 +111,7 @@ def unsupported(part: Part, facts: ModelFacts, media: Mapping[str, Collection[st
         message = f"{facts.name} takes no {part.kind}s, and {part.name} is one."
     elif part.media_type not in media[part.kind]:
         taken = ", ".join(sorted(media[part.kind]))
-        message = (
-            f"{facts.name} takes no {part.kind} of type {part.media_type}, and {part.name} is one; it takes {taken}."
-        )
+        message = f"{facts.name} takes {part.kind}s of type {taken}, and {part.name} is of type {part.media_type}."
     else:
         return
     fix = "Choose a model that takes it, or give the document as text."
