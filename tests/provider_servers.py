@@ -23,7 +23,16 @@ from extract.call import Usage
 from extract.jsontext import dump
 
 ENDS = Literal[
-    "end_turn", "max_tokens", "refusal", "stop_sequence", "tool_use", "STOP", "MAX_TOKENS", "SAFETY", "blocked"
+    "end_turn",
+    "max_tokens",
+    "refusal",
+    "stop_sequence",
+    "tool_use",
+    "MAX_TOKENS",
+    "CONTINUATION",
+    "SAFETY",
+    "blocked",
+    "odd",
 ]
 
 ADAPTIVE = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
@@ -213,7 +222,8 @@ def _wrong(body: Mapping[str, Any], version: str) -> Iterator[str]:
 
 class FakeGemini(Served):
     """Google's generateContent. A value of the script is a record, `Said` (whose input is the text of the answer, after
-    its texts as thoughts, and whose `stop` is Google's word for it), `No` or `Broken`."""
+    its texts as thoughts, and whose `stop` is Google's word for it; ``blocked`` is no answer, ``odd`` one of another form),
+    `No` or `Broken`."""
 
     def _refused(self, http: web.BaseRequest, body: Mapping[str, Any]) -> No | None:
         self.path = http.path
@@ -244,10 +254,13 @@ class FakeGemini(Served):
             parts += [{"text": said.input[:half]}, {"text": said.input[half:]}]
         stop = "STOP" if said.stop == "tool_use" else said.stop
         message: dict[str, Any] = {"usageMetadata": usage, "modelVersion": "gemini-9-flash-001"}
-        if stop == "blocked":
+        if stop == "odd":
+            message["candidates"] = [{"content": {"role": "model", "parts": 7}}]
+        elif stop == "blocked":
             message["promptFeedback"] = {"blockReason": "PROHIBITED_CONTENT"}
         else:
-            message["candidates"] = [{"content": {"role": "model", "parts": parts}, "finishReason": stop, "index": 0}]
+            candidate = {"content": {"role": "model", "parts": parts}, "finishReason": stop, "index": 0}
+            message["candidates"] = [candidate | ({"continuationToken": "YWJj"} if stop == "CONTINUATION" else {})]
         return dump(message).encode()
 
 

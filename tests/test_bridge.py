@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_servers import FakeAnthropic, FakeGemini, No, Said
 from pydantic import BaseModel
@@ -436,6 +436,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), values), st.dictionaries(st.text(), values))
 def test_an_input_is_cut_out_of_any_message_as_it_stands(record: dict[str, Any], before: dict[str, Any]) -> None:
     text = dump(record)
@@ -1000,14 +1001,13 @@ def test_google_is_asked_for_text_under_our_own_schema(gemini: FakeGemini) -> No
     )
     reply = ask(opened_gemini(gemini), call)
     assert reply == Reply(text=EXACT, mode="strict", usage=gemini.usage, model="gemini-9-flash-001")
-    assert gemini.path == "/v1beta/models/gemini-9-flash:generateContent"
+    assert gemini.path == "/v1/models/gemini-9-flash:generateContent"
     body = gemini.requests[0]
     assert [turn["role"] for turn in body["contents"]] == ["user", "model", "user"]
     text, picture, pages = body["contents"][0]["parts"]
     assert text == {"text": f"document:\n===\n{HOSTILE}\n==="}
-    assert picture["inlineData"]["mimeType"] == "image/png"
-    assert base64.b64decode(picture["inlineData"]["data"]) == b"\x89PNG"
-    assert base64.b64decode(pages["inlineData"]["data"]) == b"%PDF"
+    assert set(picture["inlineData"].values()) == {"image/png", base64.b64encode(b"\x89PNG").decode()}
+    assert set(pages["inlineData"].values()) == {"application/pdf", base64.b64encode(b"%PDF").decode()}
     assert body["systemInstruction"]["parts"][0]["text"].startswith(HOSTILE)
     assert body["generationConfig"] == {
         "responseMimeType": "application/json",
@@ -1023,6 +1023,7 @@ def test_google_is_asked_for_text_under_our_own_schema(gemini: FakeGemini) -> No
 
 GEMINIS: Mapping[str, tuple[Said, str, str]] = {
     "cut off": (Said('{"size": 1, "chi', stop="MAX_TOKENS"), '{"size": 1, "chi', "length"),
+    "to be continued": (Said('{"size": 1, "chi', stop="CONTINUATION"), '{"size": 1, "chi', "length"),
     "filtered": (Said('{"size"', stop="SAFETY"), '{"size"', "filter"),
     "empty": (Said(), "", "stop"),
 }
@@ -1095,6 +1096,18 @@ GEMINI_FAULTS: Mapping[str, tuple[Any, Failure]] = {
     "garbage": (
         "garbage",
         Failure("transport", f"The answer of {FLASH} cannot be used: what it sent is not JSON.", status=200),
+    ),
+    "another form": (
+        "no message",
+        Failure("transport", f"The answer of {FLASH} cannot be used: there is no candidate in it.", status=200),
+    ),
+    "a candidate of another form": (
+        Said("[]", stop="odd"),
+        Failure(
+            "transport",
+            f"The answer of {FLASH} cannot be used: what it sent has not the form of a response.",
+            status=200,
+        ),
     ),
 }
 

@@ -13,13 +13,16 @@ import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import cache
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..call import Failure, FailureKind
 from . import wire
 from .wire import Wire
 
-__all__ = ["CONNECT", "Clients", "no_answer"]
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["CONNECT", "Clients", "http_client", "no_answer"]
 
 CONNECT = 15.0
 """Seconds within which a server takes a connection."""
@@ -82,6 +85,14 @@ async def _until_the_loop_ends(client: _Client) -> AsyncGenerator[None, None]:
         await client.close()
 
 
+def http_client() -> httpx2.AsyncClient:
+    """aiohttp under the face that the SDKs know: httpx's own pool slows down with the number of connections."""
+    import httpx2
+    from openai import DefaultAioHttpClient
+
+    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
+
+
 def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> Failure:
     """Why no answer came from a host within so many seconds, by the innermost error that says it."""
     causes = [error]
@@ -103,7 +114,7 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
 
     certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
     unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, httpx2.ConnectError)
-    hung_up = (aiohttp.ServerDisconnectedError,)  # which Anthropic's SDK takes for a server that was not reached
+    hung_up = (aiohttp.ServerDisconnectedError,)  # which some SDKs take for a server that was not reached
     cut = (aiohttp.ClientError, ConnectionError, httpx2.NetworkError, httpx2.ProtocolError)
     late = (TimeoutError, httpx2.TimeoutException)
     look = "Check {} and the network."

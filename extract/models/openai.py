@@ -19,7 +19,7 @@ from ..call import Call, Mode, Reply
 from ..catalogue import ModelFacts
 from ..errors import ModelError
 from . import wire
-from .clients import CONNECT, Clients, no_answer
+from .clients import Clients, http_client, no_answer
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def open_azure(facts: ModelFacts, access: Access) -> OpenAIModel:
             api_key=key,
             azure_ad_token=None if key else token,
             max_retries=0,
-            http_client=_http_client(),
+            http_client=http_client(),
         )
 
     known = Wire(
@@ -152,18 +152,10 @@ def _openai_client(access: Access, address: str, key: str | None) -> Callable[[]
             organization=access.environ.get("OPENAI_ORG_ID"),
             project=access.environ.get("OPENAI_PROJECT_ID"),
             max_retries=0,
-            http_client=_http_client(),
+            http_client=http_client(),
         )
 
     return client
-
-
-def _http_client() -> httpx2.AsyncClient:
-    """aiohttp under the SDK's face: httpx's own pool slows down with the number of connections."""
-    import httpx2
-    from openai import DefaultAioHttpClient
-
-    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
 
 
 class OpenAIModel:

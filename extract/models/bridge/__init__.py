@@ -182,7 +182,7 @@ class BridgedModel:
         except TimeoutError as error:
             came = _Failed(error)
         if isinstance(came, _Failed):
-            return Reply(failure=self._failure(came.error, seconds), mode=self.mode)
+            return Reply(failure=self._failure(came, seconds), mode=self.mode)
         return self._way.read(came, self._wire)
 
     async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:
@@ -219,7 +219,7 @@ class BridgedModel:
         except _Taken:
             pass
         except Exception as error:  # noqa: BLE001  instructor could not make a request of what it was given
-            return taken[0] if taken else _Failed(error)
+            return taken[0] if taken else _Failed(error, sent=False)
         return taken[0]
 
     def _patched(self, create: Callable[..., Awaitable[Any]]) -> Any:
@@ -246,8 +246,9 @@ class BridgedModel:
             found = self._shown[call.shape.fingerprint] = (_answer_model(tool_name(call), shown), schema)
         return found
 
-    def _failure(self, error: Exception, seconds: float) -> Failure:
-        if isinstance(error, (TimeoutError, *self._way.troubles())):
+    def _failure(self, failed: _Failed, seconds: float) -> Failure:
+        error = failed.error
+        if failed.sent and isinstance(error, (TimeoutError, *self._way.troubles())):
             return self._way.refused(error, self._wire) or no_answer(error, self._host, seconds, self._wire)
         # what went wrong before anything was sent may quote the document, so that only its kind is told
         message = f"{self.name}: the request could not be made ({type(error).__name__})."
@@ -262,11 +263,12 @@ async def _nothing(**asked: Any) -> None:
     """Stands for a call where instructor is only to be loaded."""
 
 
+@dataclass(frozen=True, slots=True)
 class _Failed:
-    """What an attempt raised, as a value."""
+    """What an attempt raised, as a value, and whether the SDK had been asked to send something."""
 
-    def __init__(self, error: Exception):
-        self.error = error
+    error: Exception
+    sent: bool = True
 
 
 class _Taken(BaseException):

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ...call import Call, Part, Reply, Usage
 from ...catalogue import ModelFacts
 from ...prompt import Message, render
-from ..clients import CONNECT
+from ..clients import CONNECT, http_client
 from ..wire import Wire
 from .ways import (
     Client,
@@ -93,14 +93,13 @@ def _part(part: Part, facts: ModelFacts) -> dict[str, Any]:
 
 def _client(reached: Reached) -> Client:
     import httpx2
-    from anthropic import AsyncAnthropic, DefaultAioHttpClient
+    from anthropic import AsyncAnthropic
 
-    time = httpx2.Timeout(None, connect=CONNECT)
+    ours: dict[str, Any] = {"max_retries": 0, "timeout": httpx2.Timeout(None, connect=CONNECT)}
     if reached.client is not None:
-        own: AsyncAnthropic = reached.client.with_options(max_retries=0, timeout=time)
+        own: AsyncAnthropic = reached.client.with_options(**ours)
         return own
-    http = DefaultAioHttpClient(timeout=time)
-    return AsyncAnthropic(api_key=reached.key, base_url=reached.address, max_retries=0, timeout=time, http_client=http)
+    return AsyncAnthropic(api_key=reached.key, base_url=reached.address, http_client=http_client(), **ours)
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:

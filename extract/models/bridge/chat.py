@@ -15,7 +15,7 @@ import orjson
 
 from ...call import Call, Reply
 from .. import wire
-from ..clients import CONNECT
+from ..clients import http_client
 from ..wire import Wire
 from .ways import Client, Reached, Way, refused, whole_response
 
@@ -38,14 +38,12 @@ def _asked_of_mistral(call: Call, known: Wire) -> dict[str, Any]:
 
 
 def _client(reached: Reached) -> Client:
-    import httpx2
-    from openai import AsyncOpenAI, DefaultAioHttpClient
+    from openai import AsyncOpenAI
 
     if reached.client is not None:
         own: AsyncOpenAI = reached.client.with_options(max_retries=0)
         return own
-    http = DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
-    return AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http)
+    return AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http_client())
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:

@@ -9,6 +9,7 @@ settings stay the provider's own; left to itself, instructor would switch its fi
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ import orjson
 from ...call import Call, Failure, Part, Reply, Usage
 from ...catalogue import ModelFacts
 from ...prompt import Message, render
+from ..clients import http_client
 from ..wire import Wire
 from .ways import Client, Reached, Way, broken, failure_of, plain_text, settings, unsupported
 
@@ -68,9 +70,16 @@ def _part(part: Part, facts: ModelFacts) -> Any:
 
 
 class _Client:
-    def __init__(self, client: Any):
+    """A client of the SDK with the HTTP client that it was given, which it leaves open."""
+
+    def __init__(self, client: Any, http: Any = None):
         self.generate = client.aio.models.generate_content
-        self.close = client.aio.aclose
+        self._sdk, self._http = client, http
+
+    async def close(self) -> None:
+        await self._sdk.aio.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
 
 def _client(reached: Reached) -> Client:
@@ -79,14 +88,22 @@ def _client(reached: Reached) -> Client:
 
     if reached.client is not None:
         return _Client(reached.client)
-    once = types.HttpRetryOptions(attempts=1)  # without it, the SDK tries again after some connection errors
-    options = types.HttpOptions(base_url=reached.address, retry_options=once)
-    return _Client(genai.Client(api_key=reached.key, vertexai=False, http_options=options))
+    http = http_client()
+    options = types.HttpOptions(base_url=reached.address, httpx_async_client=http)
+    return _Client(genai.Client(api_key=reached.key, vertexai=False, http_options=options), http)
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:
+    from google.genai import types
+
+    once = {  # the SDK would try again after some connection errors, and go on by itself after a long answer
+        "http_options": types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=1)),
+        "automatic_continuation": False,
+        "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
+    }
+
     async def create(*, model: str, contents: Any, config: Any, our_config: Mapping[str, Any], our_schema: Any) -> Any:
-        ours = {**our_config, "response_schema": None, "response_json_schema": our_schema}
+        ours = {**our_config, **once, "response_schema": None, "response_json_schema": our_schema}
         return await client.generate(model=model, contents=contents, config=config.model_copy(update=ours))
 
     return create
@@ -95,17 +112,21 @@ def _create(client: Any) -> Callable[..., Awaitable[Any]]:
 def _troubles() -> tuple[type[Exception], ...]:
     import aiohttp
     import httpx2
-    from google.genai import errors
+    from google.genai.errors import APIError
+    from pydantic import ValidationError
 
-    return (errors.APIError, errors.UnknownApiResponseError, aiohttp.ClientError, httpx2.HTTPError, OSError)
+    return (APIError, json.JSONDecodeError, ValidationError, aiohttp.ClientError, httpx2.HTTPError, OSError)
 
 
 def _refused(error: Exception, known: Wire) -> Failure | None:
-    from google.genai import errors
+    from google.genai.errors import APIError
+    from pydantic import ValidationError
 
-    if isinstance(error, errors.UnknownApiResponseError):
+    if isinstance(error, json.JSONDecodeError):
         return broken(known, "what it sent is not JSON").failure
-    if not isinstance(error, errors.APIError):
+    if isinstance(error, ValidationError):
+        return broken(known, "what it sent has not the form of a response").failure
+    if not isinstance(error, APIError):
         return None
     details = list(_details(error.details))
     wrong_key = any(one.get("reason") == "API_KEY_INVALID" for one in details)
