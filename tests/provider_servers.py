@@ -22,18 +22,8 @@ from aiohttp import web
 from extract.call import Usage
 from extract.jsontext import dump
 
-ENDS = Literal[
-    "end_turn",
-    "max_tokens",
-    "refusal",
-    "stop_sequence",
-    "tool_use",
-    "MAX_TOKENS",
-    "CONTINUATION",
-    "SAFETY",
-    "blocked",
-    "odd",
-]
+ANTHROPICS = Literal["end_turn", "max_tokens", "refusal", "stop_sequence", "tool_use"]
+GOOGLES = Literal["MAX_TOKENS", "CONTINUATION", "SAFETY", "blocked", "odd"]
 
 ADAPTIVE = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 """Models that take no sampling parameters; the first two take no prescribed tool either."""
@@ -45,7 +35,7 @@ class Said:
 
     input: str | None = None
     texts: tuple[str, ...] = ()
-    stop: ENDS = "tool_use"
+    stop: ANTHROPICS | GOOGLES = "tool_use"
     usage: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
 
@@ -221,9 +211,9 @@ def _wrong(body: Mapping[str, Any], version: str) -> Iterator[str]:
 
 
 class FakeGemini(Served):
-    """Google's generateContent. A value of the script is a record, `Said` (whose input is the text of the answer, after
-    its texts as thoughts, and whose `stop` is Google's word for it; ``blocked`` is no answer, ``odd`` one of another form),
-    `No` or `Broken`."""
+    """Google's generateContent. A value of the script is a record, `Said`, `No` or `Broken`. The input of a `Said` is
+    the text of the answer, its texts are thoughts, and its `stop` is Google's word for it; ``blocked`` is no answer at
+    all, ``odd`` one of another form."""
 
     def _refused(self, http: web.BaseRequest, body: Mapping[str, Any]) -> No | None:
         self.path = http.path

@@ -30,7 +30,7 @@ from extract.errors import DocumentError
 from extract.extraction import Extraction
 from extract.jsontext import dump
 from extract.limits import Limits
-from extract.models import Model, built_in_catalogue, open_model
+from extract.models import Model, built_in_catalogue, open_model, wire
 from extract.models.bridge import PROVIDERS
 from extract.models.bridge.anthropic import read_message
 from extract.models.bridge.ways import failure_of
@@ -145,6 +145,14 @@ def test_every_bridged_provider_opens_or_says_that_it_is_not_reached() -> None:
         with suppress(ModelError):  # the package may be missing
             environ = {**dict.fromkeys(provider.keys, "key"), "DATABRICKS_HOST": "https://any.databricks.com"}
             assert open_model(f"{name}/any", KNOWN, environ).name == f"{name}/any"
+
+
+def test_the_documents_name_what_each_provider_needs() -> None:
+    told = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    for name, provider in PROVIDERS.items():
+        (row,) = [line for line in told.splitlines() if line.startswith(f"| `{name}/")]
+        needed = [*provider.keys, provider.variable, provider.way.extra and f"typed-extract[{provider.way.extra}]"]
+        assert [one for one in needed if one not in row] == []
 
 
 def test_instructor_and_the_sdk_are_loaded_by_the_first_call_and_not_before() -> None:
@@ -891,6 +899,21 @@ def test_the_others_are_asked_in_openais_way(name: str) -> None:
         asked = body["tools"][0]["function"]["parameters"] if "tools" in body else server.requests[0].schema
         assert (json.loads(reply.text or ""), body.get("tool_choice")) == (RECORD, OPENAIS_WAY[name])
         assert asked["properties"] == json.loads(dump(WIRE["properties"]))
+
+
+def test_an_answer_of_mistral_that_filled_the_context_is_cut_off(chat: FakeOpenAI) -> None:
+    known = Wire(KNOWN.facts(SMALL), "mistral-small-latest", mode="tools")
+    call = {"function": {"name": "Receipt", "arguments": '{"company": "A'}}
+    choice = {"finish_reason": "model_length", "message": {"content": "", "tool_calls": [call]}}
+    reply = wire.read(dump({"choices": [choice]}).encode(), known)
+    assert (reply.text, reply.finish) == ('{"company": "A', "length")
+
+
+def test_an_answer_without_a_word_is_shown_as_such(chat: FakeOpenAI) -> None:
+    chat.replies(RECORD)
+    call = replace(a_call(model=SMALL), answer="", failed=(Failed("", None, "there is nothing"),))
+    assert ask(opened_chat(chat), call).failure is None
+    assert chat.requests[0].body["messages"][-2] == {"role": "assistant", "content": "(nothing)"}
 
 
 CHAT_FAULTS: Mapping[Any, Failure] = {

@@ -193,7 +193,11 @@ def read(data: bytes, wire: Wire) -> Reply:
         return _broken(wire, "what it sent has not the form of a chat completion")
 
 
-_FINISH: Mapping[str, Literal["stop", "length", "filter"]] = {"length": "length", "content_filter": "filter"}
+_FINISH: Mapping[str, Literal["stop", "length", "filter"]] = {
+    "length": "length",
+    "model_length": "length",  # Mistral's word for a context that is full
+    "content_filter": "filter",
+}
 
 
 def _reply(

@@ -17,7 +17,7 @@ from ...call import Call, Reply
 from .. import wire
 from ..clients import http_client
 from ..wire import Wire
-from .ways import Client, Reached, Way, refused, whole_response
+from .ways import Client, Reached, Way, plain_text, refused, whole_response
 
 __all__ = ["CHAT", "MISTRAL"]
 
@@ -26,6 +26,8 @@ _BY_INSTRUCTOR = ("tools", "tool_choice")
 
 def _asked(call: Call, known: Wire) -> dict[str, Any]:
     request: dict[str, Any] = orjson.loads(wire.body(call, known))
+    for message in request["messages"]:
+        message["content"] = message["content"] or plain_text("")  # an answer without a word, which Mistral refuses
     return {name: value for name, value in request.items() if name not in _BY_INSTRUCTOR}
 
 
