@@ -154,7 +154,10 @@ class FakeAnthropic(Served):
         return No(400, "invalid_request_error", wrong) if wrong else None
 
     def _no(self, no: No) -> Any:
-        return {"type": "error", "error": {"type": no.type, "message": no.message}, "request_id": "req_1"}
+        error: dict[str, Any] = {"type": no.type, "message": no.message}
+        if no.details:
+            error["details"] = no.details[0]
+        return {"type": "error", "error": error, "request_id": "req_1"}
 
     def _message(self, body: Mapping[str, Any], said: Said) -> bytes:
         usage = {

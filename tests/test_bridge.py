@@ -536,6 +536,20 @@ FAULTS: Mapping[str, tuple[Any, Failure]] = {
             code="invalid_request_error",
         ),
     ),
+    "an image that is too large": (
+        No(400, "invalid_request_error", "Too large.", details=({"error_code": "image_dimensions_too_large"},)),
+        Failure("document", f"{CLAUDE} does not take this document: Too large.", status=400, code="image_too_large"),
+    ),
+    "a limit of spending": (
+        No(429, "rate_limit_error", "Over the tier.", details=({"error_code": "enforced_spend_limit_reached"},)),
+        Failure(
+            "configuration",
+            f"The account has no credit left for {CLAUDE}: Over the tier.",
+            status=429,
+            code="insufficient_quota",
+            fix="Add credit to the account, or raise its limit.",
+        ),
+    ),
     "a schema that is refused": (
         No(400, "invalid_request_error", "tools.0.custom.input_schema: JSON schema is invalid."),
         Failure(
@@ -557,7 +571,7 @@ FAULTS: Mapping[str, tuple[Any, Failure]] = {
     ),
     "cut": ("cut", Failure("transport", f"{CLAUDE}: HOST cut the connection.")),
     "cut in the body": ("cut_body", Failure("transport", f"{CLAUDE}: HOST cut the connection.")),
-    "hang": ("hang", Failure("transport", f"{CLAUDE}: no whole answer came from HOST in 0.3 seconds.")),
+    "hang": ("hang", Failure("transport", f"{CLAUDE}: no whole answer came from HOST in 1 seconds.")),
     "garbage": (
         "garbage",
         Failure("transport", f"The answer of {CLAUDE} cannot be used: what it sent is not JSON.", status=200),
@@ -583,7 +597,7 @@ def test_a_failure_is_a_value_and_one_request_is_made(
     model = opened(server)
     with caplog.at_level(logging.INFO), warnings.catch_warnings():
         warnings.simplefilter("error")
-        reply = ask(model, a_call(), 0.3 if case == "hang" else 10)
+        reply = ask(model, a_call(), 1 if case == "hang" else 10)
     assert (reply.failure, reply.mode) == (expected, "tools")
     assert server.count == 1
     assert [one.message for one in caplog.records if one.name.startswith("instructor")] == []
@@ -629,13 +643,22 @@ def test_a_key_never_shows(server: FakeAnthropic, caplog: pytest.LogCaptureFixtu
     assert wrong not in caplog.text + repr(vars(model))
 
 
-def test_what_cannot_be_asked_is_a_failure_that_quotes_nothing(server: FakeAnthropic) -> None:
-    assert ask(opened(server), a_call(max_tokens=object())).failure == Failure(
+@pytest.mark.parametrize("settings", [{"max_tokens": object()}, {"stop": 7}])
+def test_what_cannot_be_asked_is_a_failure_that_quotes_nothing(server: FakeAnthropic, settings: dict[str, Any]) -> None:
+    assert ask(opened(server), a_call(**settings)).failure == Failure(
         "configuration",
         f"{CLAUDE}: the request could not be made (TypeError).",
-        fix="Update instructor and the provider's package, or report this.",
+        fix="Check the settings, and update instructor and the provider's package.",
     )
     assert server.count == 0
+
+
+def test_a_package_of_another_form_is_a_failure(server: FakeAnthropic, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = opened(server)
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    failure = ask(model, a_call()).failure
+    assert failure is not None
+    assert failure.message == f"{CLAUDE}: the request could not be made (ModuleNotFoundError)."
 
 
 # Loops, cancelling
@@ -925,7 +948,7 @@ CHAT_FAULTS: Mapping[Any, Failure] = {
         retry_after=0.25,
     ),
     "cut": Failure("transport", f"{SMALL}: HOST cut the connection."),
-    "hang": Failure("transport", f"{SMALL}: no whole answer came from HOST in 0.3 seconds."),
+    "hang": Failure("transport", f"{SMALL}: no whole answer came from HOST in 1 seconds."),
     "garbage": Failure("transport", f"The answer of {SMALL} cannot be used: what it sent is not JSON.", status=200),
 }
 
@@ -934,7 +957,7 @@ CHAT_FAULTS: Mapping[Any, Failure] = {
 def test_a_failure_of_theirs_is_a_value_and_one_request_is_made(chat: FakeOpenAI, kind: Any) -> None:
     expected = replace(CHAT_FAULTS[kind], message=CHAT_FAULTS[kind].message.replace("HOST", chat.address[7:]))
     chat.faults(Fault(kind, retry_after=0.25))
-    reply = ask(opened_chat(chat), a_call(model=SMALL), 0.3 if kind == "hang" else 10)
+    reply = ask(opened_chat(chat), a_call(model=SMALL), 1 if kind == "hang" else 10)
     assert (reply.failure, chat.count) == (expected, 1)
 
 
@@ -1115,7 +1138,7 @@ GEMINI_FAULTS: Mapping[str, tuple[Any, Failure]] = {
     ),
     "cut": ("cut", Failure("transport", f"{FLASH}: HOST cut the connection.")),
     "cut in the body": ("cut_body", Failure("transport", f"{FLASH}: HOST cut the connection.")),
-    "hang": ("hang", Failure("transport", f"{FLASH}: no whole answer came from HOST in 0.3 seconds.")),
+    "hang": ("hang", Failure("transport", f"{FLASH}: no whole answer came from HOST in 1 seconds.")),
     "garbage": (
         "garbage",
         Failure("transport", f"The answer of {FLASH} cannot be used: what it sent is not JSON.", status=200),
@@ -1139,7 +1162,7 @@ GEMINI_FAULTS: Mapping[str, tuple[Any, Failure]] = {
 def test_a_failure_of_google_is_a_value_and_one_request_is_made(gemini: FakeGemini, case: str) -> None:
     fault, failure = GEMINI_FAULTS[case]
     gemini.reset(fault, RECORD)
-    reply = ask(opened_gemini(gemini), a_call(model=FLASH), 0.3 if case == "hang" else 10)
+    reply = ask(opened_gemini(gemini), a_call(model=FLASH), 1 if case == "hang" else 10)
     assert reply.failure == replace(failure, message=failure.message.replace("HOST", gemini.address[7:]))
     assert gemini.count == 1
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from ..wire import Refused, Wire
 from .anthropic import MESSAGES
 from .chat import CHAT, MISTRAL
 from .google import GEMINI
-from .ways import Reached, Way, tool_name
+from .ways import Client, Reached, Way, tool_name
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -171,16 +172,18 @@ class BridgedModel:
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         seconds = timeout or _LONGEST
-        if not self._loaded:
-            await asyncio.to_thread(self._load)
         try:
-            asked = self._way.asked(call, self._wire)
+            if not self._loaded:
+                await asyncio.to_thread(self._load)
+            asked, client = self._way.asked(call, self._wire), await self._clients.of_this_loop()
             async with asyncio.timeout(seconds):
-                came = await self._attempt(call, asked)
+                came = await self._attempt(call, client, asked)
         except Refused as refused:
             return Reply(failure=refused.failure, mode=self.mode)
         except TimeoutError as error:
             came = _Failed(error)
+        except Exception as error:  # noqa: BLE001  a setting of another kind, a package of another form
+            came = _Failed(error, sent=False)
         if isinstance(came, _Failed):
             return Reply(failure=self._failure(came, seconds), mode=self.mode)
         return self._way.read(came, self._wire)
@@ -192,11 +195,11 @@ class BridgedModel:
     async def close(self) -> None:
         await self._clients.close()
 
-    async def _attempt(self, call: Call, asked: dict[str, Any]) -> Any:
-        """What the one attempt brought: what the SDK gave, or a `_Failed`."""
+    async def _attempt(self, call: Call, client: Client, asked: dict[str, Any]) -> Any:
+        """What the one attempt brought: what the SDK gave, or a `_Failed`. Where instructor makes no request of what it
+        is given, it raises why."""
         from instructor.core.hooks import Hooks
 
-        client = await self._clients.of_this_loop()
         create = self._way.create(client)
         taken: list[Any] = []
 
@@ -214,12 +217,8 @@ class BridgedModel:
         hooks.on("completion:response", take)
         model, schema = self._answer(call)
         ours = {} if self._way.hands_schema else {"our_schema": schema}
-        try:
+        with suppress(_Taken):
             await self._patched(once)(response_model=model, max_retries=0, hooks=hooks, **asked, **ours)
-        except _Taken:
-            pass
-        except Exception as error:  # noqa: BLE001  instructor could not make a request of what it was given
-            return taken[0] if taken else _Failed(error, sent=False)
         return taken[0]
 
     def _patched(self, create: Callable[..., Awaitable[Any]]) -> Any:
@@ -252,7 +251,9 @@ class BridgedModel:
             return self._way.refused(error, self._wire) or no_answer(error, self._host, seconds, self._wire)
         # what went wrong before anything was sent may quote the document, so that only its kind is told
         message = f"{self.name}: the request could not be made ({type(error).__name__})."
-        return Failure("configuration", message, fix="Update instructor and the provider's package, or report this.")
+        return Failure(
+            "configuration", message, fix="Check the settings, and update instructor and the provider's package."
+        )
 
 
 _SHAPES = 256

@@ -143,16 +143,35 @@ def _error_in(body: Any) -> dict[str, str]:
     error: Mapping[str, Any] = held if isinstance(held, Mapping) else {"message": held}
     said = error.get("message") or error.get("detail") or ""
     words = said if isinstance(said, str) else dump(said)
+    code = _code(error)
     return {
         "message": words,
-        "code": "context_length_exceeded" if _TOO_LONG.search(words) else _code(error),
+        "code": "context_length_exceeded" if _TOO_LONG.search(words) else _OPENAIS.get(code, code),
         "param": str(error.get("param") or "") or _param(words),
     }
 
 
 def _code(error: Mapping[str, Any]) -> str:
-    return next((one for name in ("code", "type", "status") if isinstance(one := error.get(name), str) and one), "")
+    """The most special code of an error: Anthropic's is in its details, Google's is its status in words."""
+    details = error.get("details")
+    found = [details.get("error_code") if isinstance(details, Mapping) else None]
+    found += [error.get(name) for name in ("code", "type", "status")]
+    return next((one for one in found if isinstance(one, str) and one), "")
 
+
+_OPENAIS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "billing_error",
+            "contract_spend_limit_reached",
+            "enforced_spend_limit_reached",  # with status 429, but it does not pass
+            "linked_organization_spend_limit_reached",
+        ),
+        "insufficient_quota",
+    ),
+    "image_dimensions_too_large": "image_too_large",
+}
+"""Codes of Anthropic that mean what a code of OpenAI does, which `wire` knows."""
 
 _TOO_LONG = re.compile(
     r"prompt is too long|exceed\w* (?:the )?(?:\w+ )?(?:context|maximum number of tokens)|maximum context length"
