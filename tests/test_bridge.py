@@ -1184,6 +1184,16 @@ def test_googles_key_is_found_under_either_name_and_a_wrong_one_is_told(gemini: 
     )
 
 
+def test_a_setting_of_another_kind_is_not_sent_to_google(gemini: FakeGemini) -> None:
+    failure = ask(opened_gemini(gemini), a_call(model=FLASH, temperature="warm")).failure
+    assert failure is not None
+    assert (failure.kind, failure.message, gemini.count) == (
+        "configuration",
+        f"{FLASH}: the request could not be made (TypeError).",
+        0,
+    )
+
+
 def test_google_from_end_to_end(gemini: FakeGemini, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", gemini.address)
     monkeypatch.setenv("GOOGLE_API_KEY", KEY)

@@ -95,6 +95,7 @@ def _client(reached: Reached) -> Client:
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:
     from google.genai import types
+    from pydantic import ValidationError
 
     once = {  # the SDK would try again after some connection errors, and go on by itself after a long answer
         "http_options": types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=1)),
@@ -104,7 +105,11 @@ def _create(client: Any) -> Callable[..., Awaitable[Any]]:
 
     async def create(*, model: str, contents: Any, config: Any, our_config: Mapping[str, Any], our_schema: Any) -> Any:
         ours = {**our_config, **once, "response_schema": None, "response_json_schema": our_schema}
-        return await client.generate(model=model, contents=contents, config=config.model_copy(update=ours))
+        try:
+            whole = types.GenerateContentConfig(**{**dict(config), **ours})
+        except ValidationError as error:  # told apart from an answer of another form
+            raise TypeError("a setting has another kind") from error
+        return await client.generate(model=model, contents=contents, config=whole)
 
     return create
 
