@@ -118,6 +118,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "seed": _whole(-(2**63), 2**63 - 1),
     "stop": _Setting("a text or a list of up to 4 texts", _is_stop),
     "temperature": _number(0, 2),
+    "top_k": _whole(1),
     "top_logprobs": _whole(0, 20),
     "top_p": _number(0, 1),
 }

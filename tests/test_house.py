@@ -25,6 +25,7 @@ FLOORS = (
 )
 
 HEAVY = {
+    "anthropic": "the client of Anthropic",
     "aiohttp": "the fake server and the client's transport: 190 ms",
     "certifi": "certificates, for addresses that need them",
     "ssl": "the same",
@@ -32,6 +33,7 @@ HEAVY = {
     "yarl": "comes with aiohttp",
     "click": "the command line only",
     "duckdb": "relational steps and table files: 80 ms",
+    "google": "the client of Google",
     "httpx2": "what the SDK speaks through",
     "instructor": "the bridge to other providers: over a second",
     "jinja2": "templates in instructions",
