@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from .call import Usage
 from .errors import ModelError
+from .image_rules import ImageRule, rule_from_plain
 
 __all__ = ["BRIDGED", "OPENAI_PARAMETERS", "Catalogue", "Input", "ModelFacts", "Price", "provider_of"]
 
@@ -90,7 +91,8 @@ class Price:
 class ModelFacts:
     """One model. `context` and `max_output` are in tokens (None: not known, or no limit); `structured` says whether it
     holds to a strict schema, `logprobs` whether it can give log-probabilities, `asks_again` whether asking a second
-    time can give another answer; `parameters` are the settings that it takes; `source` and `date` (ISO 8601) say where
+    time can give another answer; `images` is the rule by which it sees and counts images, `most_images`,
+    `most_file_bytes` and `most_bytes` are what one request may carry: images, files together, and everything; `parameters` are the settings that it takes; `source` and `date` (ISO 8601) say where
     and when the facts were found; `warning` is for the user and names what was assumed."""
 
     name: str
@@ -98,6 +100,10 @@ class ModelFacts:
     context: int | None = None
     max_output: int | None = None
     inputs: tuple[Input, ...] = ("text",)
+    images: ImageRule | None = None
+    most_images: int | None = None
+    most_file_bytes: int | None = None
+    most_bytes: int | None = None
     structured: bool = True
     tools: bool = False
     logprobs: bool = False
@@ -114,14 +120,16 @@ class ModelFacts:
         plain: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         plain["inputs"], plain["parameters"] = list(self.inputs), list(self.parameters)
         plain["price"] = None if self.price is None else self.price.plain()
+        plain["images"] = None if self.images is None else self.images.plain()
         return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> ModelFacts:
-        price = plain.get("price")
+        price, images = plain.get("price"), plain.get("images")
         return cls(
             **{
                 **plain,
+                "images": None if images is None else rule_from_plain(images),
                 "inputs": tuple(plain.get("inputs", ("text",))),
                 "parameters": tuple(plain.get("parameters", ())),
                 "price": None if price is None else Price.from_plain(price),
