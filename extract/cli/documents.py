@@ -24,6 +24,7 @@ from .shown import emit, say
 if TYPE_CHECKING:
     from ..call import Call
     from ..catalogue import ModelFacts
+    from ..load import PdfUse
 
 __all__ = ["from_", "parse", "print_prompt"]
 
@@ -35,6 +36,13 @@ __all__ = ["from_", "parse", "print_prompt"]
 @instructions_option
 @setting_option
 @document_limits_options
+@click.option(
+    "--pdf",
+    type=click.Choice(["auto", "text", "file"]),
+    default="auto",
+    show_default=True,
+    help="What of a PDF goes to the model: its text, the file itself, or the text and where needed the file.",
+)
 @json_option
 @click.option("--prompt", is_flag=True, help="Print exactly what would be sent, and send nothing.")
 def from_(
@@ -45,6 +53,7 @@ def from_(
     setting: tuple[str, ...],
     tokens_per_document: int | None,
     budget_per_document: float | None,
+    pdf: PdfUse,
     as_json: bool,
     prompt: bool,
 ) -> int:
@@ -66,7 +75,8 @@ def from_(
     from ..task import Task
 
     compiled = compile(load_schema(schema))
-    document = Document(text=sys.stdin.read(), source="-") if file == "-" else open_document(Path(file))
+    text = Document(text=sys.stdin.read(), source="-") if file == "-" else None
+    document = text or open_document(Path(file), pdf=pdf)
     catalogue = built_in_catalogue()
     names = model or ("openai/gpt-4o-mini",)
     task = Task(

@@ -193,7 +193,7 @@ class OpenAIModel:
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         try:
-            content = wire.body(call, self._wire)
+            content = await _body(call, self._wire)
         except wire.Refused as refused:
             return Reply(failure=refused.failure, mode=self._wire.mode)
         from openai import APIError
@@ -208,7 +208,7 @@ class OpenAIModel:
 
     async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:
         try:
-            content = wire.body(call, self._wire, stream=True)
+            content = await _body(call, self._wire, stream=True)
         except wire.Refused as refused:
             yield Reply(failure=refused.failure, mode=self._wire.mode)
             return
@@ -273,6 +273,13 @@ class OpenAIModel:
             kind, sentence, fix = _no_answer(error, self._host, seconds)
             failure = Failure(kind, f"{self.name}: {sentence}", fix=fix.format(self._wire.address_variables))
         return Reply(failure=failure, mode=self._wire.mode)
+
+
+async def _body(call: Call, known: Wire, *, stream: bool = False) -> bytes:
+    """The request's body; with images or files made on a thread, because scaling and encoding them takes time."""
+    if any(part.data for part in call.inputs):
+        return await asyncio.to_thread(wire.body, call, known, stream=stream)
+    return wire.body(call, known, stream=stream)
 
 
 class _Clients:

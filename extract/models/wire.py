@@ -9,7 +9,6 @@ they are cleaned of the keys that were used and of everything that looks like on
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -22,6 +21,7 @@ from ..call import Call, Failure, FailureKind, Mode, Part, Reply, TokenLogprob, 
 from ..catalogue import ModelFacts
 from ..jsontext import dump
 from ..prompt import Message, render
+from .attached import IMAGE_DETAIL, part_of, refusal
 
 __all__ = ["Assembly", "NotAnEvent", "Refused", "Wire", "body", "failure_of", "read", "retry_after"]
 
@@ -52,10 +52,12 @@ class Wire:
 
 
 def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
-    """The request's body. Raises `Refused`."""
+    """The request's body. Raises `Refused`. Images are scaled on the way: with them, it belongs on a thread."""
+    if (failure := refusal(call, wire.facts)) is not None:
+        raise Refused(failure)
     request: dict[str, Any] = {
         "model": wire.model,
-        "messages": [_message(message, wire.facts) for message in render(call, wire.mode)],
+        "messages": [_message(message, call, wire.facts) for message in render(call, wire.mode)],
         **_ASKED[wire.mode](call),
         **_settings(call, wire.facts),
     }
@@ -97,28 +99,16 @@ def _name(call: Call) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "_", call.shape.name)[:64] or "answer"
 
 
-def _message(message: Message, facts: ModelFacts) -> dict[str, Any]:
+def _message(message: Message, call: Call, facts: ModelFacts) -> dict[str, Any]:
     if len(message.parts) == 1 and message.parts[0].kind == "text":
         return {"role": message.role, "content": message.parts[0].text}
-    return {"role": message.role, "content": [_part(part, facts) for part in message.parts]}
+    return {"role": message.role, "content": [_part(part, call, facts) for part in message.parts]}
 
 
-def _part(part: Part, facts: ModelFacts) -> dict[str, Any]:
+def _part(part: Part, call: Call, facts: ModelFacts) -> dict[str, Any]:
     if part.kind in ("text", "value"):
         return {"type": "text", "text": part.text}
-    if part.kind not in facts.inputs:
-        raise Refused(
-            Failure(
-                "document",
-                f"{facts.name} takes no {part.kind}s, and {part.name} is one.",
-                code="unsupported_input",
-                fix="Choose a model that takes it, or give the document as text.",
-            )
-        )
-    url = f"data:{part.media_type};base64,{b64encode(part.data).decode('ascii')}"
-    if part.kind == "image":
-        return {"type": "image_url", "image_url": {"url": url}}
-    return {"type": "file", "file": {"filename": part.name, "file_data": url}}
+    return part_of(part, call, facts)
 
 
 _SET_BY_US = frozenset(
@@ -135,12 +125,13 @@ _SET_BY_US = frozenset(
         "tools",
     }
 )
-_READERS_OWN = frozenset({"date_order"})
-"""Settings of the built-in reader, which the other models of a cascade are given as well and do not send."""
+_NOT_SENT = frozenset({"date_order", IMAGE_DETAIL})
+"""Settings that are no parameters of a request: the built-in reader's own, which the other models of a cascade are
+given as well, and what goes with each image."""
 
 
 def _settings(call: Call, facts: ModelFacts) -> dict[str, Any]:
-    return {_accepted(name, facts): value for name, value in call.settings.items() if name not in _READERS_OWN}
+    return {_accepted(name, facts): value for name, value in call.settings.items() if name not in _NOT_SENT}
 
 
 def _accepted(name: str, facts: ModelFacts) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..catalogue import OPENAI_PARAMETERS
+from ..image_rules import DETAILS
 
 __all__ = [
-    "DATE_ORDERS",
     "EXTRAS",
     "LATER_KEYS",
     "LATER_OPTIONS",
@@ -15,6 +15,7 @@ __all__ = [
     "PER_DOCUMENT",
     "PIPELINE",
     "SETTINGS",
+    "SETTING_CHOICES",
     "SETTING_RANGES",
     "VERBS",
 ]
@@ -67,7 +68,7 @@ LIMITS = (
 
 PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
 
-SETTINGS = ("date_order", "reasoning_effort", *OPENAI_PARAMETERS)
+SETTINGS = ("date_order", "image_detail", "reasoning_effort", *OPENAI_PARAMETERS)
 
 SETTING_RANGES = {
     "temperature": (0, 2),
@@ -78,7 +79,8 @@ SETTING_RANGES = {
 }
 """From the parameters' own documentation in OpenAI's API reference for chat completions."""
 
-DATE_ORDERS = ("DMY", "MDY", "YMD")
+SETTING_CHOICES = {"date_order": ("DMY", "MDY", "YMD"), "image_detail": DETAILS}
+"""The order of dates is for the rule reader; `image_detail` goes with each image."""
 
 ON_FAILURE = ("reject", "review", "keep")
 

@@ -20,7 +20,7 @@ from ..sinks import SUFFIXES
 from ..sources import read_rows
 from ..tables import QueryError, describe
 from ..waiving import OnFailure, check_best_effort
-from .keys import DATE_ORDERS, EXTRAS, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, SETTING_RANGES, SETTINGS, VERBS
+from .keys import EXTRAS, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, SETTING_CHOICES, SETTING_RANGES, SETTINGS, VERBS
 from .problems import Problems, kind, nearest
 from .rowtypes import field_names, is_record, row_of, with_field
 from .values import Check, Extract, Set, Sql, Step, Where, Write
@@ -274,11 +274,11 @@ def _joined(steps: Iterator[Step]) -> tuple[Step, ...]:
 
 
 def read_settings(problems: Problems, written: Written) -> dict[str, Any]:
-    """Sampling parameters by their OpenAI names, and the date order of the rule reader."""
+    """Sampling parameters by their OpenAI names, the detail of images, and the date order of the rule reader."""
     settings: dict[str, Any] = {}
     for name, item in problems.keys(written, SETTINGS, "`settings`", {}).items():
-        if name == "date_order":
-            settings[name] = problems.choice(item, name, DATE_ORDERS)
+        if name in SETTING_CHOICES:
+            settings[name] = problems.choice(item, name, SETTING_CHOICES[name])
         elif name in SETTING_RANGES:
             low, high = SETTING_RANGES[name]
             number = item.value

@@ -18,6 +18,7 @@ from ..call import Example
 from ..document_limits import DocumentLimits
 from ..expressions import Expression
 from ..jsontext import canonical, digest
+from ..load import PdfUse
 from ..nodes import Type
 from ..waiving import OnFailure
 from .written import Place
@@ -43,10 +44,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Files:
-    """Documents that are files: patterns relative to `root`. A folder stands for every file in it and below."""
+    """Documents that are files: patterns relative to `root`. A folder stands for every file in it and below. `pdf` says
+    what of a PDF goes to the model."""
 
     patterns: tuple[str, ...]
     root: Path
+    pdf: PdfUse = "auto"
 
     def paths(self) -> Iterator[Path]:
         """Every file, each once: pattern by pattern, and within one by name. Relative to the working folder where it is
