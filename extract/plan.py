@@ -53,8 +53,9 @@ class Plan:
     def sentence(self) -> str:
         cost = "a cost that is not known" if self.cost is None else f"about ${self.cost:.4f}"
         how = "counted; the schema's share estimated" if self.counted else "estimated"
+        calls = self.documents - len(self.unreadable)
         lines = [
-            f"{self.documents - len(self.unreadable)} calls to {self.model}: {self.usage.input:,} tokens in ({how}),"
+            f"{calls} call{'' if calls == 1 else 's'} to {self.model}: {self.usage.input:,} tokens in ({how}),"
             f" about {self.usage.output:,} out if answers are as long as the schema, {cost}, repairs aside."
         ]
         lines += [f"{name} cannot be read: {reason}" for name, reason in self.unreadable]

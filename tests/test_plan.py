@@ -53,7 +53,7 @@ def test_a_plan_for_another_tokenizer_is_an_estimate(pipeline: Pipeline) -> None
     plan = plan_of(pipeline, (ModelFacts("compatible/qwen", "compatible"),), limit=1)
     assert not plan.counted
     assert plan.sentence() == (
-        f"1 calls to compatible/qwen: {plan.usage.input:,} tokens in (estimated), about {plan.usage.output:,} out if"
+        f"1 call to compatible/qwen: {plan.usage.input:,} tokens in (estimated), about {plan.usage.output:,} out if"
         " answers are as long as the schema, a cost that is not known, repairs aside."
     )
 
