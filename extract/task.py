@@ -32,7 +32,7 @@ from .document import Document
 from .document_limits import DocumentLimits
 from .errors import ExtractError
 from .events import Event
-from .evidence import locate
+from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
 from .extraction import Attempt, Extraction, Problem
 from .jsontext import dump
@@ -343,7 +343,7 @@ class Task(Generic[T]):
         """
         try:
             checked = self.schema.check(value, self.context)
-            row = value if checked.problems else self.schema.dump(cast(T, checked.value))
+            row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
         except ExtractError:
             raise
         except Exception as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
@@ -382,7 +382,7 @@ class Task(Generic[T]):
             value=None if problems else state.instance,
             partial=value,
             problems=problems,
-            evidence=locate(value, self.schema.type, document),
+            evidence=Located(lambda: locate(value, self.schema.type, document)),
             confidence=state.confidence,
             attempts=state.attempts,
             events=state.events,

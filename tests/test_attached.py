@@ -21,6 +21,7 @@ from extract import extract
 from extract.call import Call, Failure, Part, Reply, Shape
 from extract.catalogue import Catalogue
 from extract.document import Document
+from extract.errors import ModelError
 from extract.image_rules import DETAILS
 from extract.load import open_document
 from extract.models import built_in_catalogue, open_model
@@ -157,11 +158,13 @@ def test_the_detail_is_a_part_of_what_is_asked() -> None:
     assert len(keys | {call(document).key}) == 4
 
 
-def test_a_detail_that_does_not_exist_is_refused_before_it_is_sent(server: FakeOpenAI) -> None:
-    reply = send(server, call(Document(text="TOTAL 4.95"), image_detail="sharp"))
-    assert reply.failure == Failure(
-        "configuration", "image_detail is auto, low or high, not 'sharp'.", code="unsupported_parameter"
-    )
+def test_a_detail_that_does_not_exist_is_refused_before_anything_is_sent(server: FakeOpenAI) -> None:
+    @extract(model="openai/gpt-4o-mini", settings={"image_detail": "hihg"})
+    def read(document: Any) -> dict[str, float]: ...
+
+    with pytest.raises(ModelError) as caught:
+        read("TOTAL 4.95")
+    assert str(caught.value) == ("`image_detail` is auto, low or high, and this is 'hihg'.\n  Did you mean `high`?")
     assert server.count == 0
 
 

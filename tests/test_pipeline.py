@@ -287,7 +287,7 @@ def test_pipelines_are_values() -> None:
 
 # Every error says where, what was meant, and how to mend it
 
-KEYS = "name, model, documents, steps, write, limits, settings, on_failure, attempts"
+KEYS = "name, model, documents, steps, write, limits, settings, on_failure, attempts, offline, hosts"
 OWN = "company, date, total, tax, kind, lines"
 FIELDS = f"{OWN}, _id, _source"
 
@@ -374,13 +374,13 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "settings: {temprature: 0}\n",
-        "p.yaml:4:12: `settings` has no key `temprature`.\n  Did you mean `temperature`?",
+        "p.yaml:4:12: There is no setting `temprature`.\n  Did you mean `temperature`?",
     ),
     (HEAD + "settings: {temperature: 3}\n", "p.yaml:4:25: `temperature` is a number from 0 to 2, and this is 3."),
-    (HEAD + "settings: {top_p: high}\n", "p.yaml:4:19: `top_p` is a number from 0 to 1, and this is text."),
+    (HEAD + "settings: {top_p: high}\n", "p.yaml:4:19: `top_p` is a number from 0 to 1, and this is 'high'."),
     (
-        HEAD + "settings: {date_order: dmy}\n",
-        "p.yaml:4:24: `date_order` is DMY, MDY or YMD, and this is `dmy`.\n  Did you mean `DMY`?",
+        HEAD + "settings: {date_order: DYM}\n",
+        "p.yaml:4:24: `date_order` is DMY, MDY or YMD, and this is 'DYM'.\n  Did you mean `YMD`?",
     ),
     (
         HEAD + "limits: {per_document: 5}\n",
@@ -437,7 +437,7 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "settings: {image_detail: sharp}\n",
-        "p.yaml:4:26: `image_detail` is auto, low or high, and this is `sharp`.",
+        "p.yaml:4:26: `image_detail` is auto, low or high, and this is 'sharp'.",
     ),
     (HEAD.replace("docs/*.txt", "5"), "p.yaml:1:12: `documents` is text, and this is a number."),
     (

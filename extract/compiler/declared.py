@@ -50,8 +50,8 @@ class Declared:
         """
         from pydantic import ValidationError
 
-        places = [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
-        if places:
+        if _holds_decimals(value):
+            places = [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
             with suppress(ValidationError):  # a type that takes no text for a number says so below, of the number
                 instance = self._validated(_texted(value, places), context)
                 shown = self.dumped(instance)
@@ -70,6 +70,15 @@ class Declared:
     @cached_property
     def _dump(self) -> Dump:
         return dumper(self.adapter.core_schema)
+
+
+def _holds_decimals(value: Any) -> bool:
+    """Whether there is a Decimal anywhere; without pointers, because every answer is asked."""
+    if isinstance(value, dict):
+        return any(map(_holds_decimals, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_decimals, value))
+    return isinstance(value, Decimal)
 
 
 def _texted(value: Any, places: list[str]) -> Any:

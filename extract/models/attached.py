@@ -14,7 +14,6 @@ from typing import Any
 
 from ..call import Call, Failure, Part
 from ..catalogue import ModelFacts
-from ..image_rules import DETAILS
 from ..images import fitted, size_of
 
 __all__ = ["IMAGE_DETAIL", "part_of", "refusal"]
@@ -41,14 +40,11 @@ def _data_url(media_type: str, data: bytes) -> str:
 
 def refusal(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent for what it carries beside text, if so."""
-    return next(_refusals(call, facts), None)
-
-
-def _refusals(call: Call, facts: ModelFacts) -> Iterator[Failure]:
-    if call.settings.get(IMAGE_DETAIL, "auto") not in DETAILS:
-        listed, given = f"{', '.join(DETAILS[:-1])} or {DETAILS[-1]}", call.settings[IMAGE_DETAIL]
-        yield Failure("configuration", f"{IMAGE_DETAIL} is {listed}, not {given!r}.", code="unsupported_parameter")
     attached = [part for part in call.inputs if part.kind in ("image", "file")]
+    return next(_refusals(attached, facts), None) if attached else None
+
+
+def _refusals(attached: list[Part], facts: ModelFacts) -> Iterator[Failure]:
     for part in attached:
         if part.kind not in facts.inputs:
             yield Failure(

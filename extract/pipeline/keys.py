@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from ..catalogue import OPENAI_PARAMETERS
-from ..image_rules import DETAILS
-
 __all__ = [
     "EXTRAS",
     "LATER_KEYS",
@@ -14,13 +11,12 @@ __all__ = [
     "ON_FAILURE",
     "PER_DOCUMENT",
     "PIPELINE",
-    "SETTINGS",
-    "SETTING_CHOICES",
-    "SETTING_RANGES",
     "VERBS",
 ]
 
-PIPELINE = ("name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts")
+PIPELINE = (
+    "name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts", "offline", "hosts",
+)  # fmt: skip
 
 LATER_KEYS = {
     "variables": "Write the values themselves for now.",
@@ -67,20 +63,6 @@ LIMITS = (
 )  # fmt: skip
 
 PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
-
-SETTINGS = ("date_order", "image_detail", "reasoning_effort", *OPENAI_PARAMETERS)
-
-SETTING_RANGES = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-    "top_logprobs": (0, 20),
-}
-"""From the parameters' own documentation in OpenAI's API reference for chat completions."""
-
-SETTING_CHOICES = {"date_order": ("DMY", "MDY", "YMD"), "image_detail": DETAILS}
-"""The order of dates is for the rule reader; `image_detail` goes with each image."""
 
 ON_FAILURE = ("reject", "review", "keep")
 
