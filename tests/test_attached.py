@@ -21,7 +21,6 @@ from extract import extract
 from extract.call import Call, Failure, Part, Reply, Shape
 from extract.catalogue import Catalogue
 from extract.document import Document
-from extract.errors import ModelError
 from extract.image_rules import DETAILS
 from extract.load import open_document
 from extract.models import built_in_catalogue, open_model
@@ -159,12 +158,13 @@ def test_the_detail_is_a_part_of_what_is_asked() -> None:
 
 
 def test_a_detail_that_does_not_exist_is_refused_before_anything_is_sent(server: FakeOpenAI) -> None:
-    @extract(model="openai/gpt-4o-mini", settings={"image_detail": "hihg"})
-    def read(document: Any) -> dict[str, float]: ...
-
-    with pytest.raises(ModelError) as caught:
-        read("TOTAL 4.95")
-    assert str(caught.value) == ("`image_detail` is auto, low or high, and this is 'hihg'.\n  Did you mean `high`?")
+    reply = send(server, call(open_document(photo(30, 40)), image_detail="hihg"))
+    assert reply.failure == Failure(
+        "configuration",
+        "`image_detail` is auto, low or high, and this is 'hihg'.",
+        code="unsupported_parameter",
+        fix="Did you mean `high`?",
+    )
     assert server.count == 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..call import Call, Failure, Part
 from ..catalogue import ModelFacts
 from ..images import fitted, size_of
+from ..settings import wrong
 
 __all__ = ["IMAGE_DETAIL", "part_of", "refusal"]
 
@@ -41,7 +42,11 @@ def _data_url(media_type: str, data: bytes) -> str:
 def refusal(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent for what it carries beside text, if so."""
     attached = [part for part in call.inputs if part.kind in ("image", "file")]
-    return next(_refusals(attached, facts), None) if attached else None
+    if not attached:
+        return None
+    if IMAGE_DETAIL in call.settings and (said := wrong(IMAGE_DETAIL, call.settings[IMAGE_DETAIL])) is not None:
+        return Failure("configuration", said[0], code="unsupported_parameter", fix=said[1] or "")
+    return next(_refusals(attached, facts), None)
 
 
 def _refusals(attached: list[Part], facts: ModelFacts) -> Iterator[Failure]:
