@@ -18,15 +18,18 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from .errors import DocumentError
 from .image_rules import Size
+from .jsontext import digest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -254,25 +257,43 @@ def _written(image: Image, format: str) -> tuple[str, bytes]:
 # Making smaller
 
 
-@lru_cache(maxsize=32)
+_FITTED: OrderedDict[tuple[str, Size], tuple[str, bytes] | None] = OrderedDict()
+"""The last pictures that were made smaller, by the digest of what they were made of; None: it stays as it is. A repair,
+and a call that is tried again, send their picture again."""
+_FITTED_MOST = 64
+_FITTED_LOCK = threading.Lock()
+
+
 def fitted(data: bytes, media_type: str, size: Size) -> tuple[str, bytes]:
     """The media type and the bytes of a picture at this size, which is not larger than its own. It stays as it is where
-    that has fewer bytes, or where it cannot be read here. The last results are kept: a repair sends its picture again.
-    """
+    that has fewer bytes, or where it cannot be read here."""
+    if size_of(data) == size:
+        return media_type, data
+    key = digest(data), size
+    with _FITTED_LOCK:
+        if key in _FITTED:
+            return _FITTED[key] or (media_type, data)
+    made = _scaled(data, size)
+    with _FITTED_LOCK:
+        _FITTED[key] = made
+        while len(_FITTED) > _FITTED_MOST:
+            _FITTED.popitem(last=False)
+    return made or (media_type, data)
+
+
+def _scaled(data: bytes, size: Size) -> tuple[str, bytes] | None:
     from PIL import Image
 
     try:
         with _damage(None), Image.open(BytesIO(data), formats=_formats()) as image:
-            if image.size == size:
-                return media_type, data
             kind = image.format if image.format in ("JPEG", "WEBP") else "PNG"
             image.draft(image.mode, size)
             image.load()
             small = _smooth(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
             made = _written(small, kind)
     except DocumentError:
-        return media_type, data
-    return made if len(made[1]) < len(data) else (media_type, data)
+        return None
+    return made if len(made[1]) < len(data) else None
 
 
 def _smooth(image: Image) -> Image:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pydantic import BaseModel
 from test_load import PICTURE, pdf
 
 from extract import extract
@@ -181,6 +182,19 @@ def test_a_pdf_arrives_as_it_is(server: FakeOpenAI) -> None:
     assert (head, b64decode(sent)) == ("data:application/pdf;base64", data)
 
 
+def test_a_pdf_that_goes_as_it_is_still_shows_where_values_stand(server: FakeOpenAI) -> None:
+    class Receipt(BaseModel):
+        total: float
+
+    @extract(model="openai/gpt-4o-mini")
+    def read(document: Any) -> Receipt:
+        """Read the total."""
+
+    found = read.detail(open_document(pdf([(50, 700, "TOTAL 4.95")], [(50, 700, "page two")]), pdf="file"))
+    assert [part["type"] for part in arrived(server)] == ["file"]
+    assert (found.evidence["/total"].text, found.evidence["/total"].page) == ("4.95", 1)
+
+
 # What is refused before anything is sent
 
 
@@ -266,8 +280,6 @@ def test_a_file_that_is_too_large_fails_as_a_document_and_nothing_is_sent(server
 
 
 def test_a_function_reads_a_photo_with_less_detail(server: FakeOpenAI, tmp_path: Path) -> None:
-    from pydantic import BaseModel
-
     class Receipt(BaseModel):
         total: float
 

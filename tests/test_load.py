@@ -3,6 +3,7 @@ what cannot be opened says so."""
 
 from __future__ import annotations
 
+import re
 import threading
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from extract.document import Document, Page
 from extract.errors import DocumentError, ExtractError
 from extract.jsontext import digest
 from extract.load import open_data_url, open_document
+from extract.models import built_in_catalogue
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "receipts"
 
@@ -363,3 +365,22 @@ def test_a_damaged_pdf_opens_or_is_refused(place: int, patch: bytes) -> None:
     whole = (EXAMPLES / "13-tidewater-print.pdf").read_bytes()
     data = whole[:place] + patch + whole[place + len(patch) :]
     assert opens_or_is_refused(data)
+
+
+def test_what_the_documentation_shows_runs() -> None:
+    shown = (Path(__file__).parent.parent / "docs" / "inputs.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", shown, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+
+
+def test_the_documentation_has_the_tokens_of_an_image() -> None:
+    shown = (Path(__file__).parent.parent / "docs" / "inputs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (gpt-[^|]*) \|.*?([\d,]+) \|(?:[^|=]*=)? ?(\d+) \|$", shown, re.MULTILINE)
+    assert len(rows) == 5
+    for names, high, low in rows:
+        for name in names.split(", "):
+            rule = built_in_catalogue()[f"openai/{name}"].images
+            assert rule is not None
+            assert (f"{rule.tokens((1024, 1024)):,}", str(rule.tokens((1024, 1024), "low"))) == (high, low)
