@@ -295,12 +295,12 @@ def test_a_function_reads_a_photo_with_less_detail(server: FakeOpenAI, tmp_path:
     assert (part["image_url"]["detail"], size(picture(part)[1])) == ("low", (512, 341))
 
 
-def command(*args: str) -> str:
+def command(*args: str, given: bytes = b"") -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     asked = [sys.executable, "-m", "extract", *args]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(asked, capture_output=True, input=given, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout.decode()
 
 
 def test_a_pipeline_sends_pdfs_whole_where_it_says_so(
@@ -322,3 +322,6 @@ def test_a_pipeline_sends_pdfs_whole_where_it_says_so(
     assert "TOTAL 4.95" in command(*given, "--pdf", "text")
     assert "TOTAL 4.95" not in command(*given, "--pdf", "file")
     assert "<file a.pdf application/pdf>" in command(*given, "--pdf", "file")
+    given[1] = "-"
+    assert "<image - image/png>" in command(*given, given=photo(30, 40, "PNG"))
+    assert "TOTAL 7.10" in command(*given, given=b"TOTAL 7.10")

@@ -74,7 +74,6 @@ def from_(
     The record goes to standard output as JSON; with --json it comes with its problems, evidence, confidence, attempts
     and cost.
     """
-    from ..document import Document
     from ..load import open_document
     from ..models.cascade import check_accepted, facts_of
     from ..project import load_schema
@@ -84,8 +83,8 @@ def from_(
     from ..waiving import check_best_effort
 
     compiled = compile(load_schema(schema))
-    text = Document(text=sys.stdin.read(), source="-") if file == "-" else None
-    document = text or open_document(Path(file), pdf=pdf)
+    piped = file == "-"
+    document = open_document(sys.stdin.buffer.read() if piped else Path(file), name="-" if piped else "", pdf=pdf)
     names, (asked, headers) = model or ("openai/gpt-4o-mini",), apart(settings(setting))
     check_accepted(asked, facts_of(names))
     check_best_effort(compiled, best_effort)
