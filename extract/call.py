@@ -83,6 +83,11 @@ class Shape:
         return len(canonical(self.wire))
 
     @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What a wire makes of the schema, kept by whatever it likes to call it: it is the same for each request."""
+        return {}
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the three, computed once: schemas are large and calls are many."""
         return digest(canonical([self.name, self.full, self.wire]))
@@ -185,7 +190,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to
-    wait.
+    wait, `sent` whether the request had been taken and its answer was lost, so that the provider may charge for it.
     """
 
     kind: FailureKind
@@ -194,6 +199,7 @@ class Failure:
     code: str = ""
     retry_after: float | None = None
     fix: str = ""
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

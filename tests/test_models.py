@@ -441,11 +441,11 @@ FAULTS: Mapping[Any, Failure] = {
         status=400,
         code="content_filter",
     ),
-    "cut": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection."),
-    "cut_body": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection."),
-    "hang": Failure("transport", "openai/gpt-4o-mini: no whole answer came from HOST in 0.3 seconds."),
+    "cut": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection.", sent=True),
+    "cut_body": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection.", sent=True),
+    "hang": Failure("transport", "openai/gpt-4o-mini: no whole answer came from HOST in 0.3 seconds.", sent=True),
     "garbage": Failure(
-        "transport", "The answer of openai/gpt-4o-mini cannot be used: what it sent is not JSON.", status=200
+        "transport", "The answer of openai/gpt-4o-mini cannot be used: what it sent is not JSON.", status=200, sent=True
     ),
 }
 

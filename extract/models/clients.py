@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from functools import cache
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..call import Failure, FailureKind
 from .answers import NotAnEvent
@@ -87,31 +87,31 @@ def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> F
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(cause)
-    for kinds, kind, sentence, fix in _reasons():
+    for kinds, kind, sentence, fix, sent in _reasons():
         if any(isinstance(cause, kinds) for cause in causes):
             said = sentence.format(host=host, seconds=f"{seconds:g}")
-            return Failure(kind, f"{known.facts.name}: {said}", fix=fix.format(known.address_variables))
+            return Failure(kind, f"{known.facts.name}: {said}", fix=fix.format(known.address_variables), sent=sent)
     said = f"the connection to {host} failed ({type(causes[-1]).__name__})."
-    return Failure("transport", f"{known.facts.name}: {said}")
+    return Failure("transport", f"{known.facts.name}: {said}", sent=True)
 
 
-@cache
-def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str, str], ...]:
-    """Errors of the two HTTP libraries, the special ones first."""
+def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str, str, bool], ...]:
+    """Errors of the HTTP libraries, the special ones first; at the end whether the request had been sent. A library
+    that is not loaded has raised nothing."""
     import aiohttp
-    import httpx2
 
+    httpx2: Any = sys.modules.get("httpx2")
     certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
-    unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, httpx2.ConnectError)
-    cut = (aiohttp.ClientError, ConnectionError, httpx2.NetworkError, httpx2.ProtocolError)
-    late = (TimeoutError, httpx2.TimeoutException)
-    look = "Check {} and the network."
+    unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, *([httpx2.ConnectError] if httpx2 else []))
+    cut = (aiohttp.ClientError, ConnectionError, *([httpx2.NetworkError, httpx2.ProtocolError] if httpx2 else []))
+    late = (TimeoutError, *([httpx2.TimeoutException] if httpx2 else []))
+    slow, look = f"{{host}} took no connection in {CONNECT:g} seconds.", "Check {} and the network."
     return (
-        (certificate, "configuration", "the certificate of {host} was not accepted.", "Check {}."),
-        ((aiohttp.ClientConnectorDNSError,), "transport", "there is no host {host}.", look),
-        ((aiohttp.ServerTimeoutError,), "transport", f"{{host}} took no connection in {CONNECT:g} seconds.", look),
-        (unreached, "transport", "there is no server at {host}.", look),
-        (cut, "transport", "{host} cut the connection.", ""),
-        (late, "transport", "no whole answer came from {host} in {seconds} seconds.", ""),
-        ((NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", ""),
+        (certificate, "configuration", "the certificate of {host} was not accepted.", "Check {}.", False),
+        ((aiohttp.ClientConnectorDNSError,), "transport", "there is no host {host}.", look, False),
+        ((aiohttp.ServerTimeoutError,), "transport", slow, look, False),
+        (unreached, "transport", "there is no server at {host}.", look, False),
+        (cut, "transport", "{host} cut the connection.", "", True),
+        (late, "transport", "no whole answer came from {host} in {seconds} seconds.", "", True),
+        ((NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", "", True),
     )

@@ -23,7 +23,7 @@ __all__ = ["broken", "clean", "failure_of", "retry_after", "said_no", "status_in
 
 def broken(wire: Wire, how: str) -> Reply:
     return Reply(
-        failure=Failure("transport", f"The answer of {wire.facts.name} cannot be used: {how}.", status=200),
+        failure=Failure("transport", f"The answer of {wire.facts.name} cannot be used: {how}.", status=200, sent=True),
         mode=wire.mode,
     )
 

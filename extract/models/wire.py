@@ -56,7 +56,7 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
     request: dict[str, Any] = {
         "model": wire.model,
         "messages": [_message(message, call, wire.facts) for message in render(call, wire.mode)],
-        **_ASKED[wire.mode](call),
+        **_asked(call, wire.mode),
         **_settings(call, wire.facts),
     }
     if stream:
@@ -64,7 +64,23 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
     try:
         return orjson.dumps(request)
     except (TypeError, ValueError):  # numbers of more digits than orjson carries, text that is not Unicode
-        return dump(request).encode("utf-8", "replace")
+        return dump({**request, **_ASKED[wire.mode](call)}).encode("utf-8", "replace")
+
+
+def _asked(call: Call, mode: Mode) -> dict[str, Any]:
+    """The fields that ask for the schema, as JSON that is written once for each schema."""
+    kept = call.shape.kept
+    if mode not in kept:
+        kept[mode] = {name: _json(value) for name, value in _ASKED[mode](call).items()}
+    fields: dict[str, Any] = kept[mode]
+    return fields
+
+
+def _json(value: Any) -> Any:
+    try:
+        return orjson.Fragment(orjson.dumps(value))
+    except (TypeError, ValueError):  # numbers of more digits than orjson carries
+        return value
 
 
 def _strict(call: Call) -> dict[str, Any]:

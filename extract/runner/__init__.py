@@ -165,7 +165,7 @@ async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callab
     """All documents through the engine; each is entered into the ledger while the next ones go on."""
     entering: set[asyncio.Task[None]] = set()
     try:
-        async with aclosing(engine.run(work.jobs())) as outcomes:
+        async with aclosing(engine.run(work.jobs(), lazy=False)) as outcomes:
             async for outcome in outcomes:
                 entry = work.entry(outcome)
                 entering.add(asyncio.create_task(ledger.enter(entry)))
