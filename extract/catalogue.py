@@ -91,10 +91,10 @@ class Price:
 class ModelFacts:
     """One model. `context` and `max_output` are in tokens (None: not known, or no limit); `modes` are the ways in which
     it can be asked for a schema, in the order in which they are tried; `logprobs` says whether it can give
-    log-probabilities, `asks_again` whether asking a second time can give another answer; `images` is the rule by which
-    it sees and counts images, `most_images`, `most_file_bytes` and `most_bytes` are what one request may carry: images,
-    files together, and everything; `parameters` are the settings that it takes; `source` and `date` (ISO 8601) say
-    where and when the facts were found; `warning` is for the user and names what was assumed."""
+    log-probabilities, `asks_again` whether asking a second time can give another answer; `parameters` are the settings
+    that it takes; `images` is the rule by which it sees and counts images; `most_images`, `most_file_bytes` (of all
+    files together) and `most_bytes` are what one request may carry; `source` and `date` (ISO 8601) say where and when
+    the facts were found; `warning` is for the user and names what was assumed."""
 
     name: str
     provider: str

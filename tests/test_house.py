@@ -19,7 +19,10 @@ FLOORS = (
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
         *("excerpt", "patch", "repair", "schema", "task"),
     },
-    {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables", "tokens"},
+    {
+        *("door", "images", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables"),
+        *("tokenizer", "tokens"),
+    },
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
     {"__main__", "cli", "evals", "function", "testing", "testing_fixtures"},
 )
@@ -48,6 +51,7 @@ HEAVY = {
     "regex": "Unicode properties in a schema's patterns: 30 ms",
     "rich": "tables and progress",
     "ruamel": "pipelines in YAML",
+    "toktok": "counting tokens: half a second to load",
     "tenacity": "waiting and retrying in the engine",
     "PIL": "images",
 }

@@ -67,10 +67,9 @@ def test_rules_are_plain_values_and_back(rule: ImageRule) -> None:
 
 
 def test_rules_of_other_kinds_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^There is no rule for images of the kind 'x'; there are tiles and patches\.$"
-    ):
+    with pytest.raises(ValueError, match="There is no rule") as caught:
         rule_from_plain({"kind": "x"})
+    assert str(caught.value) == "There is no rule for images of the kind 'x'; there are tiles and patches."
 
 
 def test_the_catalogue_has_the_published_rules() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Any, NoReturn
@@ -202,7 +203,7 @@ class Calls:
 
     async def _turn(self, call: Call, facts: ModelFacts) -> int:
         """Waits for the call's turn; gives the tokens that it was counted to have."""
-        tokens = estimate_call(call) if self.traffic.counted else 0
+        tokens = estimate_call(call, facts) if self.traffic.counted else 0
         pace = self.traffic.pace
         if pace is not None:
             share = tokens + _most_output(call, facts, default=0)
@@ -268,10 +269,12 @@ def _passes(reply: Reply) -> bool:
 
 def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
-    characters shows that it fits; what is counted leans upwards, so a fifth is taken off."""
+    characters shows that it fits; what is counted leans upwards, so a fifth is taken off. Images and files are left to
+    the provider: of gpt-4o-mini's tokens for an image, most are a price and take no room."""
     if facts.context is None or sum(len(part.text) for part in call.inputs) < facts.context:
         return None
-    tokens = int(0.8 * estimate_call(call))
+    text = tuple(part for part in call.inputs if part.kind in ("text", "value"))
+    tokens = int(0.8 * estimate_call(replace(call, inputs=text)))
     if tokens <= facts.context:
         return None
     message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"
