@@ -457,7 +457,7 @@ def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:
     if reply.failure is not None:
         what = reply.failure.message
         if reply.failure.kind == "document" and reply.failure.fix:  # whoever has the document can do something
-            what = f"{what} {reply.failure.fix}"
+            what = f"{what.rstrip('.')}. {reply.failure.fix}"
         return Problem("", what, reply.failure.kind)
     if reply.refusal is not None:
         return Problem("", f"{facts.name} refused: {reply.refusal}", "refusal")

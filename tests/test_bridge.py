@@ -844,7 +844,8 @@ def test_a_document_that_is_too_long_and_a_wrong_key_end_it_at_once(
     at_home: FakeAnthropic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_home.reset(No(400, "invalid_request_error", LONG))
-    with pytest.raises(DocumentError, match=f"^{CLAUDE} does not take this document: {LONG}$"):
+    said = f"^{CLAUDE} does not take this document: {LONG}. The document is too long for this model: choose one with a"
+    with pytest.raises(DocumentError, match=said):
         reader()(TEXT)
     assert at_home.count == 1
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-another-1234567890")
