@@ -92,6 +92,10 @@ class Patch:
                 changes += self._change(one)
         return tuple(changes), found.events, found.problems
 
+    def pointer_of(self, wire: Any) -> str | None:
+        """The place that one item of an answer changes, or None."""
+        return next((one.pointer for one in self._change(wire)), None)
+
     def _change(self, wire: Any) -> list[Change]:
         """The change that one item of an answer stands for; none, where its path is unknown or its place unsaid."""
         made = self.wired.codec.partial({"changes": [wire]})["changes"]
