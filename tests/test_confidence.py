@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
+from pydantic import BaseModel, Json
 from test_compiler import CONSTRAINED, NAMES, SCHEMAS, _nested, _of_wire
 
 from extract.call import TokenLogprob
@@ -285,3 +285,203 @@ RULES: dict[str, tuple[list[Any], dict[str, float]]] = {
 def test_what_is_charged_to_whom(name: str) -> None:
     pieces, expected = RULES[name]
     assert given_thing(*pieces) == expected
+
+
+class Wired(BaseModel):
+    data: Json[list[int]] = [1]
+    maybe: Json[int | None] = None
+    shape: Circle | Square | None = None
+    paid: Card | Cash | None = None
+    pair: tuple[int, str] | None = None
+    rates: dict[str, Item] | None = None
+    free: dict[str, Any] | None = None
+    count: int = 0
+    other: int | None = None
+
+
+WIRED = compile(Wired)
+BARE: dict[str, Any] = {
+    **dict.fromkeys(("data", "maybe", "shape", "paid", "pair", "rates", "free", "count")),
+    "other": {"missing": True},
+}
+
+
+def wired(name: str, *pieces: Any) -> dict[str, float]:
+    """The confidences of an answer in which only one property is not missing."""
+    before, after = dump({**BARE, name: "HERE"}, spaced=False).split('"HERE"')
+    return sure(WIRED, before, *pieces, after)
+
+
+ITEM = '{"name":"A","price":1}'
+WIRES: dict[str, tuple[str, list[Any], dict[str, float]]] = {
+    "missing, written as null": ("count", [("null", 0.5)], {"/count": 0.5}),
+    "missing, with a mark": ("other", ['{"mi', ('ssing":true}', 0.5)], {"/other": 0.5}),
+    "the key of a map counts for all in its value": (
+        "rates", ['[{"key":"', ("x", 0.5), '","value":', ITEM, "}]"], {"/rates/x/name": 0.5, "/rates/x/price": 0.5},
+    ),
+    "the names of an entry count for nothing": ("rates", ['[{"', ("key", 0.1), '":"x","value":', ITEM, "}]"], {}),
+    "a key after its value": (
+        "rates", ['[{"value":{"name":"A","price":', ('1},"key":"', 0.5), ('x"', 0.5), "}]"],
+        {"/rates/x/name": 0.25, "/rates/x/price": 0.25},
+    ),
+    "an empty map": ("rates", ["[", ("]", 0.5)], {"/rates": 0.5}),
+    "free values": (
+        "free", ['[{"k":"', ("a", 0.5), '","v":{"map":[{"k":"', ("b", 0.5), '","v":[', ("1", 0.5), "]}]}}]"],
+        {"/free/a/b/0": 0.125},
+    ),
+    "an empty free object": ("free", ['[{"k":"a","v":{"map":', ("[", 0.5), "]}}]"], {"/free/a": 0.5}),
+    "a variant counts for all of its object": (
+        "shape", ['{"variant":"', ("Circle", 0.5), '","radius":1,"unit":', ('"m"', 0.5), "}"],
+        {"/shape/radius": 0.5, "/shape/unit": 0.25},
+    ),
+    "a discriminator counts for itself": (
+        "paid", ['{"kind":"', ("cash", 0.5), '","paid":3}'], {"/paid/kind": 0.5},
+    ),
+    "a tuple": ("pair", ['{"item0":', ("1", 0.5), ',"item1":"a"}'], {"/pair/0": 0.5}),
+    "the text of a value": ("data", ["[", ("1", 0.5), (",", 0.1), ("2", 0.5), "]"], {"/data": 0.25}),
+    "the text of an empty list": ("data", [("[", 0.5), "]"], {"/data": 0.5}),
+    "the text of a null": ("maybe", ['{"json":', ("null", 0.5), "}"], {"/maybe": 0.5}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_what_is_charged_to_whom_on_the_wire(name: str) -> None:
+    at, pieces, expected = WIRES[name]
+    assert wired(at, *pieces) == expected
+
+
+ENUM = compile({"enum": ["a", [1, 2], {"b": []}]})
+TOLD = compile({"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"additionalProperties": {"type": "null"}}]})
+
+
+def test_the_box_around_a_root_counts_for_nothing() -> None:
+    assert sure(compile(int), '{"value', (('":'), 0.1), ("4", 0.5), "2}") == {"": 0.5}
+
+
+def test_a_structured_member_of_an_enumeration_is_one_literal() -> None:
+    assert sure(ENUM, '{"value":"[', ("1", 0.5), ',2]"}') == {"/0": 0.5, "/1": 0.5}
+    assert sure(ENUM, '{"value":"', ("a", 0.5), '"}') == {"": 0.5}
+
+
+def test_the_box_that_tells_an_alternative_counts_for_all_in_it() -> None:
+    assert sure(TOLD, '{"value":{"', ("map", 0.5), '":[{"key":"x","value":null}]}}') == {"/x": 0.5}
+
+
+def deep(levels: int) -> Schema[Any]:
+    """A schema with more levels than the wire has, so that the innermost ones are written as JSON text."""
+    made: dict[str, Any] = {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
+        "required": ["a", "b"],
+    }
+    for _ in range(levels):
+        made = {"type": "object", "properties": {"x": made}, "required": ["x"], "additionalProperties": False}
+    return compile(made)
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_leaves_in_a_json_text_have_their_own_part_of_it(ascii_only: bool) -> None:
+    schema, value, at = deep(11), {"a": 17, "b": 'é"\\\ud83d 😀\n'}, "/x" * 11
+    for _ in range(11):
+        value = {"x": value}
+    text = json.dumps(schema.encode(value), ensure_ascii=ascii_only or True)
+    text = text if ascii_only else text.replace("\\u00e9", "é").replace("\\ud83d\\ude00", "😀")
+    found = charged(text, schema.codec, value)
+    assert list(found) == [f"{at}/a", f"{at}/b"]
+    assert groups(text, found[f"{at}/a"]) == ["17"]
+    [written] = groups(text, found[f"{at}/b"])
+    assert json.loads(json.loads(f'"{written}"')) == value["x"]["x"]["x"]["x"]["x"]["x"]["x"]["x"]["x"]["x"]["x"]["b"]
+
+
+# ---- tokens and texts that do not quite go together
+
+CODE = '{"name":"A","count":1}'
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "expected"),
+    [
+        (CODE, [" \n", '{"name":"', ("A", 0.5), '","count":1}', "</s>"], {"/name": 0.5}),
+        (f"\n{CODE}", ['{"name":"', ("A", 0.5), '","count":1}'], {"/name": 0.5}),
+        (f"```json\n{CODE}\n```", ["```", "json\n", '{"name":"', ("A", 0.5), '","count":1}\n', "```"], {"/name": 0.5}),
+        (f"```json\n{CODE}\n```", ['{"name":"', ("A", 0.5), '","count":1}'], {"/name": 0.5}),
+        (CODE, ["```json\n", '{"name":"', ("A", 0.5), '","count":1}', "\n```"], {"/name": 0.5}),
+        (f"Here, 😀: {CODE}", ["Here, 😀", ": {", '"name":"', ("A", 0.5), '","count":1}'], {"/name": 0.5}),
+        (CODE, ['{"name":"', ("B", 0.5), '","count":1}'], None),
+        (CODE, ['{"name":"', ("A", 0.5), '","count":1'], None),
+        (CODE, [CODE, ("\n", 0.5), CODE], None),
+        (CODE, [], None),
+        ('{"name":"é","count":1}', ['{"name":"', ("�", 0.5), '","count":1}'], None),
+    ],
+)  # fmt: skip
+def test_a_difference_around_the_answer_is_borne_and_one_in_it_is_not(
+    text: str, pieces: list[Any], expected: dict[str, float] | None
+) -> None:
+    read = THING.parse(text)
+    found = of_record(Said(text, tokens(*pieces), read.events), THING.type, read.value)
+    if expected is None:
+        assert found == {}
+    else:
+        assert set(found) == {"/name", "/count"}
+        assert {place: round(one, 9) for place, one in found.items() if one < 1} == expected
+
+
+def test_an_answer_that_came_twice_is_known_where_it_is_all_of_the_text() -> None:
+    text = f"<think>{CODE}</think>{CODE}"
+    read = THING.parse(text)
+    pieces = tokens("<think>", (CODE, 0.1), "</think>", '{"name":"', ("A", 0.5), '","count":1}')
+    found = of_record(Said(text, pieces, read.events), THING.type, read.value)
+    assert found == {"/name": pytest.approx(0.5), "/count": 1.0}
+
+
+@pytest.mark.parametrize("logprob", [float("nan"), 0.5])
+def test_a_probability_that_is_none_gives_none(logprob: float) -> None:
+    made = (*tokens('{"name":'), TokenLogprob(b'"A"', logprob), *tokens(',"count":1}'))
+    found = of_record(Said(CODE, made), THING.type, {"name": "A", "count": 1})
+    assert found == ({} if logprob != logprob else {"/name": 1.0, "/count": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ('{"name": "A", "count": 1,}', {"/name", "/count"}),
+        ("{name: \"A\", 'count': 1}", {"/name", "/count"}),
+        ('{"name": "A" "count": 1}', {"/name", "/count"}),
+        ("{'name': 'A', \"count\": 1}", {"/count"}),
+        ('{"name": "A", "count": +1}', {"/name"}),
+        ('{"name": "A", // 😀\n "count": 1', {"/name", "/count"}),
+        ('{"name": "A", "rates": {"x": 1, "y": 0x1}}', {"/name", "/rates/x"}),
+    ],
+)
+def test_what_was_mended_has_no_confidence_and_the_rest_has(text: str, known: set[str]) -> None:
+    read = THING.read(text, "lenient")
+    data = text.encode()
+    found = of_record(
+        Said(text, tokens(*((data[i : i + 1], 0.5) for i in range(len(data)))), read.events), THING.type, read.value
+    )
+    assert set(found) == known
+    for place in known & {"/name", "/count", "/rates/x"}:
+        assert found[place] == pytest.approx(0.5 ** (3 if place == "/name" else 4 if "rates" in place else 1))
+
+
+def test_a_leaf_that_the_record_has_otherwise_has_no_confidence() -> None:
+    text = '{"name":"A","count":1,"tags":["x","y"]}'
+    record = {"name": "B", "count": 1.0, "tags": ["x"], "note": None}
+    assert of_record(Said(text, bytes_of(text)), THING.type, record) == {"/count": 1.0, "/tags/0": 1.0}
+    assert of_record(Said(text, bytes_of(text)), THING.type, ["A"]) == {}
+    assert of_record(Said("no JSON", bytes_of("no JSON")), THING.type, {}) == {}
+    assert of_record(Said("\ud800", bytes_of("?")), THING.type, {}) == {}
+
+
+@pytest.mark.parametrize("end", range(len('{"name":"A","tags":["x","y"],"items":[{"name":"i","price":1')))
+def test_of_an_answer_that_was_cut_off_what_is_finished_has_a_confidence(end: int) -> None:
+    text = '{"name":"A","tags":["x","y"],"items":[{"name":"i","price":1},{"name":"j","price":22'[:end]
+    found = of_record(Said(text, bytes_of(text), cut=True), THING.type, THING.read(text, partial=True).value)
+    finished = [
+        place
+        for place, literal in {
+            "/name": '"A",', "/tags/0": '"x",', "/tags/1": '"y"]', "/items/0/name": '"i",', "/items/0/price": "1}",
+        }.items()
+        if literal in text
+    ]  # fmt: skip
+    assert list(found) == finished
