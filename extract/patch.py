@@ -19,7 +19,7 @@ from .compiler.patching import Change, Place, Places, places_of
 from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
-from .nodes import Type
+from .nodes import Record, Type
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
 __all__ = ["Change", "Patch", "Patched", "patch_of"]
@@ -58,6 +58,15 @@ class Patch:
         around = self.places.around(steps)
         found = self.places.below(steps) if around is None else [around]
         return tuple(Target(place.path, place.at(steps), _words(place)) for place in found)
+
+    def whole(self, pointer: str) -> str:
+        """What must be asked for to change a place without regard to what it is in: itself, where that is a record; if
+        it is in one of several alternatives, or in any value, that as a whole."""
+        steps = split(pointer)
+        around = self.places.around(steps)
+        if around is None or isinstance(self.places.bare(around), Record):
+            return pointer
+        return join(*steps[: len(around.steps)])
 
     def covers(self, pointers: Iterable[str]) -> bool:
         """Whether each of these places can be changed by itself."""
