@@ -398,7 +398,7 @@ class Task(Generic[T]):
     def _doubted(
         self, state: _State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
     ) -> tuple[str, ...]:
-        """The leaves of which the tokens of this model's answers are not sure enough. It is not asked again for them."""
+        """The leaves of which the tokens of the model's answers are not sure enough. It is not asked again for them."""
         kept = [p for p in state.doubted if not any(inside(p, place) for place in told)]
         low = () if reply.confidence is not None else (p for p, c in (sure or {}).items() if c < self.sure)
         return (*kept, *(p for p in low if any(inside(p, place) for place in told)))

@@ -8,6 +8,8 @@ laws are told of these.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 from math import exp, log
 from typing import Any, Literal
@@ -19,11 +21,15 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Json
 from test_compiler import CONSTRAINED, NAMES, SCHEMAS, _nested, _of_wire
 
-from extract.call import TokenLogprob
-from extract.confidence import Said, of_record
+from extract.call import Call, Failure, Reply, TokenLogprob
+from extract.catalogue import ModelFacts, Price
+from extract.confidence import Said, of_changes, of_record
+from extract.document import Document
+from extract.extraction import Extraction
 from extract.jsontext import dump
 from extract.pointer import ABSENT, get, leaves, put, split
 from extract.schema import Schema, compile
+from extract.task import Task
 
 
 def tokens(*pieces: str | bytes | tuple[str | bytes, float]) -> tuple[TokenLogprob, ...]:
@@ -479,3 +485,222 @@ def test_of_an_answer_that_was_cut_off_what_is_finished_has_a_confidence(end: in
         if literal in text
     ]  # fmt: skip
     assert list(found) == finished
+
+
+# ---- in a task
+
+
+def tokens_of(text: str, low: dict[str, float]) -> tuple[TokenLogprob, ...]:
+    """Tokens of a text, of which some pieces have these probabilities."""
+    made: list[Any] = [text]
+    for piece, probability in low.items():
+        index = next(at for at, one in enumerate(made) if isinstance(one, str) and piece in one)
+        before, after = made[index].split(piece, 1)
+        made[index : index + 1] = [before, (piece, probability), after]
+    return tokens(*made)
+
+
+def answer(value: Any, low: dict[str, float], mode: Any = "strict", schema: Schema[Any] = THING, **more: Any) -> Reply:
+    text = dump(schema.encode(value) if mode == "strict" else value)
+    return Reply(text=text, mode=mode, logprobs=tokens_of(text, low), **more)
+
+
+def change(low: dict[str, float], *made: dict[str, Any], schema: Schema[Any] = THING, **more: Any) -> Reply:
+    text = dump(schema.patch.wired.codec.encode({"changes": list(made)}))
+    return Reply(text=text, mode="strict", logprobs=tokens_of(text, low), **more)
+
+
+def asked(task: Task[Any], *replies: Reply) -> tuple[Extraction[Any], list[Call]]:
+    """The extraction and the calls on the way to it."""
+    calls: list[Call] = []
+    left = list(replies)
+    steps = task.steps(LONG)
+    try:
+        round_ = next(steps)
+        while True:
+            calls += round_
+            round_ = steps.send(tuple(left.pop(0) for _ in round_))
+    except StopIteration as end:
+        assert left == []
+        return end.value, calls
+
+
+LONG = Document(text="ACME Ltd\nTOTAL 4.95\n2 apples\n" + "The terms and conditions go on.\n" * 200)
+MINI = ModelFacts("mini", "test", max_output=1000, price=Price(Decimal(1), Decimal(100)))
+LARGE = replace(MINI, name="large")
+THIRD = replace(MINI, name="third")
+RECORD = {"name": "ACME", "count": 42, "note": None, "tags": ["x"], "items": [{"name": "apples", "price": 1.5}]}
+
+
+@pytest.mark.parametrize("mode", ["strict", "json_schema"])
+def test_one_model_says_how_sure_it_is_and_is_asked_no_more(mode: Any) -> None:
+    result, calls = asked(Task(THING, (MINI,)), answer(RECORD, {'"ACME"': 0.2, "42": 0.75}, mode))
+    assert (result.ok, len(calls), result.events) == (True, 1, ())
+    assert result.confidence["/name"] == pytest.approx(0.2)
+    assert result.confidence["/count"] == pytest.approx(0.75)
+    assert result.confidence["/items/0/price"] == 1.0
+    assert set(result.confidence) - {"/rates"} == {place for place, _ in leaves(RECORD)}
+
+
+def test_without_log_probabilities_or_with_those_of_something_else_there_is_no_confidence() -> None:
+    plain = Reply(text=dump(RECORD), mode="json_schema")
+    for reply in (plain, replace(plain, logprobs=tokens("something else")), replace(plain, logprobs=())):
+        result, _ = asked(Task(THING, (MINI, LARGE)), reply)
+        assert (result.ok, result.confidence) == (True, {})
+
+
+def test_a_confidence_of_the_models_own_comes_first() -> None:
+    reply = replace(answer(RECORD, {"42": 0.1}), confidence={"/count": 0.9})
+    result, _ = asked(Task(THING, (MINI,)), reply)
+    assert result.confidence == {"/count": 0.9}
+
+
+def test_what_a_model_doubts_is_asked_of_the_next_and_nothing_else() -> None:
+    first = answer(RECORD, {'"ACME"': 0.75, "42": 0.25, "1.5": 0.4})
+    second = change(
+        {"43": 0.75, "1.5": 0.9, '"CHANGED"': 0.1},
+        {"path": "/count", "value": 43},
+        {"path": "/items/*", "at": [0], "value": {"name": "CHANGED", "price": 1.5}},
+    )
+    result, calls = asked(Task(THING, (MINI, LARGE, THIRD)), first, second)
+    assert [(call.model, call.ask) for call in calls] == [("mini", "whole"), ("large", "changes")]
+    assert [(one.pointer, one.value) for one in calls[1].failed] == [("/count", 42), ("/items/0/price", 1.5)]
+    assert result.partial == {**RECORD, "count": 43}
+    assert result.confidence["/name"] == pytest.approx(0.75)
+    assert result.confidence["/count"] == pytest.approx(0.75)
+    assert result.confidence["/items/0/price"] == pytest.approx(0.9)  # confirmed
+    assert result.confidence["/items/0/name"] == 1.0
+
+
+def test_what_the_next_model_doubts_as_well_goes_on_to_the_third() -> None:
+    first = answer(RECORD, {"42": 0.25})
+    result, calls = asked(
+        Task(THING, (MINI, LARGE, THIRD), sure=0.5),
+        first,
+        change({"42": 0.4}, {"path": "/count", "value": 42}),
+        change({"44": 0.3}, {"path": "/count", "value": 44}),
+    )
+    assert [call.model for call in calls] == ["mini", "large", "third"]
+    assert result.ok
+    assert result.partial == {**RECORD, "count": 44}
+    assert result.confidence["/count"] == pytest.approx(0.3)
+
+
+def test_how_sure_is_sure_enough_is_the_tasks_to_say() -> None:
+    first = answer(RECORD, {"42": 0.25})
+    assert len(asked(Task(THING, (MINI, LARGE), sure=0.2), first)[1]) == 1
+
+
+def test_a_null_that_is_doubted_is_asked_for() -> None:
+    value = {name: one for name, one in RECORD.items() if name != "count"}
+    first = answer(value, {"null": 0.25})
+    result, calls = asked(Task(THING, (MINI, LARGE)), first, change({}, {"path": "/count", "value": 7}))
+    assert [(one.pointer, one.value) for one in calls[1].failed] == [("/count", None)]
+    assert result.partial == {**value, "count": 7}
+    assert result.confidence["/count"] == 1.0
+
+
+def test_a_model_is_not_asked_again_for_what_it_doubts() -> None:
+    bad = {**RECORD, "items": [{"name": "apples", "price": "many"}]}
+    text = dump(bad)
+    first = Reply(text=text, mode="json_schema", logprobs=tokens_of(text, {"42": 0.25}))
+    mended = change({}, {"path": "/items/*", "at": [0], "value": {"name": "apples", "price": 1.5}})
+    result, calls = asked(Task(THING, (MINI,)), first, mended)
+    assert [one.pointer for one in calls[1].failed] == ["/items/0/price"]
+    assert result.partial == RECORD
+    assert result.confidence["/count"] == pytest.approx(0.25)
+    assert result.confidence["/items/0/price"] == 1.0
+    result, calls = asked(Task(THING, (MINI, LARGE)), first, mended, change({}, {"path": "/count", "value": 42}))
+    assert [[one.pointer for one in call.failed] for call in calls[1:]] == [["/items/0/price"], ["/count"]]
+
+
+def test_a_record_stays_valid_when_nobody_settles_what_was_doubted() -> None:
+    cut = Reply(failure=Failure("transport", "Cut."))
+    result, _ = asked(Task(THING, (MINI, LARGE)), answer(RECORD, {"42": 0.25}), cut)
+    assert (result.ok, result.partial) == (True, RECORD)
+    assert result.confidence["/count"] == pytest.approx(0.25)
+
+
+def test_one_of_several_alternatives_is_asked_for_as_a_whole() -> None:
+    record = {"shape": {"radius": 1.5, "unit": "m"}, "paid": {"kind": "cash", "paid": 3}, "maybe": "null"}
+    first = answer(record, {"cash": 0.25, "Circle": 0.25}, schema=WIRED)
+    second = change(
+        {},
+        {"path": "/paid", "value": {"kind": "card", "number": "1"}},
+        {"path": "/shape", "value": {"radius": 2, "unit": "cm"}},
+        schema=WIRED,
+    )
+    result, calls = asked(Task(WIRED, (MINI, LARGE)), first, second)
+    assert {one.pointer for one in calls[1].failed} == {"/shape", "/paid"}
+    assert result.partial == {
+        "shape": {"radius": 2, "unit": "cm"}, "paid": {"kind": "card", "number": "1"}, "maybe": "null",
+    }  # fmt: skip
+
+
+def test_an_answer_in_parts_has_the_confidence_of_its_parts() -> None:
+    items = [{"name": f"item {index}", "price": index} for index in range(4)]
+    whole = dump({"name": "ACME", "count": 42, "items": items})
+    text = whole[: whole.index("item 2") + 3]
+    cut = Reply(text=text, mode="json_schema", finish="length", logprobs=tokens_of(text, {"42": 0.25, '"item 1"': 0.5}))
+    rest = change(
+        {'"item 2"': 0.75},
+        *({"path": "/items/*", "at": [index], "value": items[index]} for index in (2, 3)),
+    )
+    result, calls = asked(Task(THING, (MINI,)), cut, rest)
+    assert [call.ask for call in calls] == ["whole", "rest"]
+    assert result.partial == {"name": "ACME", "count": 42, "items": items}
+    assert {place: round(one, 9) for place, one in result.confidence.items()} == {
+        **{place: 1.0 for place, _ in leaves(result.partial)},
+        "/count": 0.25,
+        "/items/1/name": 0.5,
+        "/items/2/name": 0.75,
+    }
+    assert result.ok
+
+
+def test_of_a_whole_new_answer_only_what_was_asked_for_is_known_anew() -> None:
+    dear = replace(LARGE, price=Price(Decimal(100), Decimal(1)))
+    first = answer(RECORD, {'"ACME"': 0.75, "42": 0.25, '"x"': 0.6})
+    second = answer({**RECORD, "name": "OTHER", "count": 43}, {'"OTHER"': 0.9, "43": 0.8, '"x"': 0.9})
+    result, calls = asked(Task(THING, (MINI, dear)), first, second)
+    assert [call.ask for call in calls] == ["whole", "whole"]
+    assert result.partial == {**RECORD, "count": 43}
+    known = {place: round(one, 9) for place, one in result.confidence.items() if one < 1}
+    assert known == {"/name": 0.75, "/count": 0.8, "/tags/0": 0.6}
+
+
+@LAW
+@given(st.data())
+def test_a_change_gives_the_place_that_it_changes_the_confidence_of_its_value(data: st.DataObject) -> None:
+    place, value = data.draw(
+        st.sampled_from(
+            [
+                ("/name", "B"), ("/count", 7), ("/note", "n"), ("/note", None), ("/tags/0", "y"), ("/tags", ["y", "z"]),
+                ("/rates/a~1b", 2.5), ("/items/1", {"name": "pears", "price": 2}), ("/items/0/price", 9),
+            ]
+        )
+    )  # fmt: skip
+    old = {**RECORD, "rates": {"a/b": 1.5}, "items": [*RECORD["items"], {"name": "b", "price": 0.5}]}
+    new = put(old, place, value)
+    [target] = THING.patch.targets(place)
+    held = get(new, THING.patch.places.by_path[target.path].pointer(list(target.at)))
+    made = {"path": target.path, "value": held} | ({"at": list(target.at)} if target.at else {})
+    text = dump(THING.patch.wired.codec.encode({"changes": [made]}))
+    value_at = text.index('"value": ') + len('"value": ')
+    end = len(text) - 3
+    for at in range(len(text)):
+        halves = tokens(text[:at], (text[at], 0.5), text[at + 1 :])
+        found = of_changes(Said(text, halves), THING.patch.wired.codec, new, THING.patch.pointer_of)
+        within = {one for one, _ in leaves(held)}
+        pointer = THING.patch.pointer_of(json.loads(text)["changes"][0])
+        assert set(found) == {f"{pointer}{one}" for one in within}
+        assert (value_at <= at < end) or not any(one < 1 for one in found.values())
+
+
+def test_changes_that_stand_for_nothing_have_no_confidence() -> None:
+    codec, pointer_of = THING.patch.wired.codec, THING.patch.pointer_of
+    for text in ('{"changes":[{"path":"/none","value":1}]}', '{"changes":[1]}', "[]", "{}", '{"changes":{}}', "?"):
+        assert of_changes(Said(text, bytes_of(text)), codec, RECORD, pointer_of) == {}
+    twice = change({"42": 0.25}, {"path": "/count", "value": 42}, {"path": "/count", "value": 42})
+    found = of_changes(Said(twice.text or "", twice.logprobs or ()), codec, RECORD, pointer_of)
+    assert found == {"/count": pytest.approx(0.25)}
