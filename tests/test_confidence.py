@@ -8,10 +8,14 @@ laws are told of these.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from math import exp, log
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -21,6 +25,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Json
 from test_compiler import CONSTRAINED, NAMES, SCHEMAS, _nested, _of_wire
 
+from extract import extract
 from extract.call import Call, Failure, Reply, TokenLogprob
 from extract.catalogue import ModelFacts, Price
 from extract.confidence import Said, of_changes, of_record
@@ -30,6 +35,7 @@ from extract.jsontext import dump
 from extract.pointer import ABSENT, get, leaves, put, split
 from extract.schema import Schema, compile
 from extract.task import Task
+from extract.testing import Answer, FakeOpenAI
 
 
 def tokens(*pieces: str | bytes | tuple[str | bytes, float]) -> tuple[TokenLogprob, ...]:
@@ -704,3 +710,114 @@ def test_changes_that_stand_for_nothing_have_no_confidence() -> None:
     twice = change({"42": 0.25}, {"path": "/count", "value": 42}, {"path": "/count", "value": 42})
     found = of_changes(Said(twice.text or "", twice.logprobs or ()), codec, RECORD, pointer_of)
     assert found == {"/count": pytest.approx(0.25)}
+
+
+# ---- over the wire
+
+
+class Receipt(BaseModel):
+    company: str
+    total: float
+    note: str | None = None
+
+
+RECEIPT = compile(Receipt)
+PAID = {"company": "ACME 😀 Ltd", "total": 4.95, "note": None}
+TEXT = dump(RECEIPT.encode(PAID), spaced=False)
+
+
+def split_at(text: str, low: dict[str, float]) -> Answer:
+    return Answer(text, logprobs=[(one.bytes, one.logprob) for one in tokens_of(text, low)])
+
+
+def test_a_function_says_how_sure_its_model_is(fake_openai: FakeOpenAI) -> None:
+    @extract(model="openai/gpt-4o-mini", settings={"logprobs": True})
+    def read_receipt(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read the receipt."""
+
+    fake_openai.replies(split_at(TEXT, {":4.95,": 0.5}), TEXT)
+    result = read_receipt.detail("ACME 😀 Ltd, TOTAL 4.95")
+    assert result.value == Receipt(**PAID)
+    assert result.confidence == {"/company": 1.0, "/total": pytest.approx(0.5), "/note": 1.0}
+    assert fake_openai.requests[0].body["logprobs"] is True
+    made_up = read_receipt.detail("ACME 😀 Ltd, TOTAL 4.95 again").confidence
+    assert set(made_up) == {"/company", "/total", "/note"}
+    assert all(0 < one < 1 for one in made_up.values())
+
+
+def test_a_function_that_did_not_ask_for_log_probabilities_has_no_confidence(fake_openai: FakeOpenAI) -> None:
+    @extract(model="openai/gpt-4o-mini")
+    def read_receipt(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read the receipt."""
+
+    fake_openai.replies(split_at(TEXT, {"4.95": 0.5}))
+    assert read_receipt.detail("TOTAL 4.95").confidence == {}
+
+
+def test_a_streamed_answer_has_the_same_confidence(fake_openai: FakeOpenAI) -> None:
+    @extract(model="openai/gpt-4o-mini", settings={"logprobs": True})
+    def read_receipt(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read the receipt."""
+
+    answer = split_at(TEXT, {"ACME": 0.75, "4.95": 0.5})
+    fake_openai.replies(answer, answer)
+    *_, streamed = read_receipt.stream("TOTAL 4.95")
+    assert streamed.confidence["/company"] == pytest.approx(0.75)
+    assert streamed.confidence == read_receipt.detail("TOTAL 4.95").confidence
+
+
+def test_a_cascade_hands_on_what_its_first_model_doubts(fake_openai: FakeOpenAI) -> None:
+    @extract(model=["openai/gpt-4o-mini", "openai/gpt-4o"], settings={"logprobs": True})
+    def read_receipt(document) -> Receipt:  # type: ignore[no-untyped-def]
+        """Read the receipt."""
+
+    changed = dump(RECEIPT.patch.wired.codec.encode({"changes": [{"path": "/total", "value": 4.96}]}))
+    fake_openai.replies(split_at(TEXT, {"4.95": 0.3}), split_at(changed, {"4.96": 0.8}))
+    result = read_receipt.detail("ACME 😀 Ltd, TOTAL 4.96\n" + "The terms and conditions go on.\n" * 200)
+    assert [request.body["model"] for request in fake_openai.requests] == ["gpt-4o-mini", "gpt-4o"]
+    assert result.value == Receipt(company="ACME 😀 Ltd", total=4.96)
+    assert result.confidence["/total"] == pytest.approx(0.8)
+
+
+def test_a_pipeline_writes_the_confidences(
+    fake_openai: FakeOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("in/a.txt").write_text("ACME TOTAL 4.95")
+    Path("receipt.json").write_text(dump(RECEIPT.full))
+    pipeline = """\
+name: receipts
+model: openai/gpt-4o-mini
+documents: in/*.txt
+settings: {logprobs: true}
+steps:
+  - extract: receipt.json
+write:
+  - {to: out.jsonl, with: [confidence]}
+"""
+    Path("p.yaml").write_text(pipeline)
+    fake_openai.replies(split_at(TEXT, {"4.95": 0.5}))
+    command("run", "p.yaml", "--run", "r", cwd=tmp_path, base_url=fake_openai.base_url)
+    [row] = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    assert row["_confidence"]["/total"] == pytest.approx(0.5)
+    command("run", "p.yaml", "--run", "r", cwd=tmp_path, base_url=fake_openai.base_url)
+    assert len(fake_openai.requests) == 1
+
+
+def test_the_command_tells_the_confidences(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    (tmp_path / "receipt.json").write_text(dump(RECEIPT.full))
+    (tmp_path / "a.txt").write_text("ACME TOTAL 4.95")
+    fake_openai.replies(split_at(TEXT, {"4.95": 0.5}))
+    options = ("--schema", "receipt.json", "--model", "openai/gpt-4o-mini", "--setting", "logprobs=true", "--json")
+    told = json.loads(command("from", "a.txt", *options, cwd=tmp_path, base_url=fake_openai.base_url))
+    assert told["confidence"]["/total"] == pytest.approx(0.5)
+
+
+def command(*args: str, cwd: Path, base_url: str) -> str:
+    where = {"PYTHONPATH": str(Path(__file__).parent.parent), "OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "any"}
+    done = subprocess.run(
+        [sys.executable, "-m", "extract", *args], capture_output=True, text=True, cwd=cwd, env={**os.environ, **where}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
