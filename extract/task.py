@@ -21,7 +21,7 @@ cannot settle goes to the next, field by field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
@@ -288,7 +288,7 @@ class Task(Generic[T]):
             return replace(state, events=(*state.events, *made.events, failed))
         places = _changed_places(made)
         sure = self._sure(reply, made.value, made.events, changes=True)
-        told = (*places, *(p for p in sure or () if any(inside(p, place) for place in state.wanted)))
+        told = (*places, *_within(sure or (), state.wanted))
         unread = tuple(
             p for p in state.problems if p.kind == "reading" and not any(inside(p.pointer, place) for place in places)
         )
@@ -399,9 +399,9 @@ class Task(Generic[T]):
         self, state: _State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
     ) -> tuple[str, ...]:
         """The leaves of which the tokens of the model's answers are not sure enough. It is not asked again for them."""
-        kept = [p for p in state.doubted if not any(inside(p, place) for place in told)]
-        low = () if reply.confidence is not None else (p for p, c in (sure or {}).items() if c < self.sure)
-        return (*kept, *(p for p in low if any(inside(p, place) for place in told)))
+        gone = _touched(state.doubted, told)
+        low = () if reply.confidence is not None else [p for p, c in (sure or {}).items() if c < self.sure]
+        return (*(p for p in state.doubted if p not in gone), *_within(low, told))
 
     def _unsure(self, value: Any, reply: Reply, taken: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
         """The declared fields that a model with a confidence of its own left out or was not sure of."""
@@ -536,5 +536,24 @@ def _changed_places(made: Patched) -> tuple[str, ...]:
 
 def _taken(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:
     """The confidences after `taken` places came from another answer."""
-    kept = {p: c for p, c in old.items() if not any(inside(p, place) for place in taken)}
-    return kept | {p: c for p, c in (new or {}).items() if any(inside(p, place) for place in taken)}
+    gone, come = _touched(old, taken), set(_within(new or (), taken))
+    return {p: c for p, c in old.items() if p not in gone} | {p: c for p, c in (new or {}).items() if p in come}
+
+
+def _touched(pointers: Iterable[str], places: tuple[str, ...]) -> set[str]:
+    """The pointers that lead into some places, or to what they are in: a list that was empty is not any more."""
+    return set(_within(pointers, places)) | {around for place in places for around in _upwards(place)}
+
+
+def _within(pointers: Iterable[str], places: Iterable[str]) -> tuple[str, ...]:
+    """The pointers that lead into some places; an answer may have thousands of both."""
+    known = frozenset(places)
+    return tuple(p for p in pointers if any(at in known for at in _upwards(p)))
+
+
+def _upwards(pointer: str) -> Iterator[str]:
+    """A pointer, and those of all that it is in."""
+    yield pointer
+    while pointer:
+        pointer = pointer.rpartition("/")[0]
+        yield pointer

@@ -606,6 +606,17 @@ def test_a_null_that_is_doubted_is_asked_for() -> None:
     assert result.confidence["/count"] == 1.0
 
 
+def test_a_list_that_was_doubted_to_be_empty_is_known_by_its_items_once_it_has_some() -> None:
+    first = answer({**RECORD, "items": []}, {'"items": []': 0.25})
+    item = {"name": "apples", "price": 1.5}
+    second = change({"1.5": 0.75}, {"path": "/items/*", "at": [0], "value": item})
+    result, calls = asked(Task(THING, (MINI, LARGE, THIRD)), first, second)
+    assert [one.pointer for one in calls[1].failed] == ["/items"]
+    assert result.partial == RECORD
+    known = {place: round(one, 9) for place, one in result.confidence.items() if place.startswith("/items")}
+    assert known == {"/items/0/name": 1.0, "/items/0/price": 0.75}
+
+
 def test_a_model_is_not_asked_again_for_what_it_doubts() -> None:
     bad = {**RECORD, "items": [{"name": "apples", "price": "many"}]}
     text = dump(bad)

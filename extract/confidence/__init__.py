@@ -114,10 +114,10 @@ class _Answer:
     def traced(self, form: Codec | Type, spot: Spot) -> Traced:
         return trace_given(form, spot) if isinstance(form, Type) else trace(form, spot, self._text)
 
-    def items(self, name: str) -> list[Spot]:
+    def items(self, name: str) -> Sequence[Spot]:
         """The items of a list in the answer."""
         listed = self.root.members.get(name)
-        return [] if listed is None else listed.items
+        return () if listed is None else listed.items
 
     def change(self, codec: Codec, one: Spot) -> Traced:
         """What one change gives as the value of its place."""
@@ -138,8 +138,9 @@ class _Answer:
             for name, inner in traced.items():
                 self.agree(inner, held.get(name, ABSENT), pointer + join(name), sure)
             if not held and all(isinstance(inner, Leaf) and inner.value is ABSENT for inner in traced.values()):
-                first, *_ = absent = list(traced.values())
-                self._put(Leaf({}, first.above, sum((inner.own or () for inner in absent), ())), pointer, sure)
+                absent = list(traced.values())
+                own = tuple(place for inner in absent for place in inner.own or ())
+                self._put(Leaf({}, absent[0].above, own), pointer, sure)
 
     def _put(self, leaf: Leaf, pointer: str, sure: dict[str, float]) -> None:
         above, own = self._kept.places(leaf.above), None if leaf.own is None else self._kept.places(leaf.own)
@@ -154,6 +155,7 @@ class _Kept:
     def __init__(self, parts: list[tuple[int, int, int]]):
         self._parts = parts
         self._starts = [start for start, _, _ in parts]
+        self._all = parts[0] if len(parts) == 1 and parts[0][2] == 0 else (0, -1, 0)  # the usual one
 
     def place(self, span: Span) -> Span | None:
         """The place in the answer, if it is in one part."""
@@ -162,6 +164,9 @@ class _Kept:
 
     def places(self, spans: tuple[Span, ...]) -> tuple[Span, ...] | None:
         """All of them, or None."""
+        first, last, _ = self._all
+        if all(first <= start and end <= last for start, end in spans):
+            return spans
         found = tuple(place for span in spans if (place := self.place(span)) is not None)
         return found if len(found) == len(spans) else None
 

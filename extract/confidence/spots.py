@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Span", "Spot", "finished", "spot_of", "spot_within"]
@@ -21,19 +21,25 @@ Span = tuple[int, int]
 _LITERAL = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\]",:]+', re.DOTALL)
 _MARK = re.compile(rb'"(?:[^"\\]*(?:\\.[^"\\]*)*")?|[{}\[\],]', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_NONE: Mapping[str, Any] = MappingProxyType({})
 _CLOSER = {b"{": b"}", b"[": b"]"}
 
 
-@dataclass(slots=True)
 class Spot:
     """A value and its place. `members` are the values of an object, `names` the places of their names, `items` the
-    values of a list."""
+    values of a list. There is one for each value of an answer, so it is kept small."""
 
-    value: Any
-    span: Span
-    members: dict[str, Spot] = field(default_factory=dict)
-    names: dict[str, Span] = field(default_factory=dict)
-    items: list[Spot] = field(default_factory=list)
+    __slots__ = ("items", "members", "names", "span", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        span: Span,
+        members: Mapping[str, Spot] = _NONE,
+        names: Mapping[str, Span] = _NONE,
+        items: Sequence[Spot] = (),
+    ):
+        self.value, self.span, self.members, self.names, self.items = value, span, members, names, items
 
     @property
     def empty(self) -> bool:
@@ -67,11 +73,13 @@ def _spot(value: Any, text: bytes, literals: Iterator[Span]) -> Spot:
     mark = text[span[0]]
     if type(value) is dict:
         _require(mark == 0x7B)
-        made = Spot(value, span)
+        members: dict[str, Spot] = {}
+        names: dict[str, Span] = {}
         for name, inner in value.items():
-            made.names[name] = at = next(literals)
+            names[name] = at = next(literals)
             _require(text[at[0]] == 0x22)
-            made.members[name] = _spot(inner, text, literals)
+            members[name] = _spot(inner, text, literals)
+        made = Spot(value, span, members, names)
     elif type(value) is list:
         _require(mark == 0x5B)
         made = Spot(value, span, items=[_spot(inner, text, literals) for inner in value])
