@@ -401,6 +401,35 @@ def test_leaves_in_a_json_text_have_their_own_part_of_it(ascii_only: bool) -> No
     assert json.loads(json.loads(f'"{written}"')) == get(value, f"{at}/b")
 
 
+def test_a_json_text_in_which_a_name_stands_twice_counts_as_one_literal() -> None:
+    schema, at = deep(11), "/x" * 11
+    text = '{"x":' * 10 + '"{\\"x\\":{\\"a\\":1,\\"a\\":2,\\"b\\":\\"\\"}}"' + "}" * 10
+    found = charged(text, schema.codec, schema.decode(json.loads(text)))
+    assert found[f"{at}/a"] == found[f"{at}/b"]
+    assert groups(text, found[f"{at}/a"]) == [text[50:-10]]
+
+
+def test_a_declared_property_that_is_carried_counts_where_its_own_place_is_empty() -> None:
+    schema = compile(
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "required": ["a"],
+            "additionalProperties": {"type": "integer"},
+        }
+    )
+    before = '{"a":1,"b":null,"more":[{"key":"'
+    assert sure(schema, before, ("b", 0.5), '","value":2},{"key":"', ("a", 0.1), '","value":9}]}') == {"/b": 0.5}
+
+
+def test_in_the_users_shape_each_item_of_a_tuple_has_its_own_names() -> None:
+    class Pair(BaseModel):
+        held: tuple[dict[str, int], Item, dict[str, int]]
+
+    pieces = ['{"held":[{"', ("name", 0.5), '":1},{"', ("name", 0.1), '":"A","price":1},{"', ("k", 0.5), '":1}]}']
+    assert sure(compile(Pair), *pieces, shape="user") == {"/held/0/name": 0.5, "/held/2/k": 0.5}
+
+
 # ---- tokens and texts that do not quite go together
 
 CODE = '{"name":"A","count":1}'
@@ -516,11 +545,11 @@ def change(low: dict[str, float], *made: dict[str, Any], schema: Schema[Any] = T
     return Reply(text=text, mode="strict", logprobs=tokens_of(text, low), **more)
 
 
-def asked(task: Task[Any], *replies: Reply) -> tuple[Extraction[Any], list[Call]]:
+def asked(task: Task[Any], *replies: Reply, text: str = "") -> tuple[Extraction[Any], list[Call]]:
     """The extraction and the calls on the way to it."""
     calls: list[Call] = []
     left = list(replies)
-    steps = task.steps(LONG)
+    steps = task.steps(Document(text=text) if text else LONG)
     try:
         round_ = next(steps)
         while True:
@@ -684,6 +713,16 @@ def test_of_a_whole_new_answer_only_what_was_asked_for_is_known_anew() -> None:
     assert result.partial == {**RECORD, "count": 43}
     known = {place: round(one, 9) for place, one in result.confidence.items() if one < 1}
     assert known == {"/name": 0.75, "/count": 0.8, "/tags/0": 0.6}
+
+
+def test_an_item_of_another_list_says_nothing_about_this_one() -> None:
+    dear = replace(LARGE, price=Price(Decimal(100), Decimal(1)))
+    first = answer(RECORD, {"1.5": 0.25})
+    other = answer({**RECORD, "items": [{"name": "pears", "price": 1.5}]}, {"1.5": 0.9})
+    result, calls = asked(Task(THING, (MINI, dear)), first, other, text="ACME\napples 1.5")
+    assert [call.ask for call in calls] == ["whole", "whole"]
+    assert result.partial == RECORD
+    assert result.confidence["/items/0/price"] == pytest.approx(0.25)
 
 
 @LAW
