@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Json
-from test_compiler import CONSTRAINED, NAMES, SCHEMAS, _nested, _of_wire
+from test_compiler import CONSTRAINED, JSON, NAMES, SCHEMAS, _nested, _of_wire
 
 from extract import extract
 from extract.call import Call, Failure, Reply, TokenLogprob
@@ -78,7 +78,7 @@ def groups(text: str, places: set[int]) -> list[str]:
 # ---- laws over generated schemas
 
 LAW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
 WRITERS = st.sampled_from(
     [
@@ -497,6 +497,49 @@ def test_what_was_mended_has_no_confidence_and_the_rest_has(text: str, known: se
     assert set(found) == known
     for place in known & {"/name", "/count", "/rates/x"}:
         assert found[place] == pytest.approx(0.5 ** (3 if place == "/name" else 4 if "rates" in place else 1))
+
+
+BROKEN = (
+    '{"name": "é", "count": 1, "tags": ["x", "y"], "rates": {"a": 1, "b": 2.5}, "items": [{"name": "i", "price": 1}]}'
+)
+EDITS = st.tuples(
+    st.integers(0, len(BROKEN)), st.integers(0, 4), st.sampled_from(["", "", ",", '"', "}", "]", "\\", "1"])
+)
+
+
+@LAW
+@given(st.lists(EDITS, max_size=3), st.sampled_from(["safe", "lenient"]), st.booleans())
+def test_however_an_answer_was_mended_a_leaf_is_charged_with_what_it_was_read_from(
+    edits: list[Any], policy: Any, cut: bool
+) -> None:
+    text = BROKEN
+    for at, removed, added in edits:
+        text = text[:at] + added + text[at + removed :]
+    read = THING.read(text, policy, partial=cut)
+    said = Said(text, bytes_of(text), read.events, cut)
+    for place in of_record(said, THING.type, read.value):
+        places = {
+            at
+            for at in range(len(text.encode()))
+            if of_record(replace(said, tokens=bytes_of(text, at)), THING.type, read.value)[place] < 1
+        }
+        *names, own = [json.loads(one) for one in groups(text, places)]
+        assert own == get(read.value, place)
+        assert set(names) <= set(split(place))
+
+
+@given(
+    st.text(st.sampled_from('{}[]":,\\ a1é\ud800\n'), max_size=30),
+    st.lists(st.builds(TokenLogprob, st.binary(max_size=4), st.floats(-9, 1) | st.just(float("nan"))), max_size=6),
+    st.booleans(),
+    JSON,
+)
+def test_nothing_that_a_model_can_say_is_an_error(text: str, made: list[TokenLogprob], cut: bool, record: Any) -> None:
+    for form in (THING.type, WIRED.codec):
+        assert set(of_record(Said(text, made, (), cut), form, record)) <= {"", *dict(leaves(record))}
+    of_changes(Said(text, made, (), cut), THING.patch.wired.codec, record, THING.patch.pointer_of)
+    nested = "[" * 100_000 if cut else "[" * 50_000 + "]" * 50_000
+    assert of_record(Said(nested, made, (), cut), THING.type, record) == {}
 
 
 def test_a_leaf_that_the_record_has_otherwise_has_no_confidence() -> None:

@@ -102,7 +102,7 @@ class _Answer:
         """None where nothing certain can be said."""
         try:
             written = said.text.encode()
-            text, kept = (finished(written), _Kept([(0, len(written), 0)])) if said.cut else _mended(said)
+            text, kept = _finished(written) if said.cut else _mended(said)
             root = spot_of(exact(text.decode()), text)
         except ValueError:  # no JSON, or half a character
             return None
@@ -169,6 +169,12 @@ class _Kept:
             return spans
         found = tuple(place for span in spans if (place := self.place(span)) is not None)
         return found if len(found) == len(spans) else None
+
+
+def _finished(written: bytes) -> tuple[bytes, _Kept]:
+    """The JSON text of what an answer that was cut off has whole."""
+    text, end = finished(written)
+    return text, _Kept([(0, end, 0)])
 
 
 def _mended(said: Said) -> tuple[bytes, _Kept]:

@@ -140,9 +140,10 @@ class _Unescaped:
         return self._written[index] + at - self._said[index] + after
 
 
-def finished(text: bytes) -> bytes:
-    """What is surely whole of a JSON text that was cut off, as JSON: up to the last comma or closing bracket, with the
-    brackets closed that are open there. What stands before it is blank, so that places stay as they are."""
+def finished(text: bytes) -> tuple[bytes, int]:
+    """What is surely whole of a JSON text that was cut off, as JSON, and where it ends in the text: at the last comma
+    or closing bracket. The brackets are closed that are open there; what stands before the first one is blank, so that
+    places stay as they are."""
     start = min((at for at in (text.find(b"{"), text.find(b"[")) if at >= 0), default=len(text))
     open_: list[bytes] = []
     end, depth = start, 0
@@ -157,4 +158,4 @@ def finished(text: bytes) -> bytes:
             end, depth = mark.end(), len(open_)
             if not open_:
                 break
-    return b" " * start + text[start:end] + b"".join(reversed(open_[:depth]))
+    return b" " * start + text[start:end] + b"".join(reversed(open_[:depth])), end
