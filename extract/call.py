@@ -33,10 +33,9 @@ __all__ = [
     "Usage",
 ]
 
-Mode = Literal["strict", "tools", "json_schema", "json", "text"]
-"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode, or in the prompt
-only.
-"""
+Mode = Literal["strict", "tools", "json_schema", "json_object", "json", "text"]
+"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode with the schema beside
+it (as llama.cpp's Python server takes it), JSON mode with the schema in the prompt, or in the prompt only."""
 
 Asked = Literal["whole", "changes", "rest"]
 """What the answer to a call is: see `Call`."""
@@ -51,8 +50,8 @@ request like it will fail (key, model, parameter). ``filter``: the provider's co
 class Part:
     """One input of a call: text, an image or a file.
 
-    Text is carried as `text`; images and files are meant by their `digest`, and `data` only travels along so that it
-    can be sent: it takes no part in comparison, in the key or in what is stored.
+    Text is carried as `text`; images and files are meant by their `digest` (SHA-256 in hexadecimal), and `data` only
+    travels along so that it can be sent: it takes no part in comparison, in the key or in what is stored.
     """
 
     kind: Literal["text", "value", "image", "file"]
@@ -62,14 +61,10 @@ class Part:
     media_type: str = ""
     data: bytes = field(default=b"", repr=False, compare=False)
 
-    def plain(self) -> dict[str, str]:
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "text": self.text,
-            "digest": self.digest,
-            "media_type": self.media_type,
-        }
+    def plain(self) -> list[str]:
+        """What the part means, for a key: texts are long and go in by their digests as well."""
+        meant = self.digest or digest(self.text.encode("utf-8", "surrogatepass"))
+        return [self.kind, self.name, meant, self.media_type]
 
 
 @dataclass(frozen=True)
@@ -84,6 +79,11 @@ class Shape:
     def length(self) -> int:
         """The characters of the wire schema, which each request carries."""
         return len(canonical(self.wire))
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What a wire makes of the schema, kept by whatever it likes to call it: it is the same for each request."""
+        return {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -188,7 +188,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to
-    wait.
+    wait, `sent` whether the request had been taken and its answer was lost, so that the provider may charge for it.
     """
 
     kind: FailureKind
@@ -197,12 +197,13 @@ class Failure:
     code: str = ""
     retry_after: float | None = None
     fix: str = ""
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of the answer: its bytes and the natural logarithm of its probability. The bytes of all tokens in
-    order are those of the answer, so that a token stands where the ones before it end; it may end inside a character."""
+    """One token of the answer: its bytes and the natural logarithm of its probability. The bytes of all tokens in order
+    are those of the answer, so a token stands where the ones before it end. It may end inside a character."""
 
     bytes: bytes
     logprob: float
@@ -215,7 +216,7 @@ class Reply:
     `mode` is how the schema was asked for, so that the text is read in the shape that was asked. `finish` is ``stop``,
     ``length`` or ``filter``. `confidence` maps JSON pointers in the user's value to a number from 0 to 1, from models
     that know it themselves; from `logprobs`, the room `confidence` makes it. `model` is the name that the provider
-    reports.
+    reports, `endpoint` the host that answered.
     """
 
     text: str | None = None
@@ -227,6 +228,7 @@ class Reply:
     confidence: Mapping[str, float] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
+    endpoint: str = ""
 
     @property
     def paid(self) -> bool:
@@ -249,12 +251,14 @@ class Reply:
             "confidence": None if self.confidence is None else dict(self.confidence),
             "logprobs": None if self.logprobs is None else [[t.bytes.hex(), t.logprob] for t in self.logprobs],
             "model": self.model,
+            "endpoint": self.endpoint,
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Reply:
         logprobs = plain["logprobs"]
-        reply = cls(**{name: plain[name] for name in ("text", "refusal", "mode", "finish", "confidence", "model")})
+        names = ("text", "refusal", "mode", "finish", "confidence", "model", "endpoint")
+        reply = cls(**{name: plain[name] for name in names if name in plain})
         return replace(
             reply,
             usage=Usage(*plain["usage"]),

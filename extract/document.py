@@ -54,7 +54,12 @@ class Document:
     @cached_property
     def id(self) -> str:
         """SHA-256 of the content (text and attachments), in hexadecimal."""
-        return digest(canonical([self.text, [[a.kind, a.media_type, a.digest] for a in self.attachments]]))
+        return digest(canonical([self._digest, [[a.kind, a.media_type, a.digest] for a in self.attachments]]))
+
+    @cached_property
+    def _digest(self) -> str:
+        """SHA-256 of the text: the id and the key of each call are made of it."""
+        return digest(self.text.encode("utf-8", "surrogatepass"))
 
     @property
     def empty(self) -> bool:
@@ -77,7 +82,7 @@ class Document:
 
     def parts(self, name: str = "document") -> tuple[Part, ...]:
         """The document as inputs of a call: its text, then its attachments."""
-        text = (Part("text", name, text=self.text),) if self.text else ()
+        text = (Part("text", name, text=self.text, digest=self._digest),) if self.text else ()
         return text + tuple(
             Part(a.kind, a.name, digest=a.digest, media_type=a.media_type, data=a.data) for a in self.attachments
         )

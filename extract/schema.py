@@ -57,7 +57,8 @@ class Checked(Generic[T]):
 
 @dataclass(frozen=True, eq=False)
 class Schema(Generic[T]):
-    """A compiled type. `type` are the nodes of the user's shape, `strict` is the wire schema."""
+    """A compiled type. `type` are the nodes of the user's shape, `strict` is the wire schema; `quick` says that
+    checking a value runs none of the user's code, so far as can be seen."""
 
     name: str
     full: dict[str, Any] = field(repr=False)
@@ -66,6 +67,7 @@ class Schema(Generic[T]):
     _check: Check = field(repr=False)
     _dump: Callable[[Any], Json] = field(repr=False)
     _extras: Extras = "ignore"
+    quick: bool = False
 
     @cached_property
     def patch(self) -> Patch:
@@ -190,6 +192,8 @@ class Schema(Generic[T]):
         if found.problems or not found.complete:
             return self._placed(found, self.decode_partial(wire), wire)
         value = self.decode(wire)
+        if not found.events and not self._has_entries:
+            return reading.Reading(value)
         if self._has_entries and not same(value, view_of(self._wired.codec).take(wire, 0)):
             # the view keeps the first of two entries with one name, decoding the last
             doubled = Problem("", "A name stands twice among the entries of an object", "reading")
@@ -346,7 +350,8 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     wired = wire_of(type_, extras)
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)
-    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped, extras)
+    check, quick = pydantic_check(described), not described.functions
+    return Schema(name_of(source), described.full, type_, wired, check, described.dumped, extras, quick)
 
 
 @lru_cache(maxsize=1024)

@@ -33,7 +33,7 @@ from .document import Document
 from .document_limits import DocumentLimits
 from .errors import ExtractError
 from .events import Event
-from .evidence import locate
+from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
 from .extraction import Attempt, Extraction, Problem
 from .jsontext import dump
@@ -90,7 +90,7 @@ class Task(Generic[T]):
             raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
         self.limits.check_priced(self.models)
         try:
-            dump(self.settings)
+            dump(self.settings) if self.settings else None
         except (TypeError, ValueError) as error:
             raise ExtractError(f"A setting is no JSON value: {error}.", fix="Give numbers, texts, lists.") from None
 
@@ -107,6 +107,10 @@ class Task(Generic[T]):
             if state.settled or state.limited:
                 break
         return self._extraction(document, state)
+
+    def facts_of(self, call: Call) -> ModelFacts:
+        """What is known of the model that a call of this task is for."""
+        return next(facts for facts in self.models if facts.name == call.model)
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""
@@ -370,7 +374,7 @@ class Task(Generic[T]):
         """
         try:
             checked = self.schema.check(value, self.context)
-            row = value if checked.problems else self.schema.dump(cast(T, checked.value))
+            row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
         except ExtractError:
             raise
         except Exception as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
@@ -429,7 +433,7 @@ class Task(Generic[T]):
             value=None if problems else state.instance,
             partial=value,
             problems=problems,
-            evidence=locate(value, self.schema.type, document),
+            evidence=Located(lambda: locate(value, self.schema.type, document)),
             confidence=state.confidence,
             attempts=state.attempts,
             events=state.events,

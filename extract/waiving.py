@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from .errors import ExtractError, SchemaError
 from .events import Event
+from .evidence import Located
 from .extraction import Extraction, Problem, ProblemKind
 from .nodes import Anything, Array, Choice, Field, Node, Null, Record, Tuple, Type, Union
 from .pointer import ABSENT, drop, get, inside, join, put, split
@@ -102,7 +103,7 @@ def _without(extraction: Extraction[T], task: Task[T], places: list[_Place]) -> 
         partial=value,
         problems=(),
         waived=extraction.problems,
-        evidence=_elsewhere(extraction.evidence, gone),
+        evidence=Located(lambda: _elsewhere(extraction.evidence, gone)),
         confidence=_elsewhere(extraction.confidence, gone),
         events=(*extraction.events, *events),
     )

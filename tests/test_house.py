@@ -15,7 +15,7 @@ PACKAGE = ROOT / "extract"
 FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
-        *("confidence", "document_limits", "waiving"),
+        *("confidence", "document_limits", "endpoints", "image_rules", "settings", "waiving"),
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
         *("excerpt", "patch", "repair", "schema", "task"),
     },
@@ -25,9 +25,15 @@ FLOORS = (
 )
 
 HEAVY = {
+    "anthropic": "the client of Anthropic",
     "aiohttp": "the fake server and the client's transport: 190 ms",
+    "certifi": "certificates, for addresses that need them",
+    "ssl": "the same",
+    "urllib": "proxies, where the environment names one",
+    "yarl": "comes with aiohttp",
     "click": "the command line only",
     "duckdb": "relational steps and table files: 80 ms",
+    "google": "the client of Google",
     "httpx2": "what the SDK speaks through",
     "instructor": "the bridge to other providers: over a second",
     "jinja2": "templates in instructions",

@@ -25,6 +25,7 @@ from ..operators import apply, new_row, row_id
 from ..pipeline import Check, Extract, Files, Pipeline, Step, Write
 from ..pointer import ABSENT, drop, get
 from ..project import shown
+from ..settings import apart
 from ..sources import read_rows
 from ..task import Check as TaskCheck
 from ..task import Task
@@ -107,7 +108,7 @@ def task_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...]) -> Task[Any]:
         checks=tuple(
             TaskCheck(check.condition.text, check.condition.pointers, check.condition.holds) for check in step.checks
         ),
-        settings={**pipeline.settings, **step.settings},
+        settings=apart(pipeline.asked)[0],
         limits=pipeline.per_document,
     )
     return task if step.attempts is None else replace(task, attempts=step.attempts)
@@ -123,6 +124,7 @@ class Work:
         self.states: Counter[str] = Counter()
         self.refused: list[Entry] = []
         self.waived = 0
+        self._evidence = _asked_for(pipeline, "evidence")
         self._fingerprint = digest(canonical([pipeline.fingerprint, [one.plain() for one in task.models]]))
 
     def jobs(self) -> Iterator[Job[Any]]:
@@ -133,7 +135,10 @@ class Work:
 
     def _finish(self, extraction: Extraction[Any]) -> Extraction[Any]:
         step = self.pipeline.extract
-        return waive(extraction, self.task, step.on_failure, step.best_effort)
+        extraction = waive(extraction, self.task, step.on_failure, step.best_effort)
+        if self._evidence:
+            len(extraction.evidence)  # it is looked for here, on a worker thread
+        return extraction
 
     def entry(self, outcome: Outcome[Any]) -> Entry:
         """What became of a document, counted."""
@@ -208,7 +213,17 @@ def _row(pipeline: Pipeline, given: Input, extraction: Extraction[Any]) -> dict[
     row = new_row(fields, row_id(given.source, extraction.document, step), given.source, given.columns)
     return {
         **row,
-        "_evidence": {pointer: [one.start, one.end] for pointer, one in extraction.evidence.items()},
+        **({"_evidence": _spans(extraction)} if _asked_for(pipeline, "evidence") else {}),
         "_confidence": dict(extraction.confidence),
         "_cost": extraction.cost,
     }
+
+
+def _spans(extraction: Extraction[Any]) -> dict[str, list[int]]:
+    return {pointer: [one.start, one.end] for pointer, one in extraction.evidence.items()}
+
+
+def _asked_for(pipeline: Pipeline, extra: str) -> bool:
+    """Whether an output is to have this: evidence takes longer to find than all else that is done with an answer."""
+    writes = (*pipeline.writes, *(step for step in pipeline.steps if isinstance(step, Write)))
+    return any(extra in one.extras for one in writes)
