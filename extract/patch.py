@@ -109,8 +109,9 @@ class Patch:
         """The change that one item of an answer stands for; none, where its path is unknown or its place unsaid."""
         made = self.wired.codec.partial({"changes": [wire]})["changes"]
         one = made[0] if made and isinstance(made[0], dict) else {}
-        place, at = self.places.by_path.get(one.get("path", "")), one.get("at", [])
-        if place is None or len(at) != len(place.keys):
+        path, at = one.get("path"), one.get("at", [])
+        place = self.places.by_path.get(path) if isinstance(path, str) else None
+        if place is None or not isinstance(at, list) or len(at) != len(place.keys):
             return []
         return [Change(place.pointer(at), one.get("value", ABSENT), place.lists(at))]
 

@@ -16,7 +16,7 @@ Each kind of failure has its own policy. What is invalid is asked for again, and
 that failed, shown an excerpt or the whole document, or as the whole record where that is cheaper; nothing else is taken
 from the answer. A truncated answer gets more room, and where there is no more, what is finished is kept and the rest is
 asked for. A refusal, a content filter and a request that never got through end the model's turn at once. What one model
-cannot settle goes to the next, field by field.
+cannot settle, or is not sure of, goes to the next, field by field.
 """
 
 from __future__ import annotations

@@ -541,6 +541,20 @@ def test_however_an_answer_was_mended_a_leaf_is_charged_with_what_it_was_read_fr
         assert set(names) <= set(split(place))
 
 
+@LAW
+@given(records(), JSON, st.randoms(use_true_random=False), st.booleans())
+def test_an_answer_that_does_not_fit_its_wire_is_no_error(record: Any, other: Any, random: Any, cut: bool) -> None:
+    _, schema, value, text = record
+    wire = json.loads(text)
+    place = random.choice([at for at, _ in leaves(wire)])
+    for at in (place, place.rpartition("/")[0]):
+        bent = json.dumps(put(wire, at, other))
+        found = of_record(Said(bent, bytes_of(bent), (), cut), schema.codec, value)
+        assert all(
+            same(get(value, one), ABSENT) or one in dict(leaves(value)) or get(value, one) == {} for one in found
+        )
+
+
 @given(
     st.text(st.sampled_from('{}[]":,\\ a1é\ud800\n'), max_size=30),
     st.lists(st.builds(TokenLogprob, st.binary(max_size=4), st.floats(-9, 1) | st.just(float("nan"))), max_size=6),
@@ -807,6 +821,22 @@ def test_a_change_gives_the_place_that_it_changes_the_confidence_of_its_value(da
         pointer = THING.patch.pointer_of(json.loads(text)["changes"][0])
         assert set(found) == {f"{pointer}{one}" for one in within}
         assert (value_at <= at < end) or not any(one < 1 for one in found.values())
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={"path": st.sampled_from(["/name", "/tags/*", "/items/*", ""]) | JSON, "at": JSON, "value": JSON},
+        )
+        | JSON
+    ),
+    st.sampled_from([THING, compile(list[int]), compile(dict[str, int]), compile(int)]),
+    JSON,
+)
+def test_no_change_is_an_error(made: list[Any], schema: Schema[Any], record: Any) -> None:
+    text = json.dumps({"changes": made})
+    of_changes(Said(text, bytes_of(text)), schema.patch.wired.codec, record, schema.patch.pointer_of)
 
 
 def test_changes_that_stand_for_nothing_have_no_confidence() -> None:
