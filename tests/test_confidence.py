@@ -550,9 +550,7 @@ def test_an_answer_that_does_not_fit_its_wire_is_no_error(record: Any, other: An
     for at in (place, place.rpartition("/")[0]):
         bent = json.dumps(put(wire, at, other))
         found = of_record(Said(bent, bytes_of(bent), (), cut), schema.codec, value)
-        assert all(
-            same(get(value, one), ABSENT) or one in dict(leaves(value)) or get(value, one) == {} for one in found
-        )
+        assert all(get(value, one) in (ABSENT, {}) or one in dict(leaves(value)) for one in found)
 
 
 @given(
