@@ -19,7 +19,7 @@ from .compiler.patching import Change, Place, Places, places_of
 from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
-from .nodes import Type
+from .nodes import Record, Type
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
 __all__ = ["Change", "Patch", "Patched", "patch_of"]
@@ -59,6 +59,15 @@ class Patch:
         found = self.places.below(steps) if around is None else [around]
         return tuple(Target(place.path, place.at(steps), _words(place)) for place in found)
 
+    def whole(self, pointer: str) -> str:
+        """What must be asked for to change a place without regard to what it is in: itself, where that is a record; if
+        it is in one of several alternatives, or in any value, that as a whole."""
+        steps = split(pointer)
+        around = self.places.around(steps)
+        if around is None or isinstance(self.places.bare(around), Record):
+            return pointer
+        return join(*steps[: len(around.steps)])
+
     def covers(self, pointers: Iterable[str]) -> bool:
         """Whether each of these places can be changed by itself."""
         return all(self.targets(pointer) for pointer in pointers)
@@ -92,12 +101,17 @@ class Patch:
                 changes += self._change(one)
         return tuple(changes), found.events, found.problems
 
+    def pointer_of(self, wire: Any) -> str | None:
+        """The place that one item of an answer changes, or None."""
+        return next((one.pointer for one in self._change(wire)), None)
+
     def _change(self, wire: Any) -> list[Change]:
         """The change that one item of an answer stands for; none, where its path is unknown or its place unsaid."""
         made = self.wired.codec.partial({"changes": [wire]})["changes"]
         one = made[0] if made and isinstance(made[0], dict) else {}
-        place, at = self.places.by_path.get(one.get("path", "")), one.get("at", [])
-        if place is None or len(at) != len(place.keys):
+        path, at = one.get("path"), one.get("at", [])
+        place = self.places.by_path.get(path) if isinstance(path, str) else None
+        if place is None or not isinstance(at, list) or len(at) != len(place.keys):
             return []
         return [Change(place.pointer(at), one.get("value", ABSENT), place.lists(at))]
 

@@ -22,7 +22,7 @@ from .events import Event
 from .jsontext import dump, same
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
-__all__ = ["Way", "last_open", "mend", "named_in", "price", "said"]
+__all__ = ["Way", "answered", "last_open", "mend", "named_in", "price", "said"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -95,12 +95,11 @@ def _ways(steps: list[str | int]) -> list[str]:
 
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
     """The old value with the `failed` places taken from the new one, and an event for each place that changed."""
-    places = _outermost(_existing(old, place) for place in failed)
     events = []
     value = old
-    for place in places:
+    for place in answered(old, new, failed):
         before, after = get(value, place), get(new, place)
-        if not _comparable(old, new, place, places) or after is ABSENT or same(before, after):
+        if after is ABSENT or same(before, after):
             continue
         try:
             value = put(value, place, after)
@@ -109,6 +108,14 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
         shown = None if before is ABSENT else before
         events.append(Event("repair.field", place, before=shown, after=after))
     return value, tuple(events)
+
+
+def answered(old: Any, new: Any, failed: Iterable[str]) -> tuple[str, ...]:
+    """The `failed` places that a new value speaks of: those that it has, or both lack, and that are the same place in
+    both."""
+    places = _outermost(_existing(old, place) for place in failed)
+    there = (place for place in places if get(new, place) is not ABSENT or get(old, place) is ABSENT)
+    return tuple(place for place in there if _comparable(old, new, place, places))
 
 
 def _outermost(pointers: Iterable[str]) -> list[str]:

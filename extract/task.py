@@ -16,18 +16,19 @@ Each kind of failure has its own policy. What is invalid is asked for again, and
 that failed, shown an excerpt or the whole document, or as the whole record where that is cheaper; nothing else is taken
 from the answer. A truncated answer gets more room, and where there is no more, what is finished is kept and the rest is
 asked for. A refusal, a content filter and a request that never got through end the model's turn at once. What one model
-cannot settle goes to the next, field by field.
+cannot settle, or is not sure of, goes to the next, field by field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 
 from .call import Asked, Call, Example, Failed, Part, Reply
 from .catalogue import ModelFacts
+from .confidence import Said, of_changes, of_record
 from .document import Document
 from .document_limits import DocumentLimits
 from .errors import ExtractError
@@ -40,7 +41,7 @@ from .nodes import Record
 from .patch import Patched
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, last_open, mend, named_in, price, said
+from .repair import Way, answered, last_open, mend, named_in, price, said
 from .schema import Schema
 
 __all__ = ["Check", "Rounds", "Task"]
@@ -67,9 +68,9 @@ class Task(Generic[T]):
     """What to extract and by which rules; frozen, so that nothing in it changes between two starts of a run.
 
     `models` is the cascade. `attempts` is the greatest number of calls to each of its models for one document, `limits`
-    what all of them may take together. A field that a model reports to be surer of than `sure` (0 to 1) is settled; a
-    less sure one is asked of the next model. `values` are named inputs beside the document; `context` reaches
-    pydantic's validators. Raises `ModelError` for a budget where a model has no price.
+    what all of them may take together. What a model is less sure of than `sure` (0 to 1), by its own account or, where
+    its answers come with log-probabilities, by its tokens, is asked of the next model. `values` are named inputs beside
+    the document; `context` reaches pydantic's validators. Raises `ModelError` for a budget where a model has no price.
     """
 
     schema: Schema[T]
@@ -102,7 +103,7 @@ class Task(Generic[T]):
             if (reached := self.limits.reached(state.attempts)) is not None:
                 state = state.halt(reached)
                 break
-            state = yield from self._ask(facts, document, replace(state, halted=None, unread=None))
+            state = yield from self._ask(facts, document, self._handed_on(state))
             if state.settled or state.limited:
                 break
         return self._extraction(document, state)
@@ -114,6 +115,12 @@ class Task(Generic[T]):
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""
         return self._whole(self.models[0], document, _State(), None, self.settings)
+
+    def _handed_on(self, state: _State[T]) -> _State[T]:
+        """The state as the next model begins with it: what the last one doubted is to be asked for."""
+        doubted = map(self.schema.patch.whole, state.doubted) if state.doubted else ()
+        unsure = tuple(dict.fromkeys((*state.unsure, *doubted)))
+        return replace(state, halted=None, unread=None, unsure=unsure, doubted=())
 
     def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
@@ -275,7 +282,7 @@ class Task(Generic[T]):
             if not made.problems:
                 return self._changed(replace(state, open=()), reply, made)
             failed = Event("failure.reading", note=made.problems[0].message)  # so it is not known to be all of the rest
-            return replace(state, value=made.value, events=(*state.events, *made.events, failed))
+            return replace(self._added(state, reply, made), events=(*state.events, *made.events, failed))
         return self._changed(state, reply, patch.apply(state.value, text, state.wanted))
 
     def _changed(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:
@@ -283,7 +290,9 @@ class Task(Generic[T]):
         if made.problems and made.value is state.value:
             failed = Event("failure.reading", note=made.problems[0].message)
             return replace(state, events=(*state.events, *made.events, failed))
-        places = tuple(event.pointer for event in made.events if event.rule == "repair.field")
+        places = _changed_places(made)
+        sure = self._sure(reply, made.value, made.events, changes=True)
+        told = (*places, *_within(sure or (), state.wanted))
         unread = tuple(
             p for p in state.problems if p.kind == "reading" and not any(inside(p.pointer, place) for place in places)
         )
@@ -294,8 +303,17 @@ class Task(Generic[T]):
             instance=instance,
             problems=problems,
             unsure=self._unsure(made.value, reply, tuple(state.wanted), state.unsure),
-            confidence=_taken(state.confidence, reply.confidence, places),
+            confidence=_taken(state.confidence, sure, told),
+            doubted=self._doubted(state, reply, sure, told),
             events=state.events + made.events,
+        )
+
+    def _added(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:
+        """The state with what an answer adds to a record that is not whole."""
+        sure, told = self._sure(reply, made.value, made.events, changes=True), _changed_places(made)
+        confidence, doubted = _taken(state.confidence, sure, told), self._doubted(state, reply, sure, told)
+        return replace(
+            state, value=made.value, confidence=confidence, doubted=doubted, events=state.events + made.events
         )
 
     def _cut(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
@@ -305,9 +323,7 @@ class Task(Generic[T]):
             return self._changed(state, reply, patch.apply(state.value, text, state.wanted, partial=True))
         if call.ask == "rest":
             made = patch.extend(state.value, text, state.open, partial=True)
-            return replace(
-                state, value=made.value, open=tuple(last_open(made.value)[1]), events=state.events + made.events
-            )
+            return replace(self._added(state, reply, made), open=tuple(last_open(made.value)[1]))
         if state.value is not ABSENT:
             return state
         reading = self.schema.read(text, shape=shape_of(reply.mode), partial=True)
@@ -315,7 +331,15 @@ class Task(Generic[T]):
         state = replace(state, salvage=reading.value)
         if not value or not any(patch.additions(value, place) for place in open_):
             return state
-        return replace(state, value=value, open=tuple(open_), events=state.events + reading.events)
+        sure = self._sure(reply, value)
+        return replace(
+            state,
+            value=value,
+            open=tuple(open_),
+            confidence=_taken(state.confidence, sure, ("",)),
+            doubted=self._doubted(state, reply, sure, ("",)),
+            events=state.events + reading.events,
+        )
 
     def _read(self, state: _State[T], reply: Reply) -> _State[T]:
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
@@ -324,10 +348,12 @@ class Task(Generic[T]):
         if unread is not None:
             return replace(state, unread=unread)
         changes: tuple[Event, ...] = ()
-        taken = ("",) if state.value is ABSENT else tuple(state.wanted)
+        taken = told = ("",) if state.value is ABSENT else tuple(state.wanted)
         value = reading.value
         if state.value is not ABSENT:
+            told = answered(state.value, reading.value, taken)
             value, changes = mend(state.value, reading.value, taken)
+        sure = self._sure(reply, value, reading.events)
         found = tuple(p for p in reading.problems if any(inside(p.pointer, place) for place in taken))
         instance, problems = self._judged(value, found)
         return replace(
@@ -337,7 +363,8 @@ class Task(Generic[T]):
             problems=problems,
             unread=None,
             unsure=self._unsure(value, reply, taken, state.unsure),
-            confidence=_taken(state.confidence, reply.confidence, taken),
+            confidence=_taken(state.confidence, sure, told),
+            doubted=self._doubted(state, reply, sure, told),
             events=state.events + changes,
         )
 
@@ -359,6 +386,26 @@ class Task(Generic[T]):
             if not touched and isinstance(row, Mapping) and not check.holds(row):
                 problems += tuple(_broken(check, row, pointer) for pointer in check.pointers or ("",))
         return checked.value if not problems else None, problems
+
+    def _sure(
+        self, reply: Reply, record: Any, events: tuple[Event, ...] = (), changes: bool = False
+    ) -> Mapping[str, float] | None:
+        """How sure the model is of what it gave to a record: as it says itself, or by its tokens."""
+        if reply.confidence is not None or reply.logprobs is None:
+            return reply.confidence
+        said = Said(reply.text or "", reply.logprobs, events, cut=reply.finish == "length")
+        if changes:
+            return of_changes(said, self.schema.patch.wired.codec, record, self.schema.patch.pointer_of)
+        wire = shape_of(reply.mode) == "wire"
+        return of_record(said, self.schema.codec if wire else self.schema.type, record)
+
+    def _doubted(
+        self, state: _State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The leaves of which the tokens of the model's answers are not sure enough. It is not asked again for them."""
+        gone = _touched(state.doubted, told)
+        low = () if reply.confidence is not None else [p for p, c in (sure or {}).items() if c < self.sure]
+        return (*(p for p in state.doubted if p not in gone), *_within(low, told))
 
     def _unsure(self, value: Any, reply: Reply, taken: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
         """The declared fields that a model with a confidence of its own left out or was not sure of."""
@@ -398,7 +445,9 @@ class Task(Generic[T]):
 @dataclass(frozen=True)
 class _State(Generic[T]):
     """What is known of one document so far. `open` are the objects and lists of a value whose answer was cut off, that
-    may go on; `halted` is why the present model was given up, `unread` why its last answer could not be read."""
+    may go on; `unsure` are the places that the present model is asked for although they are valid, `doubted` those that
+    the next one will be; `halted` is why the present model was given up, `unread` why its last answer could not be
+    read."""
 
     value: Any = ABSENT
     open: tuple[str, ...] = ()
@@ -406,6 +455,7 @@ class _State(Generic[T]):
     instance: T | None = None
     problems: tuple[Problem, ...] = ()
     unsure: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()
     halted: Problem | None = None
     unread: Problem | None = None
     confidence: Mapping[str, float] = field(default_factory=dict)
@@ -419,7 +469,7 @@ class _State(Generic[T]):
 
     @property
     def settled(self) -> bool:
-        return self.whole and not (self.unsure or self.halted)
+        return self.whole and not (self.unsure or self.doubted or self.halted)
 
     def better(self, before: _State[T]) -> bool:
         """Whether other places are wrong than before: those that were have been mended."""
@@ -487,7 +537,30 @@ def _broken(check: Check, row: Mapping[str, Any], pointer: str) -> Problem:
     return Problem(pointer, f"the check `{check.text}` does not hold", "check", None if value is ABSENT else value)
 
 
+def _changed_places(made: Patched) -> tuple[str, ...]:
+    return tuple(event.pointer for event in made.events if event.rule == "repair.field")
+
+
 def _taken(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:
     """The confidences after `taken` places came from another answer."""
-    kept = {p: c for p, c in old.items() if not any(inside(p, place) for place in taken)}
-    return kept | {p: c for p, c in (new or {}).items() if any(inside(p, place) for place in taken)}
+    gone, come = _touched(old, taken), set(_within(new or (), taken))
+    return {p: c for p, c in old.items() if p not in gone} | {p: c for p, c in (new or {}).items() if p in come}
+
+
+def _touched(pointers: Iterable[str], places: tuple[str, ...]) -> set[str]:
+    """The pointers that lead into some places, or to what they are in: a list that was empty is not any more."""
+    return set(_within(pointers, places)) | {around for place in places for around in _upwards(place)}
+
+
+def _within(pointers: Iterable[str], places: Iterable[str]) -> tuple[str, ...]:
+    """The pointers that lead into some places; an answer may have thousands of both."""
+    known = frozenset(places)
+    return tuple(p for p in pointers if any(at in known for at in _upwards(p)))
+
+
+def _upwards(pointer: str) -> Iterator[str]:
+    """A pointer, and those of all that it is in."""
+    yield pointer
+    while pointer:
+        pointer = pointer.rpartition("/")[0]
+        yield pointer

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "extract"
 FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
-        *("document_limits", "endpoints", "image_rules", "settings", "waiving"),
+        *("confidence", "document_limits", "endpoints", "image_rules", "settings", "waiving"),
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
         *("excerpt", "patch", "repair", "schema", "task"),
     },
