@@ -293,7 +293,7 @@ class _Source(Generic[T]):
         async with self._turn:
             if self._closed:
                 return None
-            return await on_thread(lambda: next(self._jobs, None), self._thread, "an iterator of documents")
+            return await on_thread(lambda: next(self._jobs, None), self._thread, "an iterator of documents", apart=True)
 
     def close(self) -> None:
         """There are no more jobs."""
