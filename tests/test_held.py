@@ -253,6 +253,33 @@ def test_a_validator_may_ask_a_model_on_a_thread_of_its_own(fake_openai: FakeOpe
     assert [one.ok for one in read.batch([f"bill {number}" for number in range(40)])] == [True] * 40
 
 
+def test_an_interrupted_run_takes_in_what_is_on_the_wire(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    fake_openai.answers(lambda request: RECORD)
+    fake_openai.latency = 0.5
+
+    @extract(limits=Limits(in_flight=8))
+    async def read(document) -> Bill:  # type: ignore[no-untyped-def]
+        """Read the bill."""
+
+    async def interrupted() -> None:
+        async def work() -> None:
+            async for _ in read.batch([f"bill {number}" for number in range(100)], run=tmp_path / "run"):
+                pass
+
+        task = asyncio.create_task(work())
+        while fake_openai.in_flight < 8:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupted())
+    assert (fake_openai.hung_up, fake_openai.answered) == (0, fake_openai.count)
+    before = fake_openai.count
+    assert len(list(reader().batch([f"bill {number}" for number in range(100)], run=tmp_path / "run"))) == 100
+    assert fake_openai.count == 100 > before
+
+
 def test_a_server_that_asks_to_wait_too_long_is_given_up(fake_openai: FakeOpenAI) -> None:
     fake_openai.faults(Fault("rate_limit", retry_after=3600))
     result = reader().detail("ACME Ltd, total 4.95")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 
 from ..call import Call, Failure, Reply
 from ..catalogue import ModelFacts
-from ..errors import ExtractError, ModelError
+from ..errors import ExtractError, ModelError, RunError
 from ..ledger import Ledger
 from ..limits import NOTHING, Amounts, Traffic
 from ..models import Model
@@ -110,6 +111,14 @@ class Calls:
             pending = [one.task for one in self._under_way.values() if one.task is not None]
             await asyncio.wait([*pending, *self._recording])
             await asyncio.sleep(0)  # their callbacks take them off the lists
+
+    async def finished(self, seconds: float) -> None:
+        """Sends nothing more, and gives what is on the wire so many seconds, where the ledger outlives it."""
+        self.stop(RunError("The run was interrupted.", fix="Start it again: it goes on where it stopped."))
+        if self.ledger.lasting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.settled()
 
     def stop(self, error: ExtractError) -> None:
         """Nothing more is sent, for this reason; the first one is kept."""
