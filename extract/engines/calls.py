@@ -210,7 +210,8 @@ class Calls:
                     break
             await self._pause(min(wait, _LOOK_AGAIN))
         await self._record(call, reply, facts)
-        await watch.replied(call, reply, cost_of(reply, facts))
+        if not watch.silent:
+            await watch.replied(call, reply, cost_of(reply, facts))
         return reply
 
     async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
