@@ -152,6 +152,11 @@ class Call:
     ask: Asked = "whole"
 
     @cached_property
+    def length(self) -> int:
+        """The characters of what is asked, but for what failed and for examples."""
+        return sum(len(part.text) for part in self.inputs) + len(self.instructions) + self.shape.length
+
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the call's canonical JSON, in hexadecimal."""
         meant = {

@@ -53,10 +53,14 @@ class OpenAIModel:
     def wait(self, call: Call) -> float:
         """Seconds until one of the endpoints takes this call, by what is known of their limits; 0 for now."""
         now, tokens = time.monotonic(), _tokens(call)
+        if len(self._stations) == 1:
+            return self._stations[0].allowance.wait(now, tokens)
         return min(station.allowance.wait(now, tokens) for station in self._stations)
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         seconds = timeout or _LONGEST
+        if len(self._stations) == 1:
+            return await self._stations[0].send(call, seconds)
         stations = self._in_order(call)
         reply = await next(stations).send(call, seconds)
         for station in stations:
@@ -217,5 +221,6 @@ async def _body(call: Call, known: Wire, *, stream: bool = False) -> bytes:
 
 def _tokens(call: Call) -> int:
     """About how many tokens a call counts against a limit: four characters each, and the room for the answer."""
-    room = call.settings.get("max_completion_tokens") or call.settings.get("max_tokens") or 0
-    return (sum(len(part.text) for part in call.inputs) + len(call.instructions) + call.shape.length) // 4 + int(room)
+    settings = call.settings
+    room = (settings.get("max_completion_tokens") or settings.get("max_tokens") or 0) if settings else 0
+    return call.length // 4 + int(room)

@@ -116,7 +116,7 @@ class Direct:
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT),
-                skip_auto_headers=("Accept",),
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),  # ours are set
                 read_bufsize=2**20,
             ),
             URL(self._url),

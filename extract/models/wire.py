@@ -17,7 +17,7 @@ import orjson
 from ..call import Call, Failure, Mode, Part
 from ..catalogue import ModelFacts
 from ..jsontext import dump
-from ..prompt import Message, render
+from ..prompt import Message, common, own, render
 from ..settings import on_the_wire, refusal
 from . import attached
 
@@ -55,7 +55,7 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
         raise Refused(failure)
     request: dict[str, Any] = {
         "model": wire.model,
-        "messages": [_message(message, call, wire.facts) for message in render(call, wire.mode)],
+        "messages": [*_common(call, wire), *(_message(message, call, wire.facts) for message in own(call))],
         **_asked(call, wire.mode),
         **_settings(call, wire.facts),
     }
@@ -64,7 +64,25 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
     try:
         return orjson.dumps(request)
     except (TypeError, ValueError):  # numbers of more digits than orjson carries, text that is not Unicode
-        return dump({**request, **_ASKED[wire.mode](call)}).encode("utf-8", "replace")
+        messages = [_message(message, call, wire.facts) for message in render(call, wire.mode)]
+        return dump({**request, "messages": messages, **_ASKED[wire.mode](call)}).encode("utf-8", "replace")
+
+
+def _common(call: Call, wire: Wire) -> list[Any]:
+    """The messages that are the same for all documents, as JSON that is written once."""
+    kept = call.shape.kept.setdefault("common", {})
+    key = (wire.mode, call.ask, call.instructions)
+    examples, messages = kept.get(key, (None, []))
+    if examples is not call.examples:
+        if len(kept) >= _KEPT:
+            kept.clear()
+        messages = [_json(_message(message, call, wire.facts)) for message in common(call, wire.mode)]
+        kept[key] = call.examples, messages
+    return list(messages)
+
+
+_KEPT = 64
+"""So many ways of instructing are kept ready for each schema."""
 
 
 def _asked(call: Call, mode: Mode) -> dict[str, Any]:
