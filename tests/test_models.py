@@ -367,6 +367,52 @@ def test_a_stream_to_a_server_whose_mode_is_not_known_comes_whole_and_the_next_o
         assert again.text == reply.text
 
 
+TELLING = {
+    "context": (400, "context_length_exceeded", "... (including 317 in the response_format schemas.)", "document"),
+    "filter": (400, "content_filter", "The content is restricted by a schema of tools.", "filter"),
+    "image": (400, "invalid_image", "This strict image is restricted.", "document"),
+    "passing": (500, "", "Internal error: database schema migration in strict mode", "transport"),
+    "restricted": (500, "", "restricted", "transport"),
+}
+
+
+@pytest.mark.parametrize("case", TELLING)
+def test_a_code_that_leaves_no_doubt_is_no_refusal_of_the_mode(case: str) -> None:
+    status, code, message, kind = TELLING[case]
+    known = chat.Wire(KNOWN.facts("compatible/qwen"), "qwen")
+    data = json.dumps({"error": {"code": code, "message": message, "param": "messages"}}).encode()
+    failure = failures.failure_of(status, {}, data, known, now=0.0)
+    assert (failure.kind, failure.code) == (kind, code)
+
+
+def test_a_server_that_fails_over_a_mode_is_asked_in_the_next_if_there_is_one() -> None:
+    data = b'{"error": {"message": "KeyError: json_schema"}}'
+    known = chat.Wire(KNOWN.facts("compatible/qwen"), "qwen")
+    failure = failures.failure_of(500, {}, data, known, now=0.0)
+    assert (failure.kind, failure.code) == ("transport", "unsupported_mode")
+
+
+def test_good_answers_are_taken_whatever_mode_another_call_has_moved_on_to() -> None:
+    """Eight calls go out before any is answered; one answer is prose, and no other is paid for twice."""
+    said: list[Any] = []
+
+    def say(request: Any) -> Any:
+        said.append(request)
+        return Answer("Here it is.", delay=2.5) if len(said) == 1 else Answer(json.dumps(RECORD), delay=2.5)
+
+    with FakeOpenAI(say, modes=MODES) as server:
+        model = open_model("compatible/qwen", KNOWN, {"OPENAI_BASE_URL": server.base_url})
+
+        async def many() -> list[Reply]:
+            parts = [Part("text", "document", text=f"{i} TOTAL 4.95") for i in range(8)]
+            return await asyncio.gather(*(model.send(a_call(part, model="compatible/qwen")) for part in parts))
+
+        replies = asyncio.run(many())
+        assert [reply.failure for reply in replies] == [None] * 8
+        assert server.count == 9
+        assert sum((reply.usage for reply in replies), Usage()) == server.usage
+
+
 def test_a_model_whose_mode_is_known_is_not_asked_in_another() -> None:
     with FakeOpenAI(lambda request: RECORD, modes=("json",)) as server:
         reply = ask(opened(server), a_call())

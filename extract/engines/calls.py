@@ -32,6 +32,9 @@ __all__ = ["Calls", "cost_of"]
 _PATIENCE = 900.0
 """Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
 
+_TOLD = 1.0
+"""Seconds from which a wait for a server's limit is told to a hook."""
+
 _LOOK_AGAIN = 30.0
 """Seconds after which a call that waits for a server's limit asks again how long it is."""
 
@@ -208,6 +211,11 @@ class Calls:
                 if wait <= 0:
                     reply = await self._sent(call, facts, tokens, model, watch, tried)
                     break
+            if wait > _PATIENCE:
+                message = f"The server of {facts.name} takes no more requests for {wait:,.0f} seconds."
+                return Reply(failure=Failure("transport", message, status=429, retry_after=wait))
+            if wait > _TOLD:
+                await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
             await self._pause(min(wait, _LOOK_AGAIN))
         await self._record(call, reply, facts)
         if not watch.silent:
@@ -316,14 +324,16 @@ def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
 def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
     """What a reply took of each budget. One that was lost on its way may have been charged, nobody knows how much: it
     takes what was reserved for it, so that a budget is never passed unseen."""
-    if reply.failure is not None:
-        return reserved if reply.failure.sent else NOTHING
-    return cost_of(reply, facts) or Decimal(0), Decimal(reply.usage.input + reply.usage.output), Decimal(1)
+    if reply.failure is not None and reply.failure.sent:
+        return reserved
+    tokens = Decimal(reply.usage.input + reply.usage.output)
+    return cost_of(reply, facts) or Decimal(0), tokens, Decimal(1 if reply.paid or tokens else 0)
 
 
 def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:
-    """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid."""
-    return facts.price.of(reply.usage) if facts.price and reply.paid else None
+    """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid. An answer of
+    no use may have been paid for before a failure."""
+    return facts.price.of(reply.usage) if facts.price and (reply.paid or reply.usage.output) else None
 
 
 def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:

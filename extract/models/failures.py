@@ -57,9 +57,11 @@ def said_no(status: int, error: Any, wire: Wire) -> Failure:
     code, param = str(details.get("code") or details.get("type") or ""), str(details.get("param") or "")
     said = clean(str(details.get("message") or ""), wire.secrets)
     kind, sentence, fix = _meaning(status, code, param, wire)
-    if status in _NOT_THIS_WAY and _names_the_mode(param, said):
-        kind, code = "configuration", "unsupported_mode"
-        sentence, fix = f"The server refused the request to {wire.facts.name}.", _refused_fix("schema", param)
+    if code not in _TELLING and _names_the_mode(status, param, said):
+        code = "unsupported_mode"
+        if kind != "transport":
+            kind, sentence = "configuration", f"The server refused the request to {wire.facts.name}."
+            fix = _refused_fix("schema", param)
     # what a server says of a key may quote the key
     message = sentence if status == 401 or not said else f"{sentence[:-1]}: {said}"
     return Failure(kind, message, status=status, code=code, fix=fix)
@@ -96,16 +98,22 @@ def _meaning(status: int, code: str, param: str, wire: Wire) -> tuple[FailureKin
     return "configuration", f"The server refused the request to {name}.", _refused_fix(code, param)
 
 
-_NOT_THIS_WAY = frozenset({400, 404, 415, 422, 500, 501})
-"""Statuses with which servers refuse a field that they do not know; some fail over it."""
+_NOT_THIS_WAY = frozenset({400, 404, 415, 422})
+"""Statuses with which servers refuse a field that they do not know; with 500 and 501 some fail over it."""
 
-_MODE_FIELDS = ("response_format", "json_schema", "json_object", "tool_choice", "tools", "strict", "schema", "grammar")
+_MODE_FIELDS = ("response_format", "json_schema", "json_object", "tool_choice", "tools")
 """The fields of a request that ask for a schema, as servers name them when they refuse one."""
 
+_FIELDS_NAMED = re.compile(r"\b(?:response_format|json_schema|json_object|tool_choice)\b")
+_MODE_NAMED = re.compile(rf"{_FIELDS_NAMED.pattern}|\b(?:tools?|strict|schemas?|grammar|structured outputs?)\b", re.I)
 
-def _names_the_mode(param: str, said: str) -> bool:
-    """Whether a refusal is about the way in which the schema was asked for."""
-    return param.startswith(_MODE_FIELDS[:5]) or any(field in said for field in _MODE_FIELDS)
+
+def _names_the_mode(status: int, param: str, said: str) -> bool:
+    """Whether a refusal is about the way in which the schema was asked for. What a server fails over may have any
+    reason, and is taken for this one only if it names a field."""
+    if status in (500, 501):
+        return param.startswith(_MODE_FIELDS) or _FIELDS_NAMED.search(said) is not None
+    return status in _NOT_THIS_WAY and (param.startswith(_MODE_FIELDS) or _MODE_NAMED.search(said) is not None)
 
 
 _OF_THE_DOCUMENT = frozenset(
@@ -121,6 +129,9 @@ _OF_THE_DOCUMENT = frozenset(
     }
 )
 """Codes of refusals that concern what was sent, and not how."""
+
+_TELLING = _QUOTA | _FILTER | _OF_THE_DOCUMENT
+"""Codes that leave no doubt, whatever the words beside them."""
 
 
 def _refused_fix(code: str, param: str) -> str:

@@ -117,7 +117,7 @@ class Station:
         finally:
             if first is not None:
                 first.set()
-        return reply if spent is None or reply.failure else replace(reply, usage=reply.usage + spent)
+        return reply if spent is None else replace(reply, usage=reply.usage + spent)
 
     async def stream(self, call: Call, seconds: float) -> AsyncGenerator[str | Reply, None]:
         """The pieces of an answer and then the reply. Where the mode is not known yet there are no pieces: what was
@@ -188,16 +188,21 @@ class Station:
 
     def _next(self, asked: Wire, call: Call, reply: Reply) -> bool:
         """Whether the call is to be asked in another mode than it was."""
+        if self._settled and reply.failure is None:
+            return False
+        refused = reply.failure is not None and reply.failure.code == "unsupported_mode"
+        if reply.failure is None and held(reply, call):
+            self._settled, self.wire = True, asked  # it may have been given up for another call's sake
+            return False
+        if reply.failure is not None and not refused:
+            return False
         if self.wire.mode != asked.mode:
             return True  # another call has moved on in the meantime
-        refused = reply.failure is not None and reply.failure.code == "unsupported_mode"
-        ignored = reply.failure is None and not self._settled and not held(reply, call)
-        if (refused or ignored) and len(self._modes) > 1:
-            self._modes = self._modes[1:]
-            self.wire = replace(self.wire, mode=self._modes[0])
-            return True
-        self._settled = self._settled or reply.failure is None
-        return False
+        if len(self._modes) == 1:
+            return False
+        self._modes = self._modes[1:]
+        self.wire = replace(self.wire, mode=self._modes[0])
+        return True
 
     async def _ahead(self) -> asyncio.Event | None:
         """Where the mode is not known the first call goes ahead, and sets what this gives it when it is done; the
