@@ -93,6 +93,7 @@ class Calls:
             try:
                 await watch.sent(call, 1)
                 self.sent += 1
+                taken = reserved  # if it is left early, it may be charged
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
                         reply, taken = item, _amounts(item, facts, reserved)
@@ -102,9 +103,9 @@ class Calls:
                 self.traffic.settle(reserved, taken)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, cost_of(reply, facts))
-        if reply.failure is not None and reply.failure.kind == "transport":
-            reply = await self._persist(call, facts, watch, tried=2)
-        elif reply.failure is not None and reply.failure.kind == "configuration":
+        if _passes(reply) and self.limits.tries > 1:
+            reply = await self._again(call, facts, watch, reply)
+        if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         yield reply
 
@@ -157,23 +158,23 @@ class Calls:
         await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
         return recorded
 
-    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch, tried: int = 1) -> Reply:
-        """Attempts until there is a reply that another attempt would not change; `tried` is the number of the first."""
-        reply = await self._attempt(call, facts, watch, tried)
+    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        """Attempts until there is a reply that another attempt would not change."""
+        reply = await self._attempt(call, facts, watch, 1)
         if reply.failure is None:
             return reply
         if _passes(reply) and self.limits.tries > 1:
-            reply = await self._again(call, facts, watch, reply, tried)
+            reply = await self._again(call, facts, watch, reply)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
 
-    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, tried: int) -> Reply:
+    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply) -> Reply:
         """The attempts after the first one, each when the server asks for it, or later and later."""
         from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
 
         backoff = wait_random_exponential(multiplier=0.5, max=30)
-        replies, numbers, last = iter([first]), count(tried + 1), first
+        replies, numbers, last = iter([first]), count(2), first
 
         async def attempt() -> Reply:
             nonlocal last
@@ -228,6 +229,7 @@ class Calls:
         try:
             await watch.sent(call, tried)
             self.sent += 1
+            taken = reserved  # if it is cancelled now, it may be charged
             reply = await model.send(call, timeout=self.limits.timeout)
             taken = _amounts(reply, facts, reserved)
         finally:

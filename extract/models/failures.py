@@ -92,6 +92,9 @@ def _meaning(status: int, code: str, param: str, wire: Wire) -> tuple[FailureKin
         )
     if status == 413 or code in _OF_THE_DOCUMENT or param.startswith("messages"):
         return "document", f"{name} does not take this document.", _refused_fix(code, param)
+    if 300 <= status < 400:
+        fix = f"Give the address itself in {wire.address_variables}; http may have to be https."
+        return "configuration", f"The server of {name} redirects to another address, which is not followed.", fix
     if status == 404:
         fix = f"Check the model's name and {wire.address_variables}."
         return "configuration", f"The server does not know {wire.model!r} or has no chat endpoint.", fix

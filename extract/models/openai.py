@@ -18,7 +18,8 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
-from ..call import Call, Failure, Mode, Reply
+from ..call import Call, Failure, Mode, Reply, Usage
+from ..tokens import estimate, estimate_call
 from . import wire
 from .allowance import Allowance
 from .answers import Assembly, NotAnEvent, held, read
@@ -33,6 +34,8 @@ _LONGEST = 600.0
 """Seconds that an answer may take where the caller sets no limit."""
 _GOES_AHEAD = 2.0
 """Seconds for which other calls wait for the first one to a server whose mode is not known: a refusal comes at once."""
+_ACCOUNT = 5.0
+"""Seconds that the account of a streamed answer is waited for once the answer is whole."""
 _OUTAGE = 5.0
 """Seconds for which an endpoint is passed over after it failed, if there is another and it does not say itself."""
 
@@ -132,21 +135,26 @@ class Station:
             yield Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
             return
         ticket = self.allowance.take(time.monotonic(), _tokens(call))
-        answer, reply = Assembly(known), None
+        answer, reply, rest = Assembly(known), None, []
         try:
             async with aclosing(self.transport.stream(content, seconds)) as lines:
-                async for line in lines:
+                while (line := await _next_line(lines, answer)) is not None:
                     if isinstance(line, Answer):
                         self.allowance.learn(line.headers, ticket, time.monotonic())
-                        reply = None if line.status == 200 else self._refused(line, known)
-                    elif line == b"data: [DONE]":
+                        reply = None if _good(line) else self._refused(line, known)
+                    elif not line.startswith(b"data:"):
+                        rest.append(line)  # a comment, or a server that does not stream
+                    elif (data := line[5:].strip()) == b"[DONE]":
                         break
-                    elif line.startswith(b"data:") and (text := answer.feed(line[5:])):
+                    elif data and (text := answer.feed(data)):
                         yield text
-            reply = reply or answer.reply()
         except (NoAnswer, NotAnEvent) as error:
-            reply = Reply(failure=self._failed(error, seconds))
-        yield replace(reply, mode=known.mode, endpoint=self.host)
+            if not answer.finished:  # what is behind the end of an answer cannot undo it
+                reply = Reply(failure=self._failed(error, seconds))
+        if reply is None:
+            whole = b"" if answer.finished else b"\n".join(rest).strip()
+            reply = read(whole, known) if whole.startswith(b"{") else answer.reply()
+        yield replace(_counted(reply, call), mode=known.mode, endpoint=self.host)
 
     async def _asked(self, call: Call, known: Wire, seconds: float) -> Reply:
         """One request in one mode."""
@@ -160,9 +168,9 @@ class Station:
         except NoAnswer as error:
             return Reply(failure=self._failed(error, seconds), mode=known.mode, endpoint=self.host)
         self.allowance.learn(answer.headers, ticket, time.monotonic())
-        if answer.status != 200:
+        if not _good(answer):
             return self._refused(answer, known)
-        return read(answer.content, known, self.host)
+        return _counted(read(answer.content, known, self.host), call)
 
     # ---- what goes wrong
 
@@ -222,6 +230,29 @@ async def _body(call: Call, known: Wire, *, stream: bool = False) -> bytes:
     if any(part.data for part in call.inputs):
         return await asyncio.to_thread(wire.body, call, known, stream=stream)
     return wire.body(call, known, stream=stream)
+
+
+def _good(answer: Answer) -> bool:
+    return 200 <= answer.status < 300
+
+
+async def _next_line(lines: AsyncGenerator[Answer | bytes, None], answer: Assembly) -> Answer | bytes | None:
+    """The next line of a stream, or None at its end. Behind the end of an answer only its account is waited for, and
+    not for long: some servers leave the connection open."""
+    if not answer.finished:
+        return await anext(lines, None)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ACCOUNT):
+            return await anext(lines, None)
+    return None
+
+
+def _counted(reply: Reply, call: Call) -> Reply:
+    """The reply with its tokens; where the server does not say how many, they are estimated: a budget must be held."""
+    if reply.failure is not None or reply.usage.input or reply.usage.output:
+        return reply
+    usage = Usage(input=estimate_call(call), output=estimate(reply.text or reply.refusal or ""))
+    return replace(reply, usage=usage, estimated=True)
 
 
 def _tokens(call: Call) -> int:

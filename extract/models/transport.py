@@ -86,17 +86,25 @@ class Direct:
         except client.errors as error:
             raise NoAnswer from error
         try:
-            if response.status != 200:
+            if not 200 <= response.status < 300:
                 async with clock.left():
                     yield Answer(response.status, response.headers, await response.read())
                 return
             yield Answer(response.status, response.headers, b"")
+            begun: list[bytes] = []  # of a line whose end has not come; lines may be of any length
             while True:
                 async with clock.left():
-                    line = await response.content.readline()
-                if not line:
+                    chunk = await response.content.readany()
+                if not chunk:
+                    yield b"".join(begun)
                     return
-                yield line.rstrip(b"\r\n")
+                first, *others = chunk.split(b"\n")
+                begun.append(first)
+                if others:
+                    yield b"".join(begun).rstrip(b"\r")
+                    for line in others[:-1]:
+                        yield line.rstrip(b"\r")
+                    begun = [others[-1]]
         except client.errors as error:
             raise NoAnswer from error
         finally:
@@ -120,7 +128,7 @@ class Direct:
                 read_bufsize=2**20,
             ),
             URL(self._url),
-            (aiohttp.ClientError, OSError, ValueError),  # a line without end is a ValueError of the stream
+            (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError),
         )
 
 
@@ -162,7 +170,7 @@ class Through:
         async with self._raising(), clock.left():
             response = await self._post(body, stream=True)
         try:
-            if response.status_code != 200:
+            if not 200 <= response.status_code < 300:
                 yield Answer(response.status_code, response.headers, response.content)
                 return
             yield Answer(response.status_code, response.headers, b"")
