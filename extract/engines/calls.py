@@ -205,23 +205,38 @@ class Calls:
             await watch.replied(call, reply, None)
             return reply
         tokens, model = await self._turn(call, facts), self.models[facts.name]
-        slots, busy = self.traffic.slots, getattr(model, "wait", None)
-        while True:
-            async with slots:
-                wait = 0.0 if busy is None else busy(call)  # asked with the place in hand, so that nobody overtakes
-                if wait <= 0:
-                    reply = await self._sent(call, facts, tokens, model, watch, tried)
-                    break
-            if wait > _PATIENCE:
-                message = f"The server of {facts.name} takes no more requests for {wait:,.0f} seconds."
-                return Reply(failure=Failure("transport", message, status=429, retry_after=wait))
-            if wait > _TOLD:
-                await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
-            await self._pause(min(wait, _LOOK_AGAIN))
+        if (limited := await self._place(call, facts, model, watch)) is not None:
+            return limited
+        try:
+            reply = await self._sent(call, facts, tokens, model, watch, tried)
+        finally:
+            self.traffic.slots.release()
         await self._record(call, reply, facts)
         if not watch.silent:
             await watch.replied(call, reply, cost_of(reply, facts))
         return reply
+
+    async def _place(self, call: Call, facts: ModelFacts, model: Model, watch: Watch) -> Reply | None:
+        """Takes a place on the wire when the model's server takes the call, as far as its limits are known; a failure
+        if that is too far off. Calls stand in line for a model, so that none is overtaken, however big it is; while
+        the first one waits it holds no place."""
+        busy, slots = getattr(model, "wait", None), self.traffic.slots
+        if busy is None:
+            await slots.acquire()
+            return None
+        async with self.traffic.line(facts.name):
+            while True:
+                await slots.acquire()
+                wait = busy(call)
+                if wait <= 0:
+                    return None
+                slots.release()
+                if wait > _PATIENCE:
+                    message = f"The server of {facts.name} takes no more requests for {wait:,.0f} seconds."
+                    return Reply(failure=Failure("transport", message, status=429, retry_after=wait))
+                if wait > _TOLD:
+                    await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
+                await self._pause(min(wait, _LOOK_AGAIN))
 
     async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
         """The reply to one request. The most that it may take of each budget is set aside meanwhile."""

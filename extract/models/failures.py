@@ -54,7 +54,8 @@ def _error_in(data: bytes) -> Any:
 
 def said_no(status: int, error: Any, wire: Wire) -> Failure:
     details = error if isinstance(error, Mapping) else {"message": error}
-    code, param = str(details.get("code") or details.get("type") or ""), str(details.get("param") or "")
+    code = str(details.get("code") or details.get("type") or "")
+    param = clean(str(details.get("param") or ""), wire.secrets)
     said = clean(str(details.get("message") or ""), wire.secrets)
     kind, sentence, fix = _meaning(status, code, param, wire)
     if code not in _TELLING and _names_the_mode(status, param, said):

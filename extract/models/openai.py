@@ -1,7 +1,8 @@
 """OpenAI, Azure OpenAI and every server that speaks their protocol.
 
 A model has one or more endpoints, each a `Station`. They are asked in their order: the next one when the one before
-cannot be reached, fails, or has a limit that is reached; an answer that came is never asked for again elsewhere. Each
+cannot be reached, fails, or has a limit that is reached; an answer that came is never asked for again elsewhere, and
+one that was lost on its way, so that it may have been charged, only by another attempt of the engine's. Each
 keeps what it has learnt of its server: how many requests may follow (`allowance`), and in which mode it takes a schema.
 A server that is known to do less than strict schemas, or nothing is known of, is asked in the next mode when it refuses
 one or answers as if it had not been asked, once; the first call goes ahead alone, and the others follow its choice.
@@ -64,12 +65,13 @@ class OpenAIModel:
         seconds = timeout or _LONGEST
         if len(self._stations) == 1:
             return await self._stations[0].send(call, seconds)
-        stations = self._in_order(call)
+        end, stations = time.monotonic() + seconds, self._in_order(call)
         reply = await next(stations).send(call, seconds)
         for station in stations:
-            if reply.failure is None or reply.failure.kind != "transport":
-                break
-            reply = await station.send(call, seconds)
+            failure, left = reply.failure, end - time.monotonic()
+            if failure is None or failure.kind != "transport" or failure.sent or left <= 0:
+                break  # what may have been charged is not asked for elsewhere before that is counted and told
+            reply = await station.send(call, left)
         return reply
 
     async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:
@@ -109,11 +111,11 @@ class Station:
     async def send(self, call: Call, seconds: float) -> Reply:
         """One answer to a call, or why there is none. It is asked more than once only in another mode."""
         first = None if self._settled else await self._ahead()
-        spent = None
+        spent, end = None, time.monotonic() + seconds
         try:
             while True:
                 asked = self.wire
-                reply = await self._asked(call, asked, seconds)
+                reply = await self._asked(call, asked, max(0.0, end - time.monotonic()))
                 if not self._next(asked, call, reply):
                     break
                 spent = reply.usage if spent is None else spent + reply.usage

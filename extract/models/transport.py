@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from yarl import URL
 
-__all__ = ["Answer", "Direct", "NoAnswer", "Through", "Transport"]
+__all__ = ["Answer", "Direct", "NoAnswer", "Through", "Transport", "proxy_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,9 @@ class Transport(Protocol):
 class Direct:
     """Posts to one address, with the same headers each time."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, proxies: bool = True):
-        self._url = url
+    def __init__(self, url: str, headers: Mapping[str, str], proxy: str | None = None):
+        self._url, self._proxy = url, proxy
         self._headers = {"Content-Type": "application/json", "User-Agent": _agent(), **headers}
-        self._proxy = _proxy_for(url) if proxies else None
         self._clients: Clients[_Session] = Clients(self._open, None)
 
     async def post(self, body: bytes, seconds: float) -> Answer:
@@ -207,7 +206,7 @@ class Through:
                 self._path,
                 cast_to=httpx2.Response,
                 content=body,
-                options={"max_retries": 0},
+                options={"max_retries": 0, "follow_redirects": False},
                 stream=stream,
                 stream_cls=AsyncStream[Any] if stream else None,
             )
@@ -244,7 +243,7 @@ def _trusted() -> ssl.SSLContext:
     return context
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for this address, if any."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None

@@ -47,11 +47,13 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Where a provider is reached: the address and the key, or a client of the caller's own that knows both."""
+    """Where a provider is reached: the address and the key, or a client of the caller's own that knows both; and
+    whether by the environment's proxies."""
 
     address: str
     key: str
     client: Any = None
+    proxies: bool = True
 
 
 @dataclass(frozen=True)
