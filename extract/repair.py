@@ -20,9 +20,9 @@ from .call import Call, Target
 from .catalogue import ModelFacts
 from .events import Event
 from .jsontext import dump, same
-from .pointer import ABSENT, drop, get, inside, join, put, split
+from .pointer import ABSENT, drop, existing, get, inside, join, put, split
 
-__all__ = ["Way", "last_open", "mend", "named_in", "price", "said"]
+__all__ = ["Way", "answered", "mend", "named_in", "price", "said"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -73,29 +73,9 @@ def named_in(message: str, targets: Iterable[Target]) -> tuple[Target, ...]:
     )
 
 
-def last_open(value: Any) -> tuple[Any, list[str]]:
-    """What is surely whole of a record whose answer was cut off, and the objects and lists in it that may go on. The
-    last leaf may be half a text and the last item of a list half an item, so they are left out."""
-    steps: list[str | int] = []
-    held = value
-    while isinstance(held, (dict, list)) and held:
-        if isinstance(held, list):
-            return put(value, join(*steps), held[:-1]), _ways(steps)
-        steps.append(list(held)[-1])
-        held = held[list(held)[-1]]
-    if not isinstance(held, (dict, list)) and steps:
-        value = drop(value, join(*steps))
-        steps.pop()
-    return value, _ways(steps)
-
-
-def _ways(steps: list[str | int]) -> list[str]:
-    return [join(*steps[:depth]) for depth in range(len(steps) + 1)]
-
-
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
     """The old value with the `failed` places taken from the new one, and an event for each place that changed."""
-    places = _outermost(_existing(old, place) for place in failed)
+    places = _outermost(existing(old, place) for place in failed)
     events = []
     value = old
     for place in places:
@@ -111,21 +91,24 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
     return value, tuple(events)
 
 
+def answered(old: Any, new: Any, failed: Iterable[str]) -> tuple[str, ...]:
+    """The `failed` places that a whole new answer speaks of: it has what is around them, and around those in the same
+    lists the same items."""
+    known = list(failed)
+    places = _outermost(existing(old, place) for place in known)
+    return tuple(
+        place
+        for place in known
+        if get(new, join(*split(place)[:-1])) is not ABSENT and _comparable(old, new, place, places)
+    )
+
+
 def _outermost(pointers: Iterable[str]) -> list[str]:
     kept: list[str] = []
     for pointer in sorted(set(pointers), key=lambda p: (p.count("/"), p)):
         if not any(inside(pointer, other) for other in kept):
             kept.append(pointer)
     return kept
-
-
-def _existing(value: Any, place: str) -> str:
-    """The place, or the outermost one on the way to it that is missing: what is not there can only come as a whole."""
-    steps = split(place)
-    for depth in range(len(steps)):
-        if get(value, join(*steps[:depth])) is ABSENT:
-            return join(*steps[:depth])
-    return place
 
 
 def _comparable(old: Any, new: Any, place: str, places: list[str]) -> bool:

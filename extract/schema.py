@@ -173,6 +173,15 @@ class Schema(Generic[T]):
             return reading.read(text, self.type, policy)
         return self._unwired(reading.read(text, self.wire_type, policy))
 
+    def read_cut(self, text: str, shape: Literal["user", "wire"] = "user") -> reading.Reading:
+        """What is certain of an answer that was cut off, and which of its lists and objects were open."""
+        _require_shape(shape)
+        if shape == "user":
+            return reading.read_cut(text, self.type)
+        wire = reading.read_cut(text, self.wire_type)
+        places = (self.user_pointer(place, wire.value) for place in wire.open)
+        return replace(self._unwired(wire), open=tuple(dict.fromkeys(places)))
+
     def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
         _require_shape(shape)
@@ -181,9 +190,9 @@ class Schema(Generic[T]):
     def _unwired(self, found: reading.Reading) -> reading.Reading:
         """A whole reading of the wire shape in the user's."""
         wire = found.value
-        if found.problems or not found.complete:
+        if found.problems:
             return self._placed(found, self.decode_partial(wire), wire)
-        value = self.decode(wire)
+        value = self.decode(wire) if found.complete else self.decode_partial(wire)
         if self._has_entries and not same(value, view_of(self._wired.codec).take(wire, 0)):
             # the view keeps the first of two entries with one name, decoding the last
             doubled = Problem("", "A name stands twice among the entries of an object", "reading")

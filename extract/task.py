@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 
-from .call import Asked, Call, Example, Failed, Part, Reply
+from .call import Asked, Call, Example, Failed, Part, Reply, Target
 from .catalogue import ModelFacts
 from .document import Document
 from .document_limits import DocumentLimits
@@ -35,12 +35,12 @@ from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
 from .extraction import Attempt, Extraction, Problem
-from .jsontext import dump
+from .jsontext import dump, same
 from .nodes import Record
-from .patch import Patched
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, last_open, mend, named_in, price, said
+from .repair import Way, answered, mend, named_in, price, said
+from .rest import Gap, asked, begin, go_on
 from .schema import Schema
 
 __all__ = ["Check", "Rounds", "Task"]
@@ -129,7 +129,7 @@ class Task(Generic[T]):
                 fruitless |= {way}
                 goes_on = roomier or (facts.asks_again and state.goes_on(before))
                 others = self._ways(facts, document, state, None, settings).keys() - fruitless
-                if not left or not (goes_on or (others and before.value is not ABSENT)):
+                if not left or not (goes_on or (others and not state.open and before.value is not ABSENT)):
                     return state.halt(_truncated(settings, facts))
                 answer, settings = None, roomier or settings
                 fruitless = frozenset() if goes_on else fruitless
@@ -142,7 +142,7 @@ class Task(Generic[T]):
             fruitless = frozenset() if state.better(before) else fruitless | {way} - {"whole"}
             if repeats:
                 break
-        return state.halt(_truncated(settings, facts)) if state.open else state
+        return state.halt(_unfinished(state.open)) if state.open else state
 
     # ---- what is asked
 
@@ -156,8 +156,9 @@ class Task(Generic[T]):
         fruitless: frozenset[Way],
     ) -> tuple[Way, Call]:
         """The cheapest way of asking for what is wanted, of those that were not tried for it in vain."""
-        if state.open:
-            return "whole", self._rest(facts, document, state, settings)
+        if state.open and facts.asks_again:
+            failed = asked(state.value, state.open)
+            return "whole", self._changes(facts, document.parts(), state, failed, settings, "rest")
         ways = self._ways(facts, document, state, answer, settings)
         left = {way: call for way, call in ways.items() if way not in fruitless} or ways
         if len(left) == 1:
@@ -176,8 +177,8 @@ class Task(Generic[T]):
     ) -> dict[Way, Call]:
         """The ways of asking for what is wanted: single changes where each place has a path, and the whole."""
         ways: dict[Way, Call] = {}
-        known = state.value is not ABSENT and bool(state.wanted)
-        if known and facts.asks_again and self.schema.patch.covers(state.wanted):
+        known = state.value is not ABSENT and not state.open and bool(state.failing)
+        if known and facts.asks_again and self.schema.patch.covers(state.failing):
             failed = self._failed(state)
             shown = self._excerpt(document, state, failed)
             if shown is not None:
@@ -188,13 +189,11 @@ class Task(Generic[T]):
         return ways
 
     def _failed(self, state: _State[T]) -> tuple[Failed, ...]:
-        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths. Of a
-        record that fails as a whole, the fields that the complaint names are asked for, if it names some."""
+        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths."""
         wrong: dict[str, Failed] = {}
         for problem in state.problems:
-            targets = self.schema.patch.targets(problem.pointer)
-            value = problem.value
-            if isinstance(value, dict) and (named := named_in(problem.message, targets)):
+            targets, value = self.schema.patch.targets(problem.pointer), problem.value
+            if named := self._named(state, problem):
                 targets = named
                 value = {target.path: held for target in named if (held := get(state.value, target.path)) is not ABSENT}
             wrong[problem.pointer] = Failed(problem.pointer, value, problem.message, targets)
@@ -203,6 +202,20 @@ class Task(Generic[T]):
             shown = None if value is ABSENT else value
             wrong.setdefault(place, Failed(place, shown, "this is not settled yet", self.schema.patch.targets(place)))
         return tuple(wrong.values())
+
+    def _named(self, state: _State[T], problem: Problem) -> tuple[Target, ...]:
+        """Of a record that fails as a whole, the fields that the complaint names, if it names some: they are asked for
+        first, and all of them where that did not help."""
+        if not isinstance(problem.value, dict) or (problem.pointer, problem.message) in state.stuck:
+            return ()
+        return named_in(problem.message, self.schema.patch.targets(problem.pointer))
+
+    def _wanted(self, state: _State[T]) -> tuple[str, ...]:
+        """The places that the next answer may change: those that it is asked for."""
+        places: dict[str, None] = {}
+        for problem in state.problems:
+            places |= dict.fromkeys([one.path for one in self._named(state, problem)] or [problem.pointer])
+        return (*places, *(one for one in state.unsure if one not in places))
 
     def _excerpt(self, document: Document, state: _State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
         """The lines that matter for what failed; for a whole record, for the fields of it that are asked for."""
@@ -216,11 +229,6 @@ class Task(Generic[T]):
         if "" in words:
             return None
         return excerpt(document, locate(state.value, self.schema.type, document), words)
-
-    def _rest(self, facts: ModelFacts, document: Document, state: _State[T], settings: Mapping[str, Any]) -> Call:
-        """The call for what is missing of a record whose answer was cut off."""
-        failed = (one for place in state.open for one in self.schema.patch.additions(state.value, place))
-        return self._changes(facts, document.parts(), state, tuple(failed), settings, "rest")
 
     def _changes(
         self,
@@ -263,78 +271,94 @@ class Task(Generic[T]):
 
     def _taken_over(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
         """The state with what an answer that ended by itself gives."""
-        if call.ask == "whole":
-            return self._read(replace(state, open=()), reply)
-        patch, text = self.schema.patch, reply.text or ""
         if call.ask == "rest":
-            made = patch.extend(state.value, text, state.open)
-            if not made.problems:
-                return self._changed(replace(state, open=()), reply, made)
-            failed = Event("failure.reading", note=made.problems[0].message)  # so it is not known to be all of the rest
-            return replace(state, value=made.value, events=(*state.events, *made.events, failed))
-        return self._changed(state, reply, patch.apply(state.value, text, state.wanted))
-
-    def _changed(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:
-        """The state with the changes of an answer. A place that was not readable stays a problem until it changes."""
-        if made.problems and made.value is state.value:
-            failed = Event("failure.reading", note=made.problems[0].message)
-            return replace(state, events=(*state.events, *made.events, failed))
-        places = tuple(event.pointer for event in made.events if event.rule == "repair.field")
-        unread = tuple(
-            p for p in state.problems if p.kind == "reading" and not any(inside(p.pointer, place) for place in places)
-        )
-        instance, problems = self._judged(made.value, unread)
-        return replace(
-            state,
-            value=made.value,
-            instance=instance,
-            problems=problems,
-            unsure=self._unsure(made.value, reply, tuple(state.wanted), state.unsure),
-            confidence=_taken(state.confidence, reply.confidence, places),
-            events=state.events + made.events,
-        )
+            return self._continued(state, reply, ended=True)
+        made = self._read(state, reply) if call.ask == "whole" else self._changed(state, reply)
+        return made.after(state)
 
     def _cut(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
         """The state with what is finished of an answer that was cut off: never a record that is whole."""
-        patch, text = self.schema.patch, reply.text or ""
-        if call.ask == "changes":
-            return self._changed(state, reply, patch.apply(state.value, text, state.wanted, partial=True))
         if call.ask == "rest":
-            made = patch.extend(state.value, text, state.open, partial=True)
-            return replace(
-                state, value=made.value, open=tuple(last_open(made.value)[1]), events=state.events + made.events
-            )
+            return self._continued(state, reply, ended=False)
+        if call.ask == "changes":
+            return self._changed(state, reply, partial=True)
         if state.value is not ABSENT:
             return state
-        reading = self.schema.read(text, shape=shape_of(reply.mode), partial=True)
-        value, open_ = last_open(reading.value)
-        state = replace(state, salvage=reading.value)
-        if not value or not any(patch.additions(value, place) for place in open_):
+        shape, text = shape_of(reply.mode), reply.text or ""
+        state = replace(state, salvage=self.schema.read(text, shape=shape, partial=True).value)
+        cut = self.schema.read_cut(text, shape)
+        if (begun := begin(self.schema.patch, cut)) is None:
             return state
-        return replace(state, value=value, open=tuple(open_), events=state.events + reading.events)
+        left, events = begun.problems, state.events + cut.events
+        return replace(state, value=begun.value, open=begun.gaps, left=left, problems=left, events=events)
+
+    def _continued(self, state: _State[T], reply: Reply, ended: bool) -> _State[T]:
+        """The state with what an answer adds to a record that was cut off. It is a record once nothing of it is
+        missing."""
+        answer = self.schema.patch.read(reply.text or "", partial=not ended)
+        made = go_on(state.value, state.open, answer, ended and answer.sound)
+        left = state.left + made.problems
+        state = replace(state, value=made.value, open=made.gaps, left=left, problems=left)
+        failed = tuple(Event("failure.reading", note=one.message) for one in answer.problems[:1] if ended)
+        state = replace(state, events=state.events + made.events + failed)
+        return state if state.open else self._settled(state, reply, state.value, left, ("",))
+
+    def _changed(self, state: _State[T], reply: Reply, partial: bool = False) -> _State[T]:
+        """The state with the changes of an answer. What the reader refused stays a problem until its place changes."""
+        wanted = self._wanted(state)
+        made = self.schema.patch.apply(state.value, reply.text or "", wanted, partial)
+        state = replace(state, events=state.events + made.events)
+        if made.problems and made.value is state.value and not made.settled:
+            failed = Event("failure.reading", note=made.problems[0].message)
+            return replace(state, events=(*state.events, failed))
+        left = tuple(one for one in state.left if not _settles(one.pointer, state.value, made.value, made.settled))
+        return self._settled(state, reply, made.value, left, wanted, made.settled)
 
     def _read(self, state: _State[T], reply: Reply) -> _State[T]:
+        """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
         state = replace(state, events=state.events + reading.events)
         unread = next((p for p in reading.problems if p.kind == "reading" and not p.pointer), None)
         if unread is not None:
             return replace(state, unread=unread)
-        changes: tuple[Event, ...] = ()
-        taken = ("",) if state.value is ABSENT else tuple(state.wanted)
-        value = reading.value
-        if state.value is not ABSENT:
-            value, changes = mend(state.value, reading.value, taken)
-        found = tuple(p for p in reading.problems if any(inside(p.pointer, place) for place in taken))
-        instance, problems = self._judged(value, found)
+        state = replace(state, unread=None)
+        if state.value is ABSENT or state.open:
+            return self._settled(replace(state, open=()), reply, reading.value, reading.problems, ("",))
+        wanted, old = self._wanted(state), state.value
+        value, changes = mend(old, reading.value, wanted)
+        changed = tuple(event.pointer for event in changes)
+        told = {one.pointer: one for one in reading.problems}
+        left: list[Problem] = [one for one in reading.problems if any(inside(one.pointer, at) for at in changed)]
+        spoken = answered(old, reading.value, tuple(one.pointer for one in state.left))
+        for problem in state.left:
+            if problem.pointer in spoken and problem.pointer in told:
+                left.append(told[problem.pointer])
+            elif problem.pointer in spoken and get(reading.value, problem.pointer) is get(value, problem.pointer) is ABSENT:
+                changes += (Event("repair.field", problem.pointer, note="the answer says that there is none"),)
+            elif not _settles(problem.pointer, old, value, changed):
+                left.append(problem)
+        state = replace(state, events=state.events + changes)
+        return self._settled(state, reply, value, tuple(dict.fromkeys(left)), wanted, changed)
+
+    def _settled(
+        self,
+        state: _State[T],
+        reply: Reply,
+        value: Any,
+        left: tuple[Problem, ...],
+        wanted: tuple[str, ...],
+        changed: tuple[str, ...] = ("",),
+    ) -> _State[T]:
+        """The state with another value: what is wrong with it, and what is sure of it."""
+        instance, problems = self._judged(value, left)
         return replace(
             state,
             value=value,
+            left=left,
             instance=instance,
             problems=problems,
-            unread=None,
-            unsure=self._unsure(value, reply, taken, state.unsure),
-            confidence=_taken(state.confidence, reply.confidence, taken),
-            events=state.events + changes,
+            unsure=self._unsure(value, reply, wanted, state.unsure),
+            confidence=_taken(state.confidence, reply.confidence, changed),
         )
 
     def _judged(self, value: Any, found: tuple[Problem, ...]) -> tuple[T | None, tuple[Problem, ...]]:
@@ -393,11 +417,15 @@ class Task(Generic[T]):
 
 @dataclass(frozen=True)
 class _State(Generic[T]):
-    """What is known of one document so far. `open` are the objects and lists of a value whose answer was cut off, that
-    may go on; `halted` is why the present model was given up, `unread` why its last answer could not be read."""
+    """What is known of one document so far. `open` is what a value lacks whose answer was cut off; `left` is what the
+    reader left out or as it was, and why: it stays wrong until its place changes, though validation may not mind;
+    `stuck` are complaints that an answer did not settle. `halted` is why the present model was given up, `unread` why
+    its last answer could not be read."""
 
     value: Any = ABSENT
-    open: tuple[str, ...] = ()
+    open: tuple[Gap, ...] = ()
+    left: tuple[Problem, ...] = ()
+    stuck: frozenset[tuple[str, str]] = frozenset()
     salvage: Any = None
     instance: T | None = None
     problems: tuple[Problem, ...] = ()
@@ -431,9 +459,14 @@ class _State(Generic[T]):
         return self.halted is not None and self.halted.kind == "limit"
 
     @property
-    def wanted(self) -> list[str]:
-        """The places that a next answer may change."""
+    def failing(self) -> list[str]:
+        """The places that are to be asked for again."""
         return [problem.pointer for problem in self.problems] + list(self.unsure)
+
+    def after(self, before: _State[T]) -> _State[T]:
+        """The state with the complaints that an answer was to settle and did not."""
+        then = {(one.pointer, one.message) for one in before.problems}
+        return replace(self, stuck=self.stuck | (then & {(one.pointer, one.message) for one in self.problems}))
 
     def halt(self, problem: Problem) -> _State[T]:
         event = Event(f"failure.{problem.kind}", note=problem.message)
@@ -465,6 +498,16 @@ def _truncated(settings: Mapping[str, Any], facts: ModelFacts) -> Problem:
     return Problem("", f"The answer did not fit into the {room} that {facts.name} had for it.", "length")
 
 
+def _unfinished(open_: tuple[Gap, ...]) -> Problem:
+    missing = ", ".join(gap.pointer or "the record" for gap in open_[:MOST_NAMED])
+    more = f" and {len(open_) - MOST_NAMED} more" if len(open_) > MOST_NAMED else ""
+    return Problem("", f"The answer was cut off, and what was missing did not come: {missing}{more}.", "length")
+
+
+MOST_NAMED = 5
+"""So many of the missing places are named."""
+
+
 def _more_room(settings: Mapping[str, Any], facts: ModelFacts) -> Mapping[str, Any] | None:
     """The settings with twice the room for the answer, or None where there is no more."""
     for name in ("max_tokens", "max_completion_tokens"):
@@ -473,6 +516,14 @@ def _more_room(settings: Mapping[str, Any], facts: ModelFacts) -> Mapping[str, A
         if limit is not None and limit < most:
             return {**settings, name: min(2 * limit, most)}
     return None
+
+
+def _settles(pointer: str, old: Any, new: Any, settled: tuple[str, ...]) -> bool:
+    """Whether the value at a place is another one now, or an answer said that there is none."""
+    if any(inside(pointer, place) for place in settled):
+        return True
+    before, after = get(old, pointer), get(new, pointer)
+    return before is not after and (before is ABSENT or after is ABSENT or not same(before, after))
 
 
 def _broken(check: Check, row: Mapping[str, Any], pointer: str) -> Problem:

@@ -32,9 +32,13 @@ def require_policy(policy: Policy) -> None:
 @dataclass(frozen=True)
 class Reading:
     """`value` is a JSON value; numbers that a float would round are Decimals. Pointers of events and problems are in
-    its shape. `complete` is False where the text ended before its value did."""
+    its shape. `complete` is False where the text ended before its value did; of an answer that was cut off, `open` are
+    the lists and objects that were not closed, the outermost first, and `goes_on` says that another part of the
+    innermost was to come."""
 
     value: Any
     events: tuple[Event, ...] = ()
     problems: tuple[Problem, ...] = ()
     complete: bool = True
+    open: tuple[str, ...] = ()
+    goes_on: bool = False

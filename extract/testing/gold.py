@@ -22,7 +22,7 @@ __all__ = ["Encoder", "Gold"]
 
 _ASKED = re.compile(r'^  path "(?P<path>.*?)"(?:, at (?P<at>\[.*?\]))?(?:: .*)?$')
 _EXCERPT = re.compile(r"^excerpt of [^\n]*:\n=+\n(.*?)\n=+$", re.DOTALL | re.MULTILINE)
-_PLACE = re.compile(r"^- (?P<pointer>/\S*|the record): (?:(?P<count>\d+) items are there)?")
+_PLACE = re.compile(r"^- (?P<pointer>/\S*|the record): (?:(?P<count>\d+) (?:items|entries) are there)?")
 
 
 class Encoder(Protocol):
@@ -50,7 +50,7 @@ class Gold:
             return None
         record = self.records[found]
         if self.schema is not None and request.asks_for(self.schema.patch.shape.wire):
-            changes = [one for one in _changes(self.schema.patch, request, record) if one["value"] is not ABSENT]
+            changes = list(_changes(self.schema.patch, request, record))
             return Answer(dump(self.schema.patch.wired.codec.encode({"changes": changes})))
         return Answer(dump(self.schema.encode(record) if self.schema and request.strict else record))
 
@@ -67,7 +67,7 @@ class Gold:
 
 
 def _changes(patch: Patch, request: Request, record: Any) -> Iterator[dict[str, Any]]:
-    """The changes that a request asks for."""
+    """The changes that a request asks for. Where the record has nothing, the answer says so, if it can."""
     count = 0
     for line in text_of(request.body["messages"][-1]).splitlines():
         if (found := _PLACE.match(line)) is not None:
@@ -75,8 +75,12 @@ def _changes(patch: Patch, request: Request, record: Any) -> Iterator[dict[str, 
         elif (asked := _ASKED.match(line)) is not None:
             place = patch.places.by_path[asked["path"]]
             for at in _filled(record, place.steps, len(place.keys), json.loads(asked["at"] or "[]"), count):
-                change = {"path": place.path, "value": get(record, place.pointer(at))}
-                yield {**change, "at": at} if at else change
+                change: dict[str, Any] = {"path": place.path, **({"at": at} if at else {})}
+                value = get(record, place.pointer(at))
+                if value is not ABSENT:
+                    yield {**change, "value": value}
+                elif not place.required:
+                    yield {**change, "value": None} if place.settled else change
 
 
 def _filled(record: Any, steps: tuple[str | None, ...], count: int, at: list[Any], first: int) -> Iterator[list[Any]]:
@@ -88,6 +92,6 @@ def _filled(record: Any, steps: tuple[str | None, ...], count: int, at: list[Any
     open_ = [index for index, step in enumerate(steps) if step is None][len(at)]
     named = iter(at)
     held = get(record, join(*(str(next(named)) if step is None else step for step in steps[:open_])))
-    found = range(first, len(held)) if isinstance(held, list) else held if isinstance(held, dict) else ()
-    for step in found:
+    found = range(len(held)) if isinstance(held, list) else list(held) if isinstance(held, dict) else ()
+    for step in found[first:]:
         yield from _filled(record, steps, count, [*at, step], 0)

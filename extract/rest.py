@@ -1,0 +1,333 @@
+"""How a record whose answer was cut off goes on.
+
+What a cut answer still lacks is a set of `Gap`s: a value that is not there, a list whose next items are missing, a map
+whose other entries are. `begin` makes them from what was certain and from what was open; what was open and has no path
+of its own is taken out, and what is around it is asked for as a whole. `asked` words them for a call, and `go_on` takes
+an answer over: values where they were missing, items in their order behind those that are there, and nothing else.
+
+A gap stays until it is closed: a value when it is given, be it as null where there may be none; a list or a map when an
+answer has ended by itself, each of its items had a place, and whatever was known to come has come. So nothing that was
+cut off is lost in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from .call import Failed, Target
+from .compiler.patching import Change, Container, Place, Places
+from .events import Event
+from .extraction import Problem
+from .jsontext import dump, same
+from .parse import Reading
+from .patch import Answer, Patch, ignored, target_of
+from .pointer import ABSENT, drop, get, inside, join, put, split
+
+__all__ = ["Begun", "Gap", "Rest", "asked", "begin", "go_on"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is missing at a place: its value, the next items of the list there, or the other entries of the map. `more`:
+    that there is at least one more is known; `wrong` is what was wrong with a value that was given."""
+
+    pointer: str
+    kind: Literal["value", "items", "entries"]
+    target: Target
+    more: bool = False
+    wrong: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The certain part of a record, what it lacks, and what is wrong with what is there."""
+
+    value: Any
+    gaps: tuple[Gap, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A record after an answer for what it lacked: the gaps that are left, what was wrong with values that were given,
+    and an event for each change that was taken or left."""
+
+    value: Any
+    gaps: tuple[Gap, ...]
+    problems: tuple[Problem, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+# ---- what a cut answer lacks
+
+
+def begin(patch: Patch, cut: Reading) -> Begun | None:
+    """What of a cut answer is kept and goes on, or None where it has to be asked for again as a whole."""
+    if any(one.kind == "reading" and not one.pointer for one in cut.problems):
+        return None
+    way = list(_way(cut))
+    for depth in range(len(way), 0, -1):
+        kept = way[:depth]
+        value, begun = _certain(cut, kept)
+        gaps = _gaps(patch.places, value, kept, begun)
+        if gaps is not None:
+            break
+    else:
+        return None
+    if not value or not gaps[1]:
+        return None
+    return _judged(gaps[0], gaps[1], kept, cut.problems)
+
+
+def _way(cut: Reading) -> Iterator[str]:
+    """The open lists and objects that are there, each in the one before."""
+    outer = None
+    for place in cut.open:
+        if not isinstance(get(cut.value, place), (dict, list)):
+            return
+        if outer is not None and not (inside(place, outer) and len(split(place)) == len(split(outer)) + 1):
+            return
+        yield place
+        outer = place
+
+
+def _certain(cut: Reading, kept: list[str]) -> tuple[Any, bool]:
+    """The value with nothing unfinished inside of the innermost container that is kept, and whether it is known that
+    there is more of that one."""
+    innermost = kept[-1]
+    begun = next((one for one in cut.open[len(kept) :] if inside(one, innermost) and one != innermost), None)
+    if begun is None:
+        return _without_last(cut.value, innermost, cut.goes_on)
+    unfinished = join(*split(begun)[: len(split(innermost)) + 1])
+    return (cut.value if get(cut.value, unfinished) is ABSENT else _without(cut.value, unfinished)), True
+
+
+def _without(value: Any, place: str) -> Any:
+    """The value without what stands at a place, which is the last item of its list or a member of its object."""
+    *steps, _ = split(place)
+    around = join(*steps)
+    held = get(value, around)
+    return put(value, around, held[:-1]) if isinstance(held, list) else drop(value, place)
+
+
+def _without_last(value: Any, place: str, goes_on: bool) -> tuple[Any, bool]:
+    """The value without the last part of what was open innermost, and whether it is known that there is more of it. The
+    last item of a list is asked for again, so that it is seen where the answer goes on, and so is a last plain
+    value."""
+    held = get(value, place)
+    if not held:
+        return value, goes_on
+    if isinstance(held, list):
+        return put(value, place, held[:-1]), True
+    last = next(reversed(held))
+    if isinstance(held[last], (dict, list)):
+        return value, goes_on
+    return drop(value, place + join(last)), True
+
+
+def _gaps(places: Places, value: Any, way: list[str], begun: bool) -> tuple[Any, tuple[Gap, ...]] | None:
+    """The value with the containers that its gaps are in, and what the open containers lack; None where something of
+    that has no path. `begun`: of the innermost one, another part had begun."""
+    gaps: list[Gap] = []
+    for place in way:
+        container = places.container(split(place))
+        if container is None:
+            return None
+        made = _lacking(places, value, place, container, begun and place == way[-1])
+        if made is None:
+            return None
+        value, found = made
+        gaps += found
+    return value, tuple(gaps)
+
+
+def _lacking(
+    places: Places, value: Any, pointer: str, container: Container, more: bool
+) -> tuple[Any, list[Gap]] | None:
+    """What an open container lacks."""
+    if container.kind != "record":
+        member = container.members[0]
+        if member.path not in places.by_path:
+            return None
+        return value, [Gap(pointer, "items" if container.kind == "list" else "entries", _target(member, pointer), more)]
+    gaps: list[Gap] = []
+    for member in container.members:
+        place = pointer + join(str(member.steps[-1]))
+        if get(value, place) is ABSENT:
+            made = _missing(places, value, place, member)
+            if made is None:
+                return None
+            value, found = made
+            gaps += found
+    return value, gaps
+
+
+def _missing(places: Places, value: Any, pointer: str, member: Place) -> tuple[Any, list[Gap]] | None:
+    """What is asked for where a member is not there: its value, or where only its parts have paths, those."""
+    if member.path in places.by_path:
+        return value, [Gap(pointer, "value", _target(member, pointer))]
+    container = places.containers.get(member.path)
+    if container is None:
+        return None
+    return _lacking(places, put(value, pointer, [] if container.kind == "list" else {}), pointer, container, False)
+
+
+def _target(place: Place, pointer: str) -> Target:
+    return target_of(place, split(pointer))
+
+
+def _judged(value: Any, gaps: tuple[Gap, ...], way: list[str], problems: tuple[Problem, ...]) -> Begun:
+    """The beginning with its problems: not those of what was taken out or of what is still open; where a value is asked
+    for anyway, what was wrong with it is told."""
+    wrong: dict[str, Problem] = {}
+    left: list[Problem] = []
+    for problem in problems:
+        gap = next((one for one in gaps if one.kind == "value" and inside(problem.pointer, one.pointer)), None)
+        if gap is not None:
+            if problem.kind != "missing":
+                wrong.setdefault(gap.pointer, problem)
+        elif problem.pointer not in way and _there(value, problem, way):
+            left.append(problem)
+    made = (replace(gap, wrong=wrong.get(gap.pointer)) if gap.kind == "value" else gap for gap in gaps)
+    return Begun(value, tuple(made), tuple(left))
+
+
+def _there(value: Any, problem: Problem, way: list[str]) -> bool:
+    """Whether a problem is one of what is kept: what it is about is there, or is missing in what has ended."""
+    around = problem.pointer.rpartition("/")[0]
+    return get(value, around) is not ABSENT and (around not in way or get(value, problem.pointer) is not ABSENT)
+
+
+# ---- how it is asked for
+
+
+def asked(value: Any, gaps: Iterable[Gap]) -> tuple[Failed, ...]:
+    """The gaps as a call asks for them."""
+    return tuple(_worded(value, gap) for gap in gaps)
+
+
+def _worded(value: Any, gap: Gap) -> Failed:
+    wrong = gap.wrong
+    told = "" if wrong is None else f" ({wrong})" if gap.kind != "value" else f": {wrong.message}"
+    if gap.kind == "value":
+        return Failed(gap.pointer, None if wrong is None else wrong.value, f"this is not there yet{told}", (gap.target,))
+    held = get(value, gap.pointer)
+    last = ""
+    if held and isinstance(held, list):
+        last = f", the last one {dump(held[-1])}"
+    elif held:
+        name = next(reversed(held))
+        last = f", the last one {dump(name)}: {dump(held[name])}"
+    message = f"{len(held)} {gap.kind} are there{last}; the next ones are missing{told}"
+    return Failed(gap.pointer, None, message, (gap.target,))
+
+
+# ---- what an answer adds
+
+
+def go_on(value: Any, gaps: Sequence[Gap], answer: Answer, ended: bool) -> Rest:
+    """The value with what an answer gives for its gaps. `ended`: the answer ended by itself, and was read whole."""
+    left: list[Gap] = []
+    problems: list[Problem] = []
+    events = list(answer.events)
+    refused = {one.pointer: one for one in answer.refused}
+    placed: set[int] = set()
+    for gap in gaps:
+        given = {index: one for index, one in enumerate(answer.changes) if _fits(gap, one)}
+        if gap.kind == "value":
+            wrong = next((one for place, one in refused.items() if inside(place, gap.pointer)), None)
+            value, taken = _given(value, given)
+            if not taken and wrong is not None and not given:
+                problems.append(replace(wrong, pointer=gap.pointer, message=_inner(wrong, gap.pointer)))
+            elif not taken:
+                left.append(gap)
+        else:
+            add = _items if gap.kind == "items" else _entries
+            value, taken, clean = add(value, gap.pointer, given)
+            wrong = next((one for place, one in refused.items() if inside(place, gap.pointer)), None)
+            stray = any(inside(one.pointer, gap.pointer) for one in answer.changes if _strays(one, gaps))
+            more = gap.more and not taken or any(inside(place, gap.pointer) for place in answer.begun)
+            if not ended or not clean or stray or more or wrong is not None:
+                left.append(replace(gap, more=more, wrong=wrong))
+        placed |= taken
+    for index, change in enumerate(answer.changes):
+        if index not in placed:
+            events.append(ignored(change))
+        elif change.value is not ABSENT:
+            events.append(Event("repair.field", change.pointer, after=change.value))
+    return Rest(value, tuple(left), tuple(problems), tuple(events))
+
+
+def _inner(problem: Problem, pointer: str) -> str:
+    """The message of a problem that is told of a place around it."""
+    return problem.message if problem.pointer == pointer else f"{problem.pointer[len(pointer) :]}: {problem.message}"
+
+
+def _fits(gap: Gap, change: Change) -> bool:
+    """Whether a change is what a gap asks for."""
+    if gap.kind == "value":
+        return change.pointer == gap.pointer
+    return change.pointer.rpartition("/")[0] == gap.pointer and change.pointer != ""
+
+
+def _strays(change: Change, gaps: Sequence[Gap]) -> bool:
+    return not any(_fits(gap, change) for gap in gaps)
+
+
+def _given(value: Any, given: dict[int, Change]) -> tuple[Any, set[int]]:
+    """The value with one that was missing, and which changes gave it: none, where two say different things."""
+    changes = list(given.values())
+    if not changes or any(not _alike(changes[0].value, one.value) for one in changes[1:]):
+        return value, set()
+    if changes[0].value is not ABSENT:
+        value = put(value, changes[0].pointer, changes[0].value)
+    return value, set(given)
+
+
+def _items(value: Any, pointer: str, given: dict[int, Change]) -> tuple[Any, set[int], bool]:
+    """The value with the next items of a list, in their order; which changes were taken, and whether these are all, and
+    give nothing twice. Where an item differs from one that is there, the indexes are not to be trusted, and nothing is
+    taken."""
+    held = get(value, pointer)
+    by_index: dict[int, Any] = {}
+    twice = False
+    for change in given.values():
+        index = int(split(change.pointer)[-1])
+        known = held[index] if index < len(held) else by_index.get(index, ABSENT)
+        if change.value is ABSENT or (known is not ABSENT and not _alike(known, change.value)):
+            return value, set(), False
+        twice = twice or known is not ABSENT
+        by_index[index] = change.value
+    end = len(held)
+    while end in by_index:
+        end += 1
+    if end > len(held):
+        value = put(value, pointer, [*held, *(by_index[index] for index in range(len(held), end))])
+    taken = {at for at, change in given.items() if len(held) <= int(split(change.pointer)[-1]) < end}
+    return value, taken, not twice and len(taken) == len(given)
+
+
+def _entries(value: Any, pointer: str, given: dict[int, Change]) -> tuple[Any, set[int], bool]:
+    """The value with more entries of a map; which changes were taken, and whether none says something else than what is
+    there, or than another one."""
+    held = get(value, pointer)
+    made = dict(held)
+    taken: set[int] = set()
+    clean = True
+    for index, change in given.items():
+        key = split(change.pointer)[-1]
+        others = [one.value for one in given.values() if one.pointer == change.pointer]
+        if key in held:
+            clean = clean and _alike(held[key], change.value)
+        elif change.value is ABSENT or any(not _alike(change.value, one) for one in others):
+            clean = False
+        else:
+            made[key] = change.value
+            taken.add(index)
+    return (put(value, pointer, made) if taken else value), taken, clean
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return one is other or (one is not ABSENT and other is not ABSENT and same(one, other))
