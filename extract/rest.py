@@ -6,8 +6,9 @@ of its own is taken out, and what is around it is asked for as a whole. `asked` 
 an answer over: values where they were missing, items in their order behind those that are there, and nothing else.
 
 A gap stays until it is closed: a value when it is given, be it as null where there may be none; a list or a map when an
-answer has ended by itself, each of its items had a place, and whatever was known to come has come. So nothing that was
-cut off is lost in silence.
+answer that ended by itself gave more of it, and each item had a place. That there is no more of a list is said by an
+answer that gives nothing at all, where nothing but lists and maps was asked for. So nothing that was cut off is lost in
+silence.
 """
 
 from __future__ import annotations
@@ -70,15 +71,12 @@ def begin(patch: Patch, cut: Reading) -> Begun | None:
     way = list(_way(cut))
     for depth in range(len(way), 0, -1):
         kept = way[:depth]
-        value, begun = _certain(cut, kept)
-        gaps = _gaps(patch.places, value, kept, begun)
-        if gaps is not None:
-            break
-    else:
-        return None
-    if not value or not gaps[1]:
-        return None
-    return _judged(gaps[0], gaps[1], kept, cut.problems)
+        certain, begun = _certain(cut, kept)
+        found = _gaps(patch.places, certain, kept, begun)
+        if found is not None:
+            value, gaps = found
+            return _judged(value, gaps, cut.problems, certain, kept) if certain and gaps else None
+    return None
 
 
 def _way(cut: Reading) -> Iterator[str]:
@@ -178,26 +176,20 @@ def _target(place: Place, pointer: str) -> Target:
     return target_of(place, split(pointer))
 
 
-def _judged(value: Any, gaps: tuple[Gap, ...], way: list[str], problems: tuple[Problem, ...]) -> Begun:
+def _judged(value: Any, gaps: tuple[Gap, ...], problems: tuple[Problem, ...], certain: Any, way: list[str]) -> Begun:
     """The beginning with its problems: not those of what was taken out or of what is still open; where a value is asked
     for anyway, what was wrong with it is told."""
     wrong: dict[str, Problem] = {}
     left: list[Problem] = []
     for problem in problems:
-        gap = next((one for one in gaps if one.kind == "value" and inside(problem.pointer, one.pointer)), None)
-        if gap is not None:
-            if problem.kind != "missing":
-                wrong.setdefault(gap.pointer, problem)
-        elif problem.pointer not in way and _there(value, problem, way):
+        place, around = problem.pointer, problem.pointer.rpartition("/")[0]
+        gap = next((one for one in gaps if one.kind == "value" and inside(place, one.pointer)), None)
+        if gap is not None and problem.kind != "missing":
+            wrong.setdefault(gap.pointer, problem)
+        elif gap is None and place not in way and get(certain, around if around not in way else place) is not ABSENT:
             left.append(problem)
     made = (replace(gap, wrong=wrong.get(gap.pointer)) if gap.kind == "value" else gap for gap in gaps)
     return Begun(value, tuple(made), tuple(left))
-
-
-def _there(value: Any, problem: Problem, way: list[str]) -> bool:
-    """Whether a problem is one of what is kept: what it is about is there, or is missing in what has ended."""
-    around = problem.pointer.rpartition("/")[0]
-    return get(value, around) is not ABSENT and (around not in way or get(value, problem.pointer) is not ABSENT)
 
 
 # ---- how it is asked for
@@ -231,33 +223,34 @@ def go_on(value: Any, gaps: Sequence[Gap], answer: Answer, ended: bool) -> Rest:
     """The value with what an answer gives for its gaps. `ended`: the answer ended by itself, and was read whole."""
     left: list[Gap] = []
     problems: list[Problem] = []
-    events = list(answer.events)
-    refused = {one.pointer: one for one in answer.refused}
     placed: set[int] = set()
+    nothing = not answer.changes and all(gap.kind != "value" for gap in gaps)
     for gap in gaps:
         given = {index: one for index, one in enumerate(answer.changes) if _fits(gap, one)}
+        wrong = next((one for one in answer.refused if inside(one.pointer, gap.pointer)), None)
         if gap.kind == "value":
-            wrong = next((one for place, one in refused.items() if inside(place, gap.pointer)), None)
             value, taken = _given(value, given)
-            if not taken and wrong is not None and not given:
+            if wrong is not None and not given:
                 problems.append(replace(wrong, pointer=gap.pointer, message=_inner(wrong, gap.pointer)))
             elif not taken:
                 left.append(gap)
         else:
-            add = _items if gap.kind == "items" else _entries
-            value, taken, clean = add(value, gap.pointer, given)
-            wrong = next((one for place, one in refused.items() if inside(place, gap.pointer)), None)
-            stray = any(inside(one.pointer, gap.pointer) for one in answer.changes if _strays(one, gaps))
-            more = gap.more and not taken or any(inside(place, gap.pointer) for place in answer.begun)
-            if not ended or not clean or stray or more or wrong is not None:
-                left.append(replace(gap, more=more, wrong=wrong))
+            value, taken, clean = (_items if gap.kind == "items" else _entries)(value, gap.pointer, given)
+            strays = (one for one in answer.changes if inside(one.pointer, gap.pointer) and not _asked(one, gaps))
+            more = (gap.more and not taken) or any(inside(place, gap.pointer) for place in answer.begun)
+            closed = ended and clean and not more and wrong is None and not any(strays) and (bool(given) or nothing)
+            left += [] if closed else [replace(gap, more=more, wrong=wrong)]
         placed |= taken
-    for index, change in enumerate(answer.changes):
+    return Rest(value, tuple(left), tuple(problems), answer.events + tuple(_told(answer.changes, placed)))
+
+
+def _told(changes: Iterable[Change], placed: set[int]) -> Iterator[Event]:
+    """An event for each change that was taken or left."""
+    for index, change in enumerate(changes):
         if index not in placed:
-            events.append(ignored(change))
+            yield ignored(change)
         elif change.value is not ABSENT:
-            events.append(Event("repair.field", change.pointer, after=change.value))
-    return Rest(value, tuple(left), tuple(problems), tuple(events))
+            yield Event("repair.field", change.pointer, after=change.value)
 
 
 def _inner(problem: Problem, pointer: str) -> str:
@@ -272,8 +265,8 @@ def _fits(gap: Gap, change: Change) -> bool:
     return change.pointer.rpartition("/")[0] == gap.pointer and change.pointer != ""
 
 
-def _strays(change: Change, gaps: Sequence[Gap]) -> bool:
-    return not any(_fits(gap, change) for gap in gaps)
+def _asked(change: Change, gaps: Sequence[Gap]) -> bool:
+    return any(_fits(gap, change) for gap in gaps)
 
 
 def _given(value: Any, given: dict[int, Change]) -> tuple[Any, set[int]]:

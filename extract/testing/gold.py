@@ -22,7 +22,7 @@ __all__ = ["Encoder", "Gold"]
 
 _ASKED = re.compile(r'^  path "(?P<path>.*?)"(?:, at (?P<at>\[.*?\]))?(?:: .*)?$')
 _EXCERPT = re.compile(r"^excerpt of [^\n]*:\n=+\n(.*?)\n=+$", re.DOTALL | re.MULTILINE)
-_PLACE = re.compile(r"^- (?P<pointer>/\S*|the record): (?:(?P<count>\d+) (?:items|entries) are there)?")
+_PLACE = re.compile(r"^- (?P<pointer>/\S*|the record): (?:(?P<count>\d+) items are there)?")
 
 
 class Encoder(Protocol):
@@ -92,6 +92,6 @@ def _filled(record: Any, steps: tuple[str | None, ...], count: int, at: list[Any
     open_ = [index for index, step in enumerate(steps) if step is None][len(at)]
     named = iter(at)
     held = get(record, join(*(str(next(named)) if step is None else step for step in steps[:open_])))
-    found = range(len(held)) if isinstance(held, list) else list(held) if isinstance(held, dict) else ()
-    for step in found[first:]:
+    found = range(first, len(held)) if isinstance(held, list) else held if isinstance(held, dict) else ()
+    for step in found:
         yield from _filled(record, steps, count, [*at, step], 0)
