@@ -22,7 +22,7 @@ from .jsontext import same
 from .nodes import Type
 from .pointer import ABSENT, drop, existing, get, inside, join, put, split
 
-__all__ = ["Answer", "Change", "Patch", "Patched", "ignored", "patch_of", "target_of"]
+__all__ = ["GONE", "Answer", "Change", "Patch", "Patched", "ignored", "patch_of", "target_of"]
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,13 @@ class Answer:
 @dataclass(frozen=True)
 class Patched:
     """What came of an answer: the value, an event for each change that was taken or left, the places that it settled
-    (there may be nothing there now), and what was wrong with the answer itself."""
+    (there may be nothing there now), those that it spoke of (it may have said what is there), and what was wrong with
+    the answer itself."""
 
     value: Any
     events: tuple[Event, ...] = ()
     settled: tuple[str, ...] = ()
+    spoken: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -84,7 +86,9 @@ class Patch:
         found = reading.read_cut(text, self._wire_type) if partial else reading.read(text, self._wire_type, "safe")
         listed = found.value.get("changes") if isinstance(found.value, dict) else None
         listed = listed if isinstance(listed, list) else []
-        whole = len(listed) - (partial and ("/changes" not in found.open or f"/changes/{len(listed) - 1}" in found.open))
+        whole = len(listed) - (
+            partial and ("/changes" not in found.open or f"/changes/{len(listed) - 1}" in found.open)
+        )
         wrong = {index: f"/changes/{index}" for index in range(len(listed))}
         changes: list[Change] = []
         refused: list[Problem] = []
@@ -129,7 +133,12 @@ class Patch:
             value, made, at = _taken(value, change, places)
             events += made
             settled += at
-        return Patched(value, events, tuple(settled), answer.problems)
+        spoken = tuple(change.pointer for change in answer.changes)
+        return Patched(value, events, tuple(settled), spoken, answer.problems)
+
+
+GONE = "the answer says that there is none"
+"""The note of an event that settles a place which stays without a value."""
 
 
 def patch_of(name: str, type_: Type, extras: Extras) -> Patch:
@@ -168,7 +177,7 @@ def _put(value: Any, pointer: str, change: Change) -> tuple[Any, tuple[Event, ..
     new = change.value
     before = get(value, pointer)
     if before is ABSENT and new is ABSENT:
-        return value, (Event("repair.field", pointer, note="the answer says that there is none"),), [pointer]
+        return value, (Event("repair.field", pointer, note=GONE),), [pointer]
     if before is not ABSENT and new is not ABSENT and same(before, new):
         return value, (), []
     if new is ABSENT and isinstance(get(value, join(*split(pointer)[:-1])), list):

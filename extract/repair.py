@@ -19,10 +19,12 @@ from typing import Any, Literal
 from .call import Call, Target
 from .catalogue import ModelFacts
 from .events import Event
+from .extraction import Problem
 from .jsontext import dump, same
+from .patch import GONE
 from .pointer import ABSENT, drop, existing, get, inside, join, put, split
 
-__all__ = ["Way", "answered", "mend", "named_in", "price", "said"]
+__all__ = ["Way", "changes", "mend", "named_in", "price", "said", "still_wrong"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -91,16 +93,37 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
     return value, tuple(events)
 
 
-def answered(old: Any, new: Any, failed: Iterable[str]) -> tuple[str, ...]:
-    """The `failed` places that a whole new answer speaks of: it has what is around them, and around those in the same
-    lists the same items."""
-    known = list(failed)
-    places = _outermost(existing(old, place) for place in known)
-    return tuple(
-        place
-        for place in known
-        if get(new, join(*split(place)[:-1])) is not ABSENT and _comparable(old, new, place, places)
-    )
+def still_wrong(
+    left: tuple[Problem, ...], old: Any, new: Any, value: Any, found: tuple[Problem, ...], events: tuple[Event, ...]
+) -> tuple[tuple[Problem, ...], tuple[Event, ...]]:
+    """What the reader left out of the value that `mend` made (`events` tell of it), with the events of what is known to
+    have no value: `left` of the old one where nothing came of it, and what was `found` of the new one where that was
+    taken over."""
+    changed = tuple(event.pointer for event in events)
+    told = {one.pointer: one for one in found}
+    places = _outermost(existing(old, one.pointer) for one in left)
+    made = [one for one in found if any(inside(one.pointer, at) for at in changed)]
+    gone: list[Event] = []
+    for problem in left:
+        at = problem.pointer
+        if changes(at, old, value, changed):
+            continue
+        spoken = get(new, join(*split(at)[:-1])) is not ABSENT and _comparable(old, new, at, places)
+        if spoken and at in told:
+            made.append(told[at])
+        elif spoken and get(new, at) is ABSENT and get(value, at) is ABSENT:
+            gone.append(Event("repair.field", at, note=GONE))
+        else:
+            made.append(problem)
+    return tuple(made), tuple(gone)
+
+
+def changes(pointer: str, old: Any, new: Any, settled: Iterable[str]) -> bool:
+    """Whether the value at a place is another one now, or was settled with what is around it."""
+    if any(inside(pointer, place) for place in settled):
+        return True
+    before, after = get(old, pointer), get(new, pointer)
+    return before is not after and (before is ABSENT or after is ABSENT or not same(before, after))
 
 
 def _outermost(pointers: Iterable[str]) -> list[str]:

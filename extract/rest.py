@@ -204,7 +204,9 @@ def _worded(value: Any, gap: Gap) -> Failed:
     wrong = gap.wrong
     told = "" if wrong is None else f" ({wrong})" if gap.kind != "value" else f": {wrong.message}"
     if gap.kind == "value":
-        return Failed(gap.pointer, None if wrong is None else wrong.value, f"this is not there yet{told}", (gap.target,))
+        return Failed(
+            gap.pointer, None if wrong is None else wrong.value, f"this is not there yet{told}", (gap.target,)
+        )
     held = get(value, gap.pointer)
     last = ""
     if held and isinstance(held, list):

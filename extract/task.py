@@ -30,7 +30,7 @@ from .call import Asked, Call, Example, Failed, Part, Reply, Target
 from .catalogue import ModelFacts
 from .document import Document
 from .document_limits import DocumentLimits
-from .errors import ExtractError
+from .errors import ExtractError, SchemaError
 from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
@@ -39,7 +39,7 @@ from .jsontext import dump, same
 from .nodes import Record
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, answered, mend, named_in, price, said
+from .repair import Way, changes, mend, named_in, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
 from .schema import Schema
 
@@ -273,8 +273,7 @@ class Task(Generic[T]):
         """The state with what an answer that ended by itself gives."""
         if call.ask == "rest":
             return self._continued(state, reply, ended=True)
-        made = self._read(state, reply) if call.ask == "whole" else self._changed(state, reply)
-        return made.after(state)
+        return (self._read(state, reply) if call.ask == "whole" else self._changed(state, reply)).after(state)
 
     def _cut(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
         """The state with what is finished of an answer that was cut off: never a record that is whole."""
@@ -301,18 +300,16 @@ class Task(Generic[T]):
         state = replace(state, value=made.value, open=made.gaps, left=left, problems=left)
         failed = tuple(Event("failure.reading", note=one.message) for one in answer.problems[:1] if ended)
         state = replace(state, events=state.events + made.events + failed)
-        return state if state.open else self._settled(state, reply, state.value, left, ("",))
+        return state if state.open else self._settled(state, reply, state.value, left)
 
     def _changed(self, state: _State[T], reply: Reply, partial: bool = False) -> _State[T]:
         """The state with the changes of an answer. What the reader refused stays a problem until its place changes."""
-        wanted = self._wanted(state)
-        made = self.schema.patch.apply(state.value, reply.text or "", wanted, partial)
-        state = replace(state, events=state.events + made.events)
+        made = self.schema.patch.apply(state.value, reply.text or "", self._wanted(state), partial)
         if made.problems and made.value is state.value and not made.settled:
             failed = Event("failure.reading", note=made.problems[0].message)
-            return replace(state, events=(*state.events, failed))
-        left = tuple(one for one in state.left if not _settles(one.pointer, state.value, made.value, made.settled))
-        return self._settled(state, reply, made.value, left, wanted, made.settled)
+            return replace(state, events=(*state.events, *made.events, failed))
+        left = tuple(one for one in state.left if not changes(one.pointer, state.value, made.value, made.settled))
+        return self._settled(state, reply, made.value, left, made.events, made.spoken)
 
     def _read(self, state: _State[T], reply: Reply) -> _State[T]:
         """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
@@ -321,24 +318,16 @@ class Task(Generic[T]):
         unread = next((p for p in reading.problems if p.kind == "reading" and not p.pointer), None)
         if unread is not None:
             return replace(state, unread=unread)
-        state = replace(state, unread=None)
+        state, new = replace(state, unread=None), reading.value
         if state.value is ABSENT or state.open:
-            return self._settled(replace(state, open=()), reply, reading.value, reading.problems, ("",))
-        wanted, old = self._wanted(state), state.value
-        value, changes = mend(old, reading.value, wanted)
-        changed = tuple(event.pointer for event in changes)
-        told = {one.pointer: one for one in reading.problems}
-        left: list[Problem] = [one for one in reading.problems if any(inside(one.pointer, at) for at in changed)]
-        spoken = answered(old, reading.value, tuple(one.pointer for one in state.left))
-        for problem in state.left:
-            if problem.pointer in spoken and problem.pointer in told:
-                left.append(told[problem.pointer])
-            elif problem.pointer in spoken and get(reading.value, problem.pointer) is get(value, problem.pointer) is ABSENT:
-                changes += (Event("repair.field", problem.pointer, note="the answer says that there is none"),)
-            elif not _settles(problem.pointer, old, value, changed):
-                left.append(problem)
-        state = replace(state, events=state.events + changes)
-        return self._settled(state, reply, value, tuple(dict.fromkeys(left)), wanted, changed)
+            return self._settled(replace(state, value=ABSENT, open=()), reply, new, reading.problems)
+        wanted = self._wanted(state)
+        value, events = mend(state.value, new, wanted)
+        left, gone = still_wrong(state.left, state.value, new, value, reading.problems, events)
+        spoken = tuple(
+            place for place in wanted if get(new, place) is not ABSENT and same(get(value, place), get(new, place))
+        )
+        return self._settled(state, reply, value, left, events + gone, spoken)
 
     def _settled(
         self,
@@ -346,19 +335,25 @@ class Task(Generic[T]):
         reply: Reply,
         value: Any,
         left: tuple[Problem, ...],
-        wanted: tuple[str, ...],
-        changed: tuple[str, ...] = ("",),
+        events: tuple[Event, ...] = (),
+        spoken: tuple[str, ...] = ("",),
     ) -> _State[T]:
-        """The state with another value: what is wrong with it, and what is sure of it."""
+        """The state with another value: what is wrong with it, and how sure the places are that the answer spoke of. A
+        record that is valid stays as it was where it would not be valid any more."""
         instance, problems = self._judged(value, left)
+        if problems and state.valid:
+            told = (replace(one, rule="repair.ignored") if one.rule == "repair.field" else one for one in events)
+            return replace(state, events=(*state.events, *told))
+        confidence = _taken(state.confidence, reply.confidence, spoken)
         return replace(
             state,
             value=value,
             left=left,
             instance=instance,
             problems=problems,
-            unsure=self._unsure(value, reply, wanted, state.unsure),
-            confidence=_taken(state.confidence, reply.confidence, changed),
+            unsure=self._unsure(value, reply, confidence, spoken, state.unsure),
+            confidence=confidence,
+            events=state.events + events,
         )
 
     def _judged(self, value: Any, found: tuple[Problem, ...]) -> tuple[T | None, tuple[Problem, ...]]:
@@ -368,9 +363,13 @@ class Task(Generic[T]):
         try:
             checked = self.schema.check(value, self.context)
             row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
-        except ExtractError:
+        except KeyboardInterrupt:
             raise
-        except Exception as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
+        except SchemaError as wrong:  # a value that JSON has not, such as a number beyond all floats
+            place = wrong.where if wrong.where is not None and wrong.where.startswith("/") else ""
+            held = get(value, place)
+            return None, (*found, Problem(place, wrong.message, value=None if held is ABSENT else held))
+        except BaseException as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
             return None, (*found, Problem("", f"a validator raised {type(error).__name__}: {error}"))
         places = {problem.pointer for problem in found}
         problems = found + tuple(p for p in checked.problems if p.pointer not in places)
@@ -380,17 +379,25 @@ class Task(Generic[T]):
                 problems += tuple(_broken(check, row, pointer) for pointer in check.pointers or ("",))
         return checked.value if not problems else None, problems
 
-    def _unsure(self, value: Any, reply: Reply, taken: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
-        """The declared fields that a model with a confidence of its own left out or was not sure of."""
+    def _unsure(
+        self,
+        value: Any,
+        reply: Reply,
+        confidence: Mapping[str, float],
+        spoken: tuple[str, ...],
+        before: tuple[str, ...],
+    ) -> tuple[str, ...]:
+        """The declared fields that a model with a confidence of its own left out or was not sure of, and that none
+        without one has spoken of since."""
         if reply.confidence is None:
-            return tuple(p for p in before if not any(inside(p, place) for place in taken))
+            return tuple(p for p in before if not any(inside(p, place) or inside(place, p) for place in spoken))
         root = self.schema.type.resolve(self.schema.type.root)
         fields = [join(f.name) for f in root.fields] if isinstance(root, Record) else [""]
         return tuple(
             place
             for place in fields
             if get(value, place) is ABSENT
-            or min((c for p, c in reply.confidence.items() if inside(p, place)), default=1.0) < self.sure
+            or min((c for p, c in confidence.items() if inside(p, place)), default=1.0) < self.sure
         )
 
     def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
@@ -440,6 +447,11 @@ class _State(Generic[T]):
     def whole(self) -> bool:
         """Whether there is a record that is read, complete and valid."""
         return self.value is not ABSENT and not (self.problems or self.open or self.unread)
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is a valid record, whatever its last answer was."""
+        return self.value is not ABSENT and not (self.problems or self.open)
 
     @property
     def settled(self) -> bool:
@@ -516,14 +528,6 @@ def _more_room(settings: Mapping[str, Any], facts: ModelFacts) -> Mapping[str, A
         if limit is not None and limit < most:
             return {**settings, name: min(2 * limit, most)}
     return None
-
-
-def _settles(pointer: str, old: Any, new: Any, settled: tuple[str, ...]) -> bool:
-    """Whether the value at a place is another one now, or an answer said that there is none."""
-    if any(inside(pointer, place) for place in settled):
-        return True
-    before, after = get(old, pointer), get(new, pointer)
-    return before is not after and (before is ABSENT or after is ABSENT or not same(before, after))
 
 
 def _broken(check: Check, row: Mapping[str, Any], pointer: str) -> Problem:

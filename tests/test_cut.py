@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -21,7 +21,6 @@ from extract.document import Document
 from extract.extraction import Extraction
 from extract.jsontext import dump
 from extract.models.wire import Wire, body
-from extract.parse import read_cut
 from extract.schema import Schema, compile
 from extract.task import Task
 from extract.testing.gold import Gold
@@ -40,7 +39,9 @@ def well(schema: Schema[Any], record: Any, call: Call, mode: Mode) -> str:
     return answer.text  # type: ignore[union-attr]
 
 
-def run(schema: Schema[Any], answer: Callable[[Call, int], Reply], attempts: int = 5) -> tuple[Extraction[Any], list[Call]]:
+def run(
+    schema: Schema[Any], answer: Callable[[Call, int], Reply], attempts: int = 5
+) -> tuple[Extraction[Any], list[Call]]:
     calls: list[Call] = []
     steps = Task(schema, (MINI,), attempts=attempts).steps(DOCUMENT)
     try:
@@ -339,14 +340,16 @@ def _records(draw: st.DrawFn, depth: int = 2) -> tuple[Any, st.SearchStrategy[An
         default = draw(st.sampled_from([..., ..., "given"]))
         if default == "given":
             made = draw(values)
-            fields[f"f{index}"] = (source, Field(default_factory=lambda made=made: made)) if draw(st.booleans()) else (source, made)
+            fields[f"f{index}"] = (
+                (source, Field(default_factory=lambda made=made: made)) if draw(st.booleans()) else (source, made)
+            )
         else:
             fields[f"f{index}"] = (source, ...)
         members[f"f{index}"] = values
     return create_model("M", **fields), st.fixed_dictionaries(members)
 
 
-@settings(max_examples=int(__import__('os').environ.get('N','60')), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_record_of_any_schema_cut_anywhere_is_that_record_or_none(data: st.DataObject) -> None:
     source, values = data.draw(_records())

@@ -17,7 +17,7 @@ FLOORS = (
     {
         *("document_limits", "waiving"),
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
-        *("excerpt", "patch", "repair", "schema", "task"),
+        *("excerpt", "patch", "repair", "rest", "schema", "task"),
     },
     {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables", "tokens"},
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},

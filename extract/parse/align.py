@@ -355,16 +355,30 @@ def _capital(text: str) -> str:
 
 def _nearest(self: Aligner, tree: Tree, union: nodes.Union, tried: list[_Tried], pointer: str) -> Any:
     """Nothing fits: the problems of the branch that comes nearest, or one problem where none stands out."""
+    kinds = [self.type.resolve(one) for one in union.branches]
+    named = [one for kind, one in zip(kinds, tried, strict=True) if _named(self, kind, one, pointer)]
+    if len(named) == 1:
+        return self.take(named[0])
     deep = [one for one in tried if all(p.pointer != pointer for p in one.problems)]
     if deep:
         fewest = min(len(one.problems) for one in deep)
         nearest = [one for one in deep if len(one.problems) == fewest]
         if len(nearest) == 1:
             return self.take(nearest[0])
-    alike = [one for kind, one in zip(union.branches, tried, strict=True) if _alike(tree, self.type.resolve(kind))]
+    alike = [one for kind, one in zip(kinds, tried, strict=True) if _alike(tree, kind)]
     if len(alike) == 1:
         return self.take(alike[0])
     return self.wrong(pointer, f"{_capital(_kind(tree))} is none of the {len(union.branches)} kinds allowed here", tree)
+
+
+def _named(self: Aligner, node: nodes.Node, tried: _Tried, pointer: str) -> bool:
+    """Whether what stands there says by its constants that it is this record."""
+    if not isinstance(node, nodes.Record):
+        return False
+    constants = {
+        _step(pointer, one.name) for one in node.fields if isinstance(self.type.resolve(one.node), nodes.Choice)
+    }
+    return bool(constants) and not any(one.pointer == pointer or one.pointer in constants for one in tried.problems)
 
 
 def _alike(tree: Tree, node: nodes.Node) -> bool:

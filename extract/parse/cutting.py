@@ -57,7 +57,9 @@ def _moved(event: Event, by: int) -> Event:
 
 def _renamed(open_: tuple[tuple[str | int, ...], ...], events: tuple[Event, ...]) -> tuple[str, ...]:
     """The open places by the names that they have in the value, which may be written otherwise in the text."""
-    names = {(event.pointer.rpartition("/")[0], event.before): event.pointer for event in events if event.rule in _NAMES}
+    names = {
+        (event.pointer.rpartition("/")[0], event.before): event.pointer for event in events if event.rule in _NAMES
+    }
     made = [""]
     for depth, steps in enumerate(open_[1:]):
         step, outer = steps[-1], made[depth]
