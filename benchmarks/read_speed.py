@@ -38,7 +38,8 @@ import pydantic_core
 from extract import nodes
 from extract.call import Call, Part, Shape
 from extract.models import built_in_catalogue, wire
-from extract.models.openai import Access, OpenAIModel, open_openai
+from extract.models.access import Access, open_openai
+from extract.models.openai import OpenAIModel
 from extract.parse import Reader, read
 from extract.schema import compile
 from extract.testing import FakeOpenAI
@@ -262,7 +263,7 @@ async def overhead(rounds: int = 9) -> None:
         request = wire.body(call, wire.Wire(facts, "gpt-4o-mini", mode="json"), stream=True)
         with serving(name) as address:
             access = Access({"OPENAI_BASE_URL": address, "OPENAI_API_KEY": "none"})
-            model = open_openai(replace(facts, structured=False), access)
+            model = open_openai(replace(facts, modes=("json_schema",)), access)
 
             async def product(take: Take, model: OpenAIModel = model, call: Call = call) -> float:
                 return await by_product(model, call, take)

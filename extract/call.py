@@ -33,10 +33,9 @@ __all__ = [
     "Usage",
 ]
 
-Mode = Literal["strict", "tools", "json_schema", "json", "text"]
-"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode, or in the prompt
-only.
-"""
+Mode = Literal["strict", "tools", "json_schema", "json_object", "json", "text"]
+"""How the schema was asked for: strict JSON schema, strict tool, plain JSON schema, JSON mode with the schema beside
+it (as llama.cpp's Python server takes it), JSON mode with the schema in the prompt, or in the prompt only."""
 
 Asked = Literal["whole", "changes", "rest"]
 """What the answer to a call is: see `Call`."""
@@ -184,7 +183,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why no answer came. `status` is the HTTP status (0: no response), `retry_after` the seconds the server asked to
-    wait.
+    wait, `sent` whether the request had been taken and its answer was lost, so that the provider may charge for it.
     """
 
     kind: FailureKind
@@ -193,6 +192,7 @@ class Failure:
     code: str = ""
     retry_after: float | None = None
     fix: str = ""
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class Reply:
 
     `mode` is how the schema was asked for, so that the text is read in the shape that was asked. `finish` is ``stop``,
     ``length`` or ``filter``. `confidence` maps JSON pointers in the user's value to a number from 0 to 1, from models
-    that know it themselves. `model` is the name that the provider reports.
+    that know it themselves. `model` is the name that the provider reports, `endpoint` the host that answered.
     """
 
     text: str | None = None
@@ -221,6 +221,7 @@ class Reply:
     confidence: Mapping[str, float] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
+    endpoint: str = ""
 
     @property
     def paid(self) -> bool:
@@ -243,12 +244,14 @@ class Reply:
             "confidence": None if self.confidence is None else dict(self.confidence),
             "logprobs": None if self.logprobs is None else [[t.bytes.hex(), t.logprob] for t in self.logprobs],
             "model": self.model,
+            "endpoint": self.endpoint,
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Reply:
         logprobs = plain["logprobs"]
-        reply = cls(**{name: plain[name] for name in ("text", "refusal", "mode", "finish", "confidence", "model")})
+        names = ("text", "refusal", "mode", "finish", "confidence", "model", "endpoint")
+        reply = cls(**{name: plain[name] for name in names if name in plain})
         return replace(
             reply,
             usage=Usage(*plain["usage"]),

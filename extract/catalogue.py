@@ -15,27 +15,18 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from .call import Usage
+from .call import Mode, Usage
+from .endpoints import Endpoint
 from .errors import ModelError
+from .image_rules import ImageRule, rule_from_plain
+from .settings import OPENAI_PARAMETERS
 
-__all__ = ["BRIDGED", "OPENAI_PARAMETERS", "Catalogue", "Input", "ModelFacts", "Price", "provider_of"]
+__all__ = ["BRIDGED", "MODES", "Catalogue", "Input", "ModelFacts", "Price", "provider_of"]
 
 Input = Literal["text", "image", "file"]
 
-OPENAI_PARAMETERS = (
-    "frequency_penalty",
-    "logit_bias",
-    "logprobs",
-    "max_completion_tokens",
-    "max_tokens",
-    "presence_penalty",
-    "seed",
-    "stop",
-    "temperature",
-    "top_logprobs",
-    "top_p",
-)
-"""The sampling parameters of the chat endpoint by OpenAI's names; what an unknown model is assumed to take."""
+MODES: tuple[Mode, ...] = ("strict", "tools", "json_schema", "json_object", "json", "text")
+"""The ways to ask for a schema, from the one that enforces most; what an unknown server is tried with, in order."""
 
 BRIDGED = frozenset(
     {
@@ -88,17 +79,23 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """One model. `context` and `max_output` are in tokens (None: not known, or no limit); `structured` says whether it
-    holds to a strict schema, `logprobs` whether it can give log-probabilities, `asks_again` whether asking a second
-    time can give another answer; `parameters` are the settings that it takes; `source` and `date` (ISO 8601) say where
-    and when the facts were found; `warning` is for the user and names what was assumed."""
+    """One model. `context` and `max_output` are in tokens (None: not known, or no limit); `modes` are the ways in which
+    it can be asked for a schema, in the order in which they are tried; `logprobs` says whether it can give
+    log-probabilities, `asks_again` whether asking a second time can give another answer; `images` is the rule by which
+    it sees and counts images, `most_images`, `most_file_bytes` and `most_bytes` are what one request may carry: images,
+    files together, and everything; `parameters` are the settings that it takes; `source` and `date` (ISO 8601) say
+    where and when the facts were found; `warning` is for the user and names what was assumed."""
 
     name: str
     provider: str
     context: int | None = None
     max_output: int | None = None
     inputs: tuple[Input, ...] = ("text",)
-    structured: bool = True
+    images: ImageRule | None = None
+    most_images: int | None = None
+    most_file_bytes: int | None = None
+    most_bytes: int | None = None
+    modes: tuple[Mode, ...] = ("strict",)
     tools: bool = False
     logprobs: bool = False
     parameters: tuple[str, ...] = ()
@@ -109,32 +106,42 @@ class ModelFacts:
     date: str = ""
     warning: str = ""
 
+    @property
+    def strict(self) -> bool:
+        """Whether it is first asked in a mode that holds the answer to the schema."""
+        return self.modes[0] in ("strict", "tools")
+
     def plain(self) -> dict[str, Any]:
         """JSON values; `from_plain` is the inverse."""
         plain: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        plain["inputs"], plain["parameters"] = list(self.inputs), list(self.parameters)
+        plain |= {name: list(plain[name]) for name in _TUPLES}
         plain["price"] = None if self.price is None else self.price.plain()
+        plain["images"] = None if self.images is None else self.images.plain()
         return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> ModelFacts:
-        price = plain.get("price")
+        price, images = plain.get("price"), plain.get("images")
         return cls(
             **{
                 **plain,
-                "inputs": tuple(plain.get("inputs", ("text",))),
-                "parameters": tuple(plain.get("parameters", ())),
+                "images": None if images is None else rule_from_plain(images),
+                **{name: tuple(plain[name]) for name in _TUPLES if name in plain},
                 "price": None if price is None else Price.from_plain(price),
             }
         )
 
 
+_TUPLES = ("inputs", "modes", "parameters")
+
+
 @dataclass(frozen=True)
 class Catalogue(Mapping[str, ModelFacts]):
-    """Models by name. As a mapping it holds the declared ones; `facts` also answers for names that it can only
-    assume."""
+    """Models by name, and the endpoints of those that have some of their own. As a mapping it holds the declared ones;
+    `facts` also answers for names that it can only assume."""
 
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ModelFacts:
         return self.models[name]
@@ -147,7 +154,7 @@ class Catalogue(Mapping[str, ModelFacts]):
 
     def __or__(self, other: Catalogue) -> Catalogue:
         """Both; where both know a name, `other` is right."""
-        return Catalogue({**self.models, **other.models})
+        return Catalogue({**self.models, **other.models}, {**self.endpoints, **other.endpoints})
 
     def facts(self, name: str) -> ModelFacts:
         """What is known or assumed of a model. Raises `ModelError` for a name that cannot be meant."""
@@ -212,11 +219,12 @@ def _assumed(name: str, provider: str) -> ModelFacts:
         name=name,
         provider=provider,
         inputs=("text", "image"),
+        modes=MODES,
         tools=True,
         logprobs=True,
         parameters=OPENAI_PARAMETERS,
-        warning=f"{name} is not in the catalogue: its price and its limits are not known, and it is taken to hold to"
-        " strict schemas.",
+        warning=f"{name} is not in the catalogue: its price and its limits are not known, and it is taken to do what"
+        " GPT-4o mini does, until it refuses.",
     )
 
 

@@ -127,7 +127,10 @@ class ValidationFailed(ExtractError):
 
 
 class BudgetExceeded(ExtractError):
-    """The next call would pass the budget; nothing was lost, and the same run can go on with a larger one."""
+    """The next call would pass the budget. A run in a folder goes on with a larger one, and pays nothing twice; of a
+    single document `extraction` holds what was paid for, with the best value so far (None for a whole run)."""
+
+    extraction: Extraction[Any] | None = None
 
 
 class RunError(ExtractError):

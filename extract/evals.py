@@ -29,11 +29,9 @@ from .evidence.leaves import element, member, narrow
 from .evidence.written import read_days, read_numbers
 from .jsontext import canonical, load
 from .ledger import RunLedger
-from .models import built_in_catalogue
-from .models.cascade import open_cascade
 from .nodes import Anything, Choice, Node, Text, Type
 from .pipeline import Files, Pipeline, Sql, Where, Write, load_pipeline
-from .runner import execute
+from .runner import execute, open_models
 from .runner.documents import END
 
 __all__ = ["FieldScore", "Scores", "evaluate", "match", "read_gold", "score"]
@@ -475,7 +473,7 @@ def evaluate(pipeline: str, gold: Path, model: Sequence[str] = (), folder: str |
     """
     truth = read_gold(gold)
     loaded = _judged(pipeline, truth, tuple(model), gold)
-    cascade = open_cascade(loaded.model, built_in_catalogue(), os.environ)
+    cascade = open_models(loaded)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     where = Path(folder or f"runs/{loaded.name}-eval-{stamp}")
     done = door.run(lambda: execute(loaded, cascade, where), "await")

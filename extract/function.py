@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import update_wrapper
 from pathlib import Path
 from types import NoneType
@@ -28,6 +29,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, get_args, o
 from . import door
 from .call import Example, Part
 from .document import Document
+from .endpoints import ANYWHERE, Reach
 from .engines.hooks import Hook
 from .engines.local import Job, Local
 from .errors import DocumentError, ExtractError, ModelError, SchemaError, ValidationFailed
@@ -37,11 +39,11 @@ from .jsontext import dump
 from .ledger import Entry, Memory, RunLedger, State
 from .limits import DocumentLimits, Limits, Traffic, check_priced
 from .load import open_document
-from .models import built_in_catalogue
 from .models.cascade import Cascade, Models, facts_of, open_cascade
 from .prompt import VERSION, Message, render
 from .report import write_not_written
 from .schema import Schema, compile
+from .settings import apart, check_settings
 from .task import Task
 from .waiving import OnFailure, check_best_effort, waive
 
@@ -77,6 +79,8 @@ def extract(
     on_failure: OnFailure = "reject",
     best_effort: Iterable[str] = (),
     on_event: OnEvent | None = None,
+    offline: bool = False,
+    hosts: Iterable[str] = (),
 ) -> _Decorator: ...
 def extract(function: Any = None, /, **options: Any) -> Any:
     """Makes an extraction of a function.
@@ -94,6 +98,8 @@ def extract(function: Any = None, /, **options: Any) -> Any:
     and a `batch` with a run's folder puts it into ``review.jsonl`` there; ``keep`` gives what is valid, without the
     optional fields that failed. `best_effort` names fields whose failure alone never fails a record. What a record was
     kept without is in `Extraction.waived`.
+
+    `offline` sends nothing beyond this machine, `hosts` names the only ones that may be asked.
 
     `on_event` is called with each value of `extract.events.Happening`, on a thread of its own, one at a time and in
     order; what it raises ends the work, with everything that was paid for recorded, and is raised to the caller.
@@ -120,6 +126,8 @@ class _Use:
     on_failure: OnFailure = "reject"
     best_effort: tuple[str, ...] = ()
     on_event: OnEvent | None = None
+    reach: Reach = ANYWHERE
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Extractor(Generic[P, T]):
@@ -133,6 +141,8 @@ class _Extractor(Generic[P, T]):
         self._use = use
         self._signature = inspect.signature(function)
         self._cascade: Cascade | None = None
+        self._asked: Task[T] | None = None
+        self._first: Traffic | None = None
         self._traffic: dict[asyncio.AbstractEventLoop, Traffic] = {}
         self._threads: dict[asyncio.AbstractEventLoop, ThreadPoolExecutor] = {}
 
@@ -142,22 +152,21 @@ class _Extractor(Generic[P, T]):
 
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Message, ...]:
         """What would be sent for these inputs, under strict mode; nothing is sent."""
-        task, open_inputs = self._job(args, kwargs)
-        task = replace(task, models=self._opened().facts)
-        return render(task.first_call(open_inputs()), "strict")
+        job = self._job(self._ready(), args, kwargs)
+        return render(job.task.first_call(job.open()), "strict")
 
     async def _detail(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Extraction[T]:
-        task, open_inputs = self._job(args, kwargs)
-        engine = self._engine()
-        document = await asyncio.to_thread(open_inputs)
-        task = replace(task, models=self._opened().facts)
+        engine, task, document = await self._begun(args, kwargs)
         return await engine.drive(task, document, self._finish(task))
 
+    async def _begun(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Local, Task[T], Document]:
+        """What one call needs: the engine, the task, and the document, opened."""
+        job = self._job(self._ready(), args, kwargs)
+        document = job.open() if job.at_hand else await asyncio.to_thread(job.open)
+        return self._engine(), job.task, document
+
     async def _stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        task, open_inputs = self._job(args, kwargs)
-        engine = self._engine()
-        document = await asyncio.to_thread(open_inputs)
-        task = replace(task, models=self._opened().facts)
+        engine, task, document = await self._begun(args, kwargs)
         async with aclosing(engine.stream(task, document, self._finish(task))) as items:
             async for item in items:
                 yield item
@@ -166,6 +175,10 @@ class _Extractor(Generic[P, T]):
         self, inputs: Iterable[Any], run: str | os.PathLike[str] | None, on_event: OnEvent | None
     ) -> AsyncGenerator[Extraction[T], None]:
         cascade, traffic, hook = self._opened(), self._shared(), self._hook(on_event)
+        if isinstance(inputs, (str, bytes, bytearray, Path, Document)):
+            kind = type(inputs).__name__
+            fix = f"Put it into a list, or call {self.__name__} with it."
+            raise ExtractError(f"batch takes many inputs, and this is one {kind}.", fix=fix)
         if run is None:
             engine = Local(cascade.models, Memory(), traffic, hook)
             async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
@@ -178,7 +191,7 @@ class _Extractor(Generic[P, T]):
         try:
             about = {"prompt": VERSION, "schema": self.schema.fingerprint}
             cascade = replace(cascade, facts=await ledger.started_with(cascade.facts, about))
-            traffic = Traffic(self.limits, await ledger.spent())
+            traffic = Traffic(self.limits, await ledger.spent())  # the run's own, over all of its starts
             engine = Local(cascade.models, ledger, traffic, hook)
             async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
                 async for name, extraction in extractions:
@@ -194,7 +207,8 @@ class _Extractor(Generic[P, T]):
     ) -> AsyncGenerator[tuple[str, Extraction[T] | None], None]:
         """Each input's name and extraction, in order; None for what is pending. Raises at the end what stopped it."""
         jobs = self._jobs(inputs, replace(self.task, models=cascade.facts))
-        async with aclosing(engine.run(jobs, ordered=True)) as outcomes:
+        lazy = not isinstance(inputs, (list, tuple))
+        async with aclosing(engine.run(jobs, ordered=True, lazy=lazy)) as outcomes:
             async for outcome in outcomes:
                 yield outcome.job.name, outcome.extraction
         if engine.stopped is not None:
@@ -216,42 +230,53 @@ class _Extractor(Generic[P, T]):
             if several and isinstance(given, dict):
                 args, kwargs = (), given
             try:
-                one, open_inputs = self._job(args, kwargs)
+                yield self._job(task, args, kwargs, f"input {number}")
             except (ExtractError, TypeError) as error:  # one wrong input is its own problem
-                one, open_inputs = task, _raising(DocumentError(f"Input {number} does not fit: {error}"))
-            one = replace(one, models=task.models)
-            yield Job(f"input {number}", open_inputs, one, self._finish(one))
+                wrong = DocumentError(f"Input {number} does not fit: {error}")
+                yield Job(f"input {number}", _raising(wrong), task, self._finish(task))
 
-    def _job(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Task[T], Callable[[], Document]]:
+    def _job(self, task: Task[T], args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str = "") -> Job[T]:
+        """What is to be done for these inputs: the documents among them, and the values that stand beside them."""
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         sources: dict[str, Any] = {}
         values: list[Part] = []
-        for name, value in bound.arguments.items():
+        for parameter, value in bound.arguments.items():
             if isinstance(value, (str, Path, bytes, bytearray, Document)):
-                sources[name] = value
+                sources[parameter] = value
             elif value is not None:
-                values.append(Part("value", name, text=_shown(name, value)))
+                values.append(Part("value", parameter, text=_shown(parameter, value)))
         if not sources:
             raise ExtractError(
                 f"{self.__name__} was given no document.",
                 fix="Pass text as a str, or a Path, bytes or a Document to be opened.",
             )
-        return replace(self.task, values=tuple(values)), lambda: _document(sources)
+        one = replace(task, values=tuple(values)) if values else task
+        at_hand = all(isinstance(source, (str, Document)) for source in sources.values())
+        return Job(name, lambda: _document(sources), one, self._finish(one), at_hand=at_hand)
+
+    def _ready(self) -> Task[T]:
+        """The task with its models, opened when the first call is made."""
+        if self._asked is None:
+            self._asked = replace(self.task, models=self._opened().facts)
+        return self._asked
 
     def _opened(self) -> Cascade:
         if self._cascade is None:
-            cascade = open_cascade(self._use.model, built_in_catalogue(), os.environ)
+            use = self._use
+            cascade = open_cascade(use.model, settings=self.task.settings, reach=use.reach, headers=use.headers)
             check_priced(self.limits, cascade.facts)
             self._cascade = cascade
         return self._cascade
 
     def _shared(self) -> Traffic:
-        """What all calls on the running loop share; loops that have ended are forgotten."""
+        """What all calls on the running loop share; budgets and pace are those of all loops. Loops that have ended are
+        forgotten."""
         loop = asyncio.get_running_loop()
         if loop not in self._traffic:
             kept = {one: traffic for one, traffic in self._traffic.items() if not one.is_closed()}
-            self._traffic = {**kept, loop: Traffic(self.limits)}
+            self._first = self._first or Traffic(self.limits)
+            self._traffic = {**kept, loop: Traffic(self.limits, beside=self._first)}
         return self._traffic[loop]
 
     def _engine(self) -> Local:
@@ -358,6 +383,10 @@ def _check_use(function: Any, options: Mapping[str, Any]) -> None:
         message = f"Each parameter of {function.__name__} is one input, and {odd[0]} is none."
         raise ExtractError(message, where, "Decorate a plain function, and name each of its inputs.")
     for name, value in options.items():
+        if name not in _OPTIONS:
+            near = get_close_matches(name, _OPTIONS, 1)
+            fix = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_OPTIONS)}."
+            raise ExtractError(f"extract has no option {name}.", where, fix)
         if name in _KINDS and not _KINDS[name](value):
             raise ExtractError(f"{name} of {function.__name__} cannot be {value!r}.", where, _MEANT.get(name))
     for pair in options.get("examples", ()):
@@ -365,18 +394,30 @@ def _check_use(function: Any, options: Mapping[str, Any]) -> None:
             raise ExtractError(f"An example is a pair of a text and its record, not {pair!r}.", where)
 
 
+def _are_texts(value: Any) -> bool:
+    """Whether a value can be gone through and is not a text itself."""
+    return not isinstance(value, (str, bytes)) and isinstance(value, Iterable)
+
+
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "attempts": lambda value: type(value) is int,
-    "best_effort": lambda value: not isinstance(value, str) and isinstance(value, Iterable),
+    "best_effort": _are_texts,
+    "examples": _are_texts,
+    "hosts": _are_texts,
     "limits": lambda value: isinstance(value, (Limits, NoneType)),
     "on_event": lambda value: value is None or (callable(value) and not inspect.iscoroutinefunction(value)),
-    "on_failure": lambda value: value in get_args(OnFailure),
+    "offline": lambda value: isinstance(value, bool),
+    "on_failure": lambda value: isinstance(value, str) and value in get_args(OnFailure),
     "per_document": lambda value: isinstance(value, (DocumentLimits, NoneType)),
     "settings": lambda value: isinstance(value, (Mapping, NoneType)),
 }
 """Options that can be told at a glance to be what they should be."""
 
+_OPTIONS = ("model", "context", *_KINDS)
+
 _MEANT = {
+    "hosts": 'Name the hosts in a list, such as ["llm.example.com"].',
+    "limits": "Write Limits(budget_usd=5), from extract.limits.",
     "best_effort": 'Name the fields in a list, such as ["note"].',
     "on_event": "Give a plain function of one event; it runs on a thread of its own.",
     "on_failure": f"It is {', '.join(get_args(OnFailure)[:-1])} or {get_args(OnFailure)[-1]}.",
@@ -398,15 +439,19 @@ def _read(
     on_failure: OnFailure = "reject",
     best_effort: Iterable[str] = (),
     on_event: OnEvent | None = None,
+    offline: bool = False,
+    hosts: Iterable[str] = (),
 ) -> tuple[Task[Any], _Use]:
     """The task and its use by what the decorator was told, checked."""
     schema = compile(_returned(function, names))
     per_document, best_effort = per_document or DocumentLimits(), tuple(best_effort)
     where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    asked, headers = apart(dict(settings or {}))
     try:
+        check_settings(dict(settings or {}))
         check_best_effort(schema, best_effort)
         if per_document.budget_usd is not None:
-            per_document.check_priced(facts_of(model, built_in_catalogue()))
+            per_document.check_priced(facts_of(model))
     except ExtractError as error:
         error.where = error.where or where
         raise
@@ -415,12 +460,13 @@ def _read(
         models=(),
         instructions=inspect.cleandoc(function.__doc__ or ""),
         examples=tuple(_example(schema, text, record, context) for text, record in examples),
-        settings=dict(settings or {}),
+        settings=asked,
         attempts=attempts,
         limits=per_document,
         context=context,
     )
-    return task, _Use(model, limits or Limits(), on_failure, best_effort, on_event)
+    reach = Reach(offline, tuple(hosts))
+    return task, _Use(model, limits or Limits(), on_failure, best_effort, on_event, reach, headers)
 
 
 def _returned(function: Callable[..., Any], names: Mapping[str, Any]) -> Any:

@@ -9,9 +9,12 @@ its list price; what it charged beyond the reserve is kept in `over`.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from .catalogue import ModelFacts
 from .document_limits import DocumentLimits
@@ -36,12 +39,31 @@ class Limits:
     tries: int = 6
 
     def __post_init__(self) -> None:
-        if self.budget_usd is not None and not (Decimal(self.budget_usd).is_finite() and self.budget_usd >= 0):
-            raise ExtractError(f"A budget is an amount of US dollars from 0, not {self.budget_usd}.")
+        if self.budget_usd is not None:
+            object.__setattr__(self, "budget_usd", _dollars(self.budget_usd))
         for name in ("tokens", "calls", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ExtractError(f"The limit {name} is greater than 0, not {value}.")
+            value, whole = getattr(self, name), name in _WHOLE
+            if value is None and name in _MAY_BE_NONE:
+                continue
+            kinds = (int,) if whole else (int, float, Decimal)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < float("inf"):
+                meant = "a whole number" if whole else "a number"
+                raise ExtractError(f"The limit {name} is {meant} greater than 0, not {value!r}.")
+
+
+_WHOLE = ("tokens", "calls", "in_flight", "tries")
+_MAY_BE_NONE = ("tokens", "calls", "requests_per_minute", "tokens_per_minute")
+
+
+def _dollars(amount: Any) -> Decimal:
+    """An amount of US dollars; a float is taken as it is written."""
+    try:
+        found = Decimal(str(amount))
+    except ArithmeticError:
+        found = Decimal("nan")
+    if isinstance(amount, bool) or not found.is_finite() or found < 0:
+        raise ExtractError(f"A budget is an amount of US dollars from 0, not {amount!r}.")
+    return found
 
 
 def check_priced(limits: Limits, facts: Iterable[ModelFacts]) -> None:
@@ -56,36 +78,46 @@ def check_priced(limits: Limits, facts: Iterable[ModelFacts]) -> None:
 
 class Budget:
     """What one run may take of something, US dollars if not said otherwise: `spent` so far, `reserved` by calls that
-    are under way."""
+    are under way, `over` what was charged beyond a reserve. It may be shared by event loops of several threads."""
 
     def __init__(self, limit: Decimal | int | None, spent: Decimal = Decimal(0), unit: str = "USD"):
         self.limit, self.spent, self.reserved, self.over = limit, spent, Decimal(0), Decimal(0)
         self.unit = unit
-        self._changed = asyncio.Event()
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def reserve(self, most: Decimal) -> None:
         """Sets `most` aside; waits where only the reserves of others stand in the way, because most calls cost much
         less than they may. Raises `BudgetExceeded` where what is spent already does."""
-        while self.limit is not None and self.spent + self.reserved + most > self.limit:
-            if self.spent + most > self.limit:
-                raise BudgetExceeded(
-                    self._said(most), fix="Nothing is lost: raise the budget and start the same run again."
-                )
-            await self._changed.wait()
-        self.reserved += most
+        while True:
+            changed = asyncio.Event()
+            with self._lock:
+                if self.limit is None or self.spent + self.reserved + most <= self.limit:
+                    self.reserved += most
+                    return
+                if self.spent + most > self.limit:
+                    break
+                self._waiting.append((asyncio.get_running_loop(), changed))
+            await changed.wait()
+        fix = "Raise the budget and start again; a run in a folder goes on where it stopped, and pays nothing twice."
+        raise BudgetExceeded(self._said(most), fix=fix)
 
     def _said(self, most: Decimal) -> str:
         if self.unit == "USD":
             return f"The next call may cost {most:.6f} USD, and {self.spent:.6f} of {self.limit} USD are spent."
-        return f"The next call may take {most:,} {self.unit}, and {self.spent:,} of {self.limit:,} are spent."
+        return f"The next call may take {most:,} of the {self.unit}, and {self.spent:,} of {self.limit:,} are spent."
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
         """Replaces a reserve by what was paid."""
-        self.reserved -= reserved
-        self.spent += cost
-        self.over += max(Decimal(0), cost - reserved)
-        self._changed.set()
-        self._changed = asyncio.Event()
+        with self._lock:
+            self.reserved -= reserved
+            self.spent += cost
+            if self.limit is not None:
+                self.over += max(Decimal(0), cost - reserved)
+            waiting, self._waiting = self._waiting, []
+        for loop, changed in waiting:
+            with suppress(RuntimeError):  # its loop has ended, and whoever waited there with it
+                loop.call_soon_threadsafe(changed.set)
 
 
 class Pace:
@@ -125,19 +157,19 @@ NOTHING: Amounts = (Decimal(0), Decimal(0), Decimal(0))
 
 
 class Traffic:
-    """What concurrent calls share: the pace, the places on the wire, and the budgets of the run: dollars (`budget`),
-    tokens and calls, of which some are `spent` by earlier starts. It belongs to one event loop."""
+    """What concurrent calls share: the pace (None: there is none), the places on the wire, and the budgets of the run:
+    dollars (`budget`), tokens and calls, of which some are `spent` by earlier starts. It belongs to one event loop;
+    `beside` makes another for another loop, with the same pace and budgets."""
 
-    def __init__(self, limits: Limits, spent: Amounts = NOTHING):
+    def __init__(self, limits: Limits, spent: Amounts = NOTHING, beside: Traffic | None = None):
         self.limits = limits
-        self.pace = Pace(limits.requests_per_minute, limits.tokens_per_minute)
         self.slots = asyncio.Semaphore(limits.in_flight)
-        self.budget = Budget(limits.budget_usd, spent[0])
-        self._budgets = (
-            self.budget,
-            Budget(limits.tokens, spent[1], "tokens"),
-            Budget(limits.calls, spent[2], "calls"),
-        )
+        rates = (limits.requests_per_minute, limits.tokens_per_minute)
+        own = (limits.budget_usd, "USD"), (limits.tokens, "tokens"), (limits.calls, "calls")
+        budgets = tuple(Budget(limit, taken, unit) for (limit, unit), taken in zip(own, spent, strict=True))
+        self._budgets: tuple[Budget, ...] = beside._budgets if beside else budgets
+        self.pace: Pace | None = beside.pace if beside else Pace(*rates) if any(rates) else None
+        self.budget = self._budgets[0]
 
     @property
     def counted(self) -> bool:
@@ -155,6 +187,11 @@ class Traffic:
             for budget, amount in done:
                 budget.settle(amount, Decimal(0))
             raise
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a budget of anything."""
+        return any(budget.limit is not None for budget in self._budgets)
 
     def settle(self, reserved: Amounts, taken: Amounts) -> None:
         """Replaces what was set aside by what was taken."""

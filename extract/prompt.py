@@ -78,7 +78,7 @@ def _instructions(call: Call, mode: Mode) -> Iterable[str]:
     if call.instructions:
         yield call.instructions
     yield _TOLD[call.ask]
-    if mode in ("json", "text"):
+    if mode in ("json_object", "json", "text"):
         yield "Answer with one JSON value and nothing else. It must be valid under this JSON Schema:\n" + dump(
             call.shape.full
         )

@@ -56,7 +56,8 @@ class Checked(Generic[T]):
 
 @dataclass(frozen=True, eq=False)
 class Schema(Generic[T]):
-    """A compiled type. `type` are the nodes of the user's shape, `strict` is the wire schema."""
+    """A compiled type. `type` are the nodes of the user's shape, `strict` is the wire schema; `quick` says that
+    checking a value runs none of the user's code, so far as can be seen."""
 
     name: str
     full: dict[str, Any] = field(repr=False)
@@ -65,6 +66,7 @@ class Schema(Generic[T]):
     _check: Check = field(repr=False)
     _dump: Callable[[Any], Json] = field(repr=False)
     _extras: Extras = "ignore"
+    quick: bool = False
 
     @cached_property
     def patch(self) -> Patch:
@@ -349,7 +351,8 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     wired = wire_of(type_, extras)
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)
-    return Schema(name_of(source), described.full, type_, wired, pydantic_check(described), described.dumped, extras)
+    check, quick = pydantic_check(described), not described.functions
+    return Schema(name_of(source), described.full, type_, wired, check, described.dumped, extras, quick)
 
 
 @lru_cache(maxsize=1024)

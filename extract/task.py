@@ -89,7 +89,7 @@ class Task(Generic[T]):
             raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
         self.limits.check_priced(self.models)
         try:
-            dump(self.settings)
+            dump(self.settings) if self.settings else None
         except (TypeError, ValueError) as error:
             raise ExtractError(f"A setting is no JSON value: {error}.", fix="Give numbers, texts, lists.") from None
 
@@ -106,6 +106,10 @@ class Task(Generic[T]):
             if state.settled or state.limited:
                 break
         return self._extraction(document, state)
+
+    def facts_of(self, call: Call) -> ModelFacts:
+        """What is known of the model that a call of this task is for."""
+        return next(facts for facts in self.models if facts.name == call.model)
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.call import Usage
-from extract.catalogue import BRIDGED, OPENAI_PARAMETERS, Catalogue, ModelFacts, Price
+from extract.catalogue import BRIDGED, MODES, Catalogue, ModelFacts, Price
 from extract.errors import ModelError
 from extract.models import built_in_catalogue
+from extract.settings import OPENAI_PARAMETERS
 
 KNOWN = built_in_catalogue()
 
@@ -38,7 +39,7 @@ facts = st.builds(
 def test_the_reference_model_is_known_with_all_its_facts() -> None:
     mini = KNOWN.facts("openai/gpt-4o-mini")
     assert (mini.context, mini.max_output, mini.inputs) == (128_000, 16_384, ("text", "image", "file"))
-    assert (mini.structured, mini.tools, mini.logprobs, mini.asks_again) == (True, True, True, True)
+    assert (mini.modes, mini.tools, mini.logprobs, mini.asks_again) == (("strict",), True, True, True)
     assert mini.parameters == OPENAI_PARAMETERS
     assert mini.price == Price(
         input=Decimal("0.15"),
@@ -110,10 +111,10 @@ def test_bridged_providers_are_refused_by_name(provider: str) -> None:
 @pytest.mark.parametrize("name", ["azure/receipts", "compatible/qwen", "compatible/gpt-4o-mini"])
 def test_a_name_on_an_open_provider_is_taken_on_trust_and_says_so(name: str) -> None:
     assumed = KNOWN.facts(name)
-    assert (assumed.price, assumed.context, assumed.structured) == (None, None, True)
+    assert (assumed.price, assumed.context, assumed.modes) == (None, None, MODES)
     assert assumed.warning == (
-        f"{name} is not in the catalogue: its price and its limits are not known, and it is taken to hold to strict"
-        " schemas."
+        f"{name} is not in the catalogue: its price and its limits are not known, and it is taken to do what GPT-4o"
+        " mini does, until it refuses."
     )
     assert KNOWN.cost(assumed, Usage(input=1)) is None
 

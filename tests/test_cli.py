@@ -87,7 +87,7 @@ def test_from_reads_standard_input_and_tells_everything_as_json(project: Path) -
     assert whole["value"] == {"company": "ACME Ltd", "total": 4.95}
     assert whole["evidence"]["/total"]["text"] == "4.95"
     assert set(whole) == {
-        *("value", "partial", "problems", "evidence", "confidence", "attempts"),
+        *("value", "partial", "problems", "waived", "evidence", "confidence", "attempts"),
         *("events", "tokens", "cost_usd", "document", "source"),
     }
 

@@ -185,8 +185,8 @@ def test_the_calls_and_tokens_of_a_run_have_a_budget_too(limits: dict[str, int],
     assert isinstance(local.stopped, BudgetExceeded)
     if "calls" in limits:
         assert str(local.stopped) == (
-            "The next call may take 1 calls, and 7 of 7 are spent.\n"
-            "  Nothing is lost: raise the budget and start the same run again."
+            "The next call may take 1 of the calls, and 7 of 7 are spent.\n"
+            "  Raise the budget and start again; a run in a folder goes on where it stopped, and pays nothing twice."
         )
 
 
@@ -301,7 +301,7 @@ def test_a_budget_says_what_was_charged_beyond_the_reserve() -> None:
         asyncio.run(budget.reserve(Decimal("0.4")))
     assert str(caught.value) == (
         "The next call may cost 0.400000 USD, and 0.700000 of 1 USD are spent.\n"
-        "  Nothing is lost: raise the budget and start the same run again."
+        "  Raise the budget and start again; a run in a folder goes on where it stopped, and pays nothing twice."
     )
 
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "extract"
 FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
-        *("document_limits", "waiving"),
+        *("document_limits", "endpoints", "image_rules", "settings", "waiving"),
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
         *("excerpt", "patch", "repair", "rest", "schema", "task"),
     },
@@ -26,6 +26,10 @@ FLOORS = (
 
 HEAVY = {
     "aiohttp": "the fake server and the client's transport: 190 ms",
+    "certifi": "certificates, for addresses that need them",
+    "ssl": "the same",
+    "urllib": "proxies, where the environment names one",
+    "yarl": "comes with aiohttp",
     "click": "the command line only",
     "duckdb": "relational steps and table files: 80 ms",
     "httpx2": "what the SDK speaks through",

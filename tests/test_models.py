@@ -21,8 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.call import Call, Failed, Failure, Part, Reply, Shape, Usage
+from extract.catalogue import MODES, Catalogue
 from extract.errors import ModelError
-from extract.models import Model, built_in_catalogue, open_model
+from extract.models import Model, answers, built_in_catalogue, failures, open_model
 from extract.models import wire as chat
 from extract.models.scripted import Scripted
 from extract.testing import Answer, FakeOpenAI, Fault
@@ -145,7 +146,7 @@ def test_a_server_of_ones_own_needs_no_key(name: str) -> None:
     with FakeOpenAI([RECORD]) as server:
         reply = ask(open_model(name, KNOWN, {"OPENAI_BASE_URL": server.base_url}), a_call(model=name))
         assert reply.failure is None
-        assert server.requests[0].headers["Authorization"] == "Bearer no-key"
+        assert "Authorization" not in server.requests[0].headers
 
 
 def test_arguments_come_before_the_environment(server: FakeOpenAI) -> None:
@@ -246,16 +247,16 @@ NOT_SENT: Mapping[str, tuple[dict[str, Any], Failure]] = {
         {"temprature": 1},
         Failure(
             "configuration",
-            "openai/gpt-4o-mini takes no setting 'temprature'.",
+            "There is no setting `temprature`.",
             code="unsupported_parameter",
-            fix="Did you mean 'temperature'?",
+            fix="Did you mean `temperature`?",
         ),
     ),
     "ours": (
         {"tools": []},
         Failure(
             "configuration",
-            "The setting 'tools' is made from the schema and cannot be given.",
+            "The setting `tools` is made from the schema and cannot be given.",
             code="unsupported_parameter",
         ),
     ),
@@ -263,7 +264,7 @@ NOT_SENT: Mapping[str, tuple[dict[str, Any], Failure]] = {
         {"temperature": 1},
         Failure(
             "configuration",
-            "openai/gpt-5-mini takes no setting 'temperature'.",
+            "openai/gpt-5-mini takes no setting `temperature`.",
             code="unsupported_parameter",
             fix="It takes max_completion_tokens, reasoning_effort, seed.",
         ),
@@ -307,15 +308,70 @@ def test_numbers_of_any_length_are_sent_whole() -> None:
     assert b"0.10" in sent
 
 
-@pytest.mark.parametrize("mode", ["strict", "tools", "json_schema", "json", "text"])
+# Modes
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_every_mode_asks_in_its_way_and_reads_its_answer(mode: Any) -> None:
-    with FakeOpenAI(lambda request: RECORD) as server:
-        known = chat.Wire(KNOWN.facts("openai/gpt-4o-mini"), "gpt-4o-mini", mode=mode)
-        model = opened(server)
-        model._wire = known  # type: ignore[attr-defined]  # the mode is negotiated by endpoint, later
+    known = Catalogue({"openai/gpt-4o-mini": replace(KNOWN.facts("openai/gpt-4o-mini"), modes=(mode,))})
+    with FakeOpenAI(lambda request: RECORD, modes=MODES) as server:
+        model = open_model("openai/gpt-4o-mini", known, {"OPENAI_BASE_URL": server.base_url})
         reply = ask(model, a_call())
         assert (json.loads(reply.text or ""), reply.mode, model.mode) == (RECORD, mode, mode)
+        assert server.requests[0].mode == mode
         assert streamed(model, a_call())[1] == reply
+
+
+@pytest.mark.parametrize(
+    ("mode", "way"),
+    # where the schema stands in the prompt, a server that ignores the rest cannot be told from one that does not
+    [*((mode, "refuses") for mode in MODES), *((mode, "ignores") for mode in MODES[:4])],
+)
+def test_a_server_that_takes_another_mode_is_asked_in_it_and_the_choice_is_kept(mode: Any, way: str) -> None:
+    left = MODES[MODES.index(mode) :]
+    takes = {"modes": left} if way == "refuses" else {"modes": MODES, "ignores": set(MODES) - set(left)}
+    with FakeOpenAI(lambda request: RECORD, **takes) as server:
+        model = open_model("compatible/qwen", KNOWN, {"OPENAI_BASE_URL": server.base_url})
+        tried = [one for one in MODES if one not in left]
+        reply = ask(model, a_call(model="compatible/qwen"))
+        first = [one.mode for one in server.requests]
+        assert (first, reply.failure) == ([*tried, MODES[len(tried)]], None)
+        assert json.loads(reply.text or "") == RECORD
+        if way == "ignores":
+            assert reply.usage == server.usage  # what was charged for answers of no use is counted
+        ask(model, a_call(model="compatible/qwen"))
+        assert [one.mode for one in server.requests] == [*first, reply.mode]
+
+
+def test_the_first_call_goes_ahead_and_the_others_follow_its_choice() -> None:
+    with FakeOpenAI(lambda request: RECORD, modes=("json",)) as server:
+        model = open_model("compatible/qwen", KNOWN, {"OPENAI_BASE_URL": server.base_url})
+
+        async def many() -> list[Reply]:
+            calls = [
+                a_call(Part("text", "document", text=f"{i} TOTAL 4.95"), model="compatible/qwen") for i in range(20)
+            ]
+            return await asyncio.gather(*(model.send(call) for call in calls))
+
+        assert {reply.mode for reply in asyncio.run(many())} == {"json"}
+        assert server.count == 4 + 20
+
+
+def test_a_stream_to_a_server_whose_mode_is_not_known_comes_whole_and_the_next_one_in_pieces() -> None:
+    with FakeOpenAI(lambda request: RECORD, modes=("json_schema",)) as server:
+        model = open_model("compatible/qwen", KNOWN, {"OPENAI_BASE_URL": server.base_url})
+        pieces, reply = streamed(model, a_call(model="compatible/qwen"))
+        assert (pieces, reply.mode) == ([], "json_schema")
+        pieces, again = streamed(model, a_call(model="compatible/qwen"))
+        assert len(pieces) > 5
+        assert again.text == reply.text
+
+
+def test_a_model_whose_mode_is_known_is_not_asked_in_another() -> None:
+    with FakeOpenAI(lambda request: RECORD, modes=("json",)) as server:
+        reply = ask(opened(server), a_call())
+        assert reply.failure is not None
+        assert (reply.failure.kind, reply.failure.code, server.count) == ("configuration", "unsupported_mode", 1)
 
 
 # Streaming
@@ -385,11 +441,11 @@ FAULTS: Mapping[Any, Failure] = {
         status=400,
         code="content_filter",
     ),
-    "cut": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection."),
-    "cut_body": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection."),
-    "hang": Failure("transport", "openai/gpt-4o-mini: no whole answer came from HOST in 0.3 seconds."),
+    "cut": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection.", sent=True),
+    "cut_body": Failure("transport", "openai/gpt-4o-mini: HOST cut the connection.", sent=True),
+    "hang": Failure("transport", "openai/gpt-4o-mini: no whole answer came from HOST in 0.3 seconds.", sent=True),
     "garbage": Failure(
-        "transport", "The answer of openai/gpt-4o-mini cannot be used: what it sent is not JSON.", status=200
+        "transport", "The answer of openai/gpt-4o-mini cannot be used: what it sent is not JSON.", status=200, sent=True
     ),
 }
 
@@ -461,7 +517,7 @@ def test_a_schema_that_the_server_refuses_leads_to_lint(server: FakeOpenAI) -> N
         "The server refused the request to openai/gpt-4o-mini: Invalid schema for response_format 'Receipt': In"
         " context=(), 'additionalProperties' is required to be supplied and to be false.",
         status=400,
-        code="invalid_request_error",
+        code="unsupported_mode",
         fix="The server does not take this schema: `extract schema REF --lint` says what it holds.",
     )
 
@@ -510,7 +566,7 @@ WAITS = {
 @pytest.mark.parametrize("case", WAITS)
 def test_the_wait_that_a_server_asks_for(case: str) -> None:
     headers, seconds = WAITS[case]
-    assert chat.retry_after(headers, now=1_795_341_600.0) == seconds
+    assert failures.retry_after(headers, now=1_795_341_600.0) == seconds
 
 
 anything = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=4)
@@ -543,17 +599,17 @@ envelopes = st.fixed_dictionaries(
 def test_whatever_a_server_sends_becomes_a_reply(envelope: Any, mode: Any) -> None:
     known = chat.Wire(KNOWN.facts("openai/gpt-4o-mini"), "gpt-4o-mini", mode=mode)
     data = json.dumps(envelope).encode()
-    answer = chat.Assembly(known)
-    with contextlib.suppress(chat.NotAnEvent):
+    answer = answers.Assembly(known)
+    with contextlib.suppress(answers.NotAnEvent):
         answer.feed(data)
-    for reply in (chat.read(data, known), answer.reply()):
+    for reply in (answers.read(data, known), answer.reply()):
         assert [type(one) for one in (reply.text, reply.refusal, reply.failure) if one is not None] in (
             [str],
             [Failure],
         )
         if reply.paid:
             assert Reply.from_plain(json.loads(json.dumps(reply.plain()))) == reply
-    failure = chat.failure_of(500, {}, data, known, now=0.0)
+    failure = failures.failure_of(500, {}, data, known, now=0.0)
     assert (failure.status, failure.kind) == (500, "transport")
 
 

@@ -280,7 +280,7 @@ def test_pipelines_are_values() -> None:
 
 # Every error says where, what was meant, and how to mend it
 
-KEYS = "name, model, documents, steps, write, limits, settings, on_failure, attempts"
+KEYS = "name, model, documents, steps, write, limits, settings, on_failure, attempts, offline, hosts"
 OWN = "company, date, total, tax, kind, lines"
 FIELDS = f"{OWN}, _id, _source"
 
@@ -367,13 +367,13 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "settings: {temprature: 0}\n",
-        "p.yaml:4:12: `settings` has no key `temprature`.\n  Did you mean `temperature`?",
+        "p.yaml:4:12: There is no setting `temprature`.\n  Did you mean `temperature`?",
     ),
     (HEAD + "settings: {temperature: 3}\n", "p.yaml:4:25: `temperature` is a number from 0 to 2, and this is 3."),
-    (HEAD + "settings: {top_p: high}\n", "p.yaml:4:19: `top_p` is a number from 0 to 1, and this is text."),
+    (HEAD + "settings: {top_p: high}\n", "p.yaml:4:19: `top_p` is a number from 0 to 1, and this is 'high'."),
     (
-        HEAD + "settings: {date_order: dmy}\n",
-        "p.yaml:4:24: `date_order` is DMY, MDY or YMD, and this is `dmy`.\n  Did you mean `DMY`?",
+        HEAD + "settings: {date_order: DYM}\n",
+        "p.yaml:4:24: `date_order` is DMY, MDY or YMD, and this is 'DYM'.\n  Did you mean `YMD`?",
     ),
     (
         HEAD + "limits: {per_document: 5}\n",

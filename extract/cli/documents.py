@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from .options import (
     instructions_option,
     json_option,
     model_option,
+    offline_option,
     schema_option,
     setting_option,
     settings,
@@ -35,6 +35,15 @@ __all__ = ["from_", "parse", "print_prompt"]
 @instructions_option
 @setting_option
 @document_limits_options
+@click.option(
+    "--on-failure",
+    type=click.Choice(["reject", "keep"]),
+    default="reject",
+    show_default=True,
+    help="What becomes of a record that is not valid: an error, or what is valid of it.",
+)
+@click.option("--best-effort", multiple=True, metavar="FIELD", help="A field whose failure alone never fails a record.")
+@offline_option
 @json_option
 @click.option("--prompt", is_flag=True, help="Print exactly what would be sent, and send nothing.")
 def from_(
@@ -45,6 +54,9 @@ def from_(
     setting: tuple[str, ...],
     tokens_per_document: int | None,
     budget_per_document: float | None,
+    on_failure: Any,
+    best_effort: tuple[str, ...],
+    offline: bool,
     as_json: bool,
     prompt: bool,
 ) -> int:
@@ -53,47 +65,57 @@ def from_(
     The record goes to standard output as JSON; with --json it comes with its problems, evidence, confidence, attempts
     and cost.
     """
-    from .. import door
     from ..document import Document
-    from ..engines.local import Local
-    from ..ledger import Memory
-    from ..limits import Limits, Traffic
     from ..load import open_document
-    from ..models import built_in_catalogue
-    from ..models.cascade import open_cascade
+    from ..models.cascade import check_accepted, facts_of
     from ..project import load_schema
     from ..schema import compile
+    from ..settings import apart
     from ..task import Task
+    from ..waiving import check_best_effort
 
     compiled = compile(load_schema(schema))
     document = Document(text=sys.stdin.read(), source="-") if file == "-" else open_document(Path(file))
-    catalogue = built_in_catalogue()
-    names = model or ("openai/gpt-4o-mini",)
-    task = Task(
-        compiled,
-        tuple(catalogue.facts(name) for name in names),
-        instructions,
-        settings=settings(setting),
-        limits=document_limits(tokens_per_document, budget_per_document),
-    )
+    names, (asked, headers) = model or ("openai/gpt-4o-mini",), apart(settings(setting))
+    check_accepted(asked, facts_of(names))
+    check_best_effort(compiled, best_effort)
+    limits = document_limits(tokens_per_document, budget_per_document)
+    task = Task(compiled, facts_of(names), instructions, settings=asked, limits=limits)
     if prompt:
         print_prompt(task.first_call(document), task.models[0], as_json)
         return 0
-    cascade = open_cascade(names, catalogue, os.environ)
-    for warning in cascade.warnings:
-        say(f"warning: {warning}")
-
-    async def read() -> Any:
-        return await Local(cascade.models, Memory(), Traffic(Limits())).drive(task, document)
-
-    extraction = door.run(read, "await")
+    extraction = _driven(task, document, (on_failure, best_effort), headers, offline)
     if as_json:
         emit(_whole(extraction, compiled))
     elif extraction.ok:
         emit(compiled.dump(extraction.value))
     for problem in extraction.problems:
         say(f"error: {problem}")
+    for problem in extraction.waived:
+        say(f"kept without: {problem}")
     return 0 if extraction.ok else 1
+
+
+def _driven(task: Any, document: Any, waived: tuple[Any, Any], headers: Any, offline: bool) -> Any:
+    """What comes of a task for one document; `waived` is what may fail (`on_failure` and `best_effort`)."""
+    from .. import door
+    from ..endpoints import Reach
+    from ..engines.local import Local
+    from ..ledger import Memory
+    from ..limits import Limits, Traffic
+    from ..models.cascade import open_cascade
+    from ..waiving import waive
+
+    names = [one.name for one in task.models]
+    cascade = open_cascade(names, settings=task.settings, reach=Reach(offline), headers=headers)
+    for warning in cascade.warnings:
+        say(f"warning: {warning}")
+
+    async def read() -> Any:
+        engine = Local(cascade.models, Memory(), Traffic(Limits()))
+        return await engine.drive(task, document, lambda extraction: waive(extraction, task, *waived))
+
+    return door.run(read, "await")
 
 
 def print_prompt(call: Call, facts: ModelFacts, as_json: bool) -> None:
@@ -121,6 +143,7 @@ def _whole(extraction: Any, schema: Any) -> dict[str, Any]:
         "value": schema.dump(extraction.value) if extraction.ok else None,
         "partial": None if extraction.ok else extraction.partial,
         "problems": [{"pointer": p.pointer, "kind": p.kind, "message": p.message} for p in extraction.problems],
+        "waived": [{"pointer": p.pointer, "kind": p.kind, "message": p.message} for p in extraction.waived],
         "evidence": {
             pointer: {"start": e.start, "end": e.end, "text": e.text, "page": e.page, "match": e.match}
             for pointer, e in extraction.evidence.items()

@@ -17,6 +17,7 @@ __all__ = [
     "instructions_option",
     "json_option",
     "model_option",
+    "offline_option",
     "schema_option",
     "setting_option",
     "settings",
@@ -34,6 +35,9 @@ model_option = click.option(
 instructions_option = click.option("--instructions", default="", help="What the model is told to do.")
 setting_option = click.option(
     "--setting", multiple=True, metavar="NAME=VALUE", help="A sampling parameter (temperature=0), or date_order=dmy."
+)
+offline_option = click.option(
+    "--offline", is_flag=True, help="Send nothing beyond this machine; EXTRACT_HOSTS names the hosts that may be asked."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
@@ -69,6 +73,7 @@ def document_limits(tokens: int | None, budget: float | None, written: DocumentL
 def settings(given: tuple[str, ...]) -> dict[str, Any]:
     """``name=value`` pairs; a value that is JSON is taken as such."""
     from ..jsontext import load
+    from ..settings import wrong
 
     found: dict[str, Any] = {}
     for pair in given:
@@ -79,6 +84,6 @@ def settings(given: tuple[str, ...]) -> dict[str, Any]:
             found[name] = load(value)
         except ValueError:
             found[name] = value
-        if found[name] != found[name]:
-            raise click.UsageError(f"--setting {pair}: NaN is not a number that can be sent.")
+        if (said := wrong(name, found[name])) is not None:
+            raise click.UsageError(f"--setting {pair}: {said[0]}" + (f"\n  {said[1]}" if said[1] else ""))
     return found

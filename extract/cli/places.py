@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ __all__ = ["eval_", "init", "models", "report", "runs"]
 @json_option
 def models(as_json: bool) -> int:
     """Lists the models of the catalogue: what they take, what they can do, what they cost."""
-    from ..models import built_in_catalogue
+    from ..models import known_models
 
-    catalogue = built_in_catalogue()
+    catalogue = known_models(os.environ)
     if as_json:
         emit(catalogue.plain())
         return 0
@@ -29,7 +30,7 @@ def models(as_json: bool) -> int:
             "context": facts.context,
             "output": facts.max_output,
             "inputs": " ".join(facts.inputs),
-            "strict": "yes" if facts.structured else "no",
+            "strict": "yes" if facts.strict else "no",
             "$ in/M": facts.price and facts.price.input,
             "cached": facts.price and facts.price.cached,
             "$ out/M": facts.price and facts.price.output,

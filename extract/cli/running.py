@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 
-from .options import document_limits, document_limits_options, json_option, model_option
+from .options import document_limits, document_limits_options, json_option, model_option, offline_option
 from .shown import account, emit, progress, say, table
 
 __all__ = ["plan", "run"]
@@ -30,7 +29,10 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @click.option("--run", "folder", metavar="DIR", help="The run's folder; the same folder again resumes the run.")
 @limit_option
 @click.option("--budget", type=click.FloatRange(min=0), metavar="USD", help="Stop before the run costs more than this.")
+@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Stop before the run takes more tokens.")
+@click.option("--calls", type=click.IntRange(min=1), metavar="N", help="Stop before the run makes more calls.")
 @document_limits_options
+@offline_option
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress and no tables.")
 def run(
@@ -40,25 +42,26 @@ def run(
     folder: str | None,
     limit: int | None,
     budget: float | None,
+    tokens: int | None,
+    calls: int | None,
     tokens_per_document: int | None,
     budget_per_document: float | None,
+    offline: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
     from .. import door
+    from ..endpoints import Reach
     from ..limits import Limits
-    from ..models import built_in_catalogue
-    from ..models.cascade import open_cascade
-    from ..runner import execute
+    from ..runner import execute, open_models
 
     loaded = _pipeline(pipeline, model, documents)
-    limits = Limits(**loaded.limits)
-    if budget is not None:
-        limits = replace(limits, budget_usd=Decimal(str(budget)))
+    given = {"budget_usd": None if budget is None else Decimal(str(budget)), "tokens": tokens, "calls": calls}
+    limits = Limits(**{**loaded.limits, **{name: value for name, value in given.items() if value is not None}})
     each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
     loaded = replace(loaded, per_document=each)
-    cascade = open_cascade(loaded.model, built_in_catalogue(), os.environ)
+    cascade = open_models(loaded, Reach(offline))
     for warning in cascade.warnings:
         say(f"warning: {warning}")
     where = Path(folder) if folder else _new_folder(loaded.name)
@@ -91,14 +94,15 @@ def plan(
     as_json: bool,
 ) -> int:
     """Says what the PIPELINE would do and what it may cost; sends nothing and needs no key."""
-    from ..models import built_in_catalogue
+    from ..models.cascade import check_accepted, facts_of
     from ..plan import plan_of
     from ..runner import inputs, task_of
+    from ..settings import apart
     from .documents import print_prompt
 
     loaded = _pipeline(pipeline, model, documents)
-    catalogue = built_in_catalogue()
-    facts = tuple(catalogue.facts(name) for name in loaded.model)
+    facts = facts_of(loaded.model)
+    check_accepted(apart(loaded.asked)[0], facts)
     if prompt:
         first = next(inputs(loaded, 1))
         print_prompt(task_of(loaded, facts).first_call(first.open()), facts[0], as_json)

@@ -51,6 +51,11 @@ class Hook:
         self._thread = thread or (ThreadPoolExecutor(1, "extract-hook") if on_event is not None else None)
         self._raised: HookRaised | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody is told."""
+        return self._on_event is None
+
     async def tell(self, happening: Happening) -> None:
         """Calls the callback and waits for it; raises `HookRaised` if it raises, or has raised before."""
         if self._on_event is not None:
@@ -74,14 +79,17 @@ class Watch:
     """Tells what happens to one document, which is not known by its content until it is opened."""
 
     def __init__(self, hook: Hook, source: str = ""):
-        self._hook = hook
+        self._hook, self._silent = hook, hook.silent
         self.document, self.source = "", source
 
     def opened(self, document: Document) -> None:
-        self.document, self.source = document.id, document.source or self.source
+        if not self._silent:
+            self.document, self.source = document.id, document.source or self.source
 
     async def repairs(self, calls: tuple[Call, ...]) -> None:
         """Says which of these calls ask for something again."""
+        if self._silent:
+            return
         for call in calls:
             if call.failed:
                 await self._hook.tell(
@@ -89,15 +97,19 @@ class Watch:
                 )
 
     async def sent(self, call: Call, tried: int) -> None:
-        await self._hook.tell(CallSent(**self._about(call), tried=tried))
+        if not self._silent:
+            await self._hook.tell(CallSent(**self._about(call), tried=tried))
 
     async def retries(self, call: Call, seconds: float, why: str) -> None:
-        await self._hook.tell(RetryScheduled(**self._about(call), seconds=seconds, why=why))
+        if not self._silent:
+            await self._hook.tell(RetryScheduled(**self._about(call), seconds=seconds, why=why))
 
     async def replied(
         self, call: Call, reply: Reply, cost: Decimal | None, origin: Literal["model", "ledger", "shared"] = "model"
     ) -> None:
         """Says what came back: a reply, or the failure that stands for one."""
+        if self._silent:
+            return
         about = self._about(call)
         if reply.failure is not None:
             failed = reply.failure
@@ -107,7 +119,8 @@ class Watch:
         await self._hook.tell(told)
 
     async def ended(self, extraction: Extraction[Any] | None) -> None:
-        await self._hook.tell(DocumentEnded(document=self.document, source=self.source, extraction=extraction))
+        if not self._silent:
+            await self._hook.tell(DocumentEnded(document=self.document, source=self.source, extraction=extraction))
 
     def _about(self, call: Call) -> dict[str, Any]:
         return {

@@ -2,24 +2,24 @@
 
 A model makes exactly one attempt of a call and hands back a `Reply`, whatever happened: a failure is a value in it and
 never an exception, so that waiting, retrying and giving up are decided in one place, by the engine. Each adapter
-touches one outside thing; what a model can do stands in the catalogue (``catalogue.json``, read here) and not in its
-adapter.
+touches one outside thing; what a model can do stands in the catalogue (``catalogue.json`` and the user's own file, read
+by `declared`) and not in its adapter.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, Protocol
 
 from ..call import Call, Mode, Reply
 from ..catalogue import Catalogue, ModelFacts
+from ..endpoints import ANYWHERE, Reach
 from ..errors import ModelError
-from . import openai
+from .access import Access, open_azure, open_compatible, open_openai
+from .declared import built_in_catalogue, known_models, reach_in
 
-__all__ = ["Model", "built_in_catalogue", "open_model"]
+__all__ = ["Model", "built_in_catalogue", "known_models", "open_model", "reach_in"]
 
 
 class Model(Protocol):
@@ -46,51 +46,53 @@ class Model(Protocol):
         ...
 
 
-@cache
-def built_in_catalogue() -> Catalogue:
-    """The models that this package knows."""
-    text = files(__package__).joinpath("catalogue.json").read_text(encoding="utf-8")
-    return Catalogue.from_plain(json.loads(text))
-
-
 def open_model(
     name: str,
-    catalogue: Catalogue,
-    environ: Mapping[str, str],
+    catalogue: Catalogue | None = None,
+    environ: Mapping[str, str] | None = None,
     *,
     base_url: str | None = None,
     api_key: str | None = None,
     client: Any = None,
+    reach: Reach = ANYWHERE,
+    headers: Mapping[str, str] | None = None,
 ) -> Model:
     """Opens a model by name; nothing is sent yet.
 
-    Keys and addresses come from the arguments, else from `environ`: ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for
-    ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``, ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for
-    ``azure/``. `client` is an ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` of the caller's own, used as it is and never
-    closed. Raises `ModelError` for a name that is not known and for a key or an address that is missing.
+    Keys and addresses come from the arguments, else from `environ` (the process's, if none is given):
+    ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``,
+    ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for ``azure/``; the endpoints that the catalogue (the user's,
+    if none is given) declares for a model come before the last. `client` is an ``AsyncOpenAI`` or ``AsyncAzureOpenAI``
+    of the caller's own, used as it is and never closed. `reach` says where data may go, beside what the environment
+    says of it; `headers` go with each request. Raises `ModelError` for a name that is not known, for a key or an
+    address that is missing, and for a host that data may not go to.
     """
-    facts = catalogue.facts(name)
-    return _OPENERS[facts.provider](facts, openai.Access(environ, base_url, api_key, client))
+    environ = os.environ if environ is None else environ
+    known = known_models(environ) if catalogue is None else catalogue
+    facts = known.facts(name)
+    reach = reach & reach_in(environ)
+    access = Access(environ, base_url, api_key, client, known.endpoints.get(name, ()), reach, headers or {})
+    return _OPENERS[facts.provider](facts, access)
 
 
-def _open_rules(facts: ModelFacts, access: openai.Access) -> Model:
+def _open_rules(facts: ModelFacts, access: Access) -> Model:
     """The reader is imported when it is asked for: its tables take time to build."""
     from .rules import Rules
 
     return Rules()
 
 
-def _refuse_scripted(facts: ModelFacts, access: openai.Access) -> Model:
+def _refuse_scripted(facts: ModelFacts, access: Access) -> Model:
     raise ModelError(
         "The scripted model has nothing to say until it is given its replies.",
         fix="In a test, make one with extract.models.scripted.Scripted(replies).",
     )
 
 
-_OPENERS: Mapping[str, Callable[[ModelFacts, openai.Access], Model]] = {
-    "openai": openai.open_openai,
-    "azure": openai.open_azure,
-    "compatible": openai.open_compatible,
+_OPENERS: Mapping[str, Callable[[ModelFacts, Access], Model]] = {
+    "openai": open_openai,
+    "azure": open_azure,
+    "compatible": open_compatible,
     "rules": _open_rules,
     "scripted": _refuse_scripted,
 }

@@ -5,15 +5,17 @@ A name stands for a model of the catalogue; a `Model` object (a scripted one, a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..catalogue import Catalogue, ModelFacts
 from ..errors import ModelError
-from . import Model, open_model
+from ..settings import check_settings, refusal
+from . import Model, known_models, open_model
 
-__all__ = ["Cascade", "Models", "facts_of", "open_cascade"]
+__all__ = ["Cascade", "Models", "check_accepted", "facts_of", "open_cascade"]
 
 Models = str | Model | Sequence[str | Model]
 """One model or several, each by its name or as it is."""
@@ -32,17 +34,41 @@ class Cascade:
         return tuple(one.warning for one in self.facts if one.warning)
 
 
-def open_cascade(chosen: Models, catalogue: Catalogue, environ: Mapping[str, str], **access: Any) -> Cascade:
-    """Opens each model; raises `ModelError` for the first that cannot be used. `access` goes to `open_model`."""
-    several = _listed(chosen)
-    opened = [open_model(one, catalogue, environ, **access) if isinstance(one, str) else one for one in several]
+def open_cascade(
+    chosen: Models,
+    catalogue: Catalogue | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **access: Any,
+) -> Cascade:
+    """Opens each model, by the catalogue and the environment of the user if no others are given; `access` goes to
+    `open_model`. Raises `ModelError` for the first that cannot be used, or that does not take one of the settings."""
+    environ = os.environ if environ is None else environ
+    known = known_models(environ) if catalogue is None else catalogue
+    several, facts = _listed(chosen), facts_of(chosen, known)
+    check_accepted(settings or {}, facts)
+    opened = [open_model(one, known, environ, **access) if isinstance(one, str) else one for one in several]
     names = [one if isinstance(one, str) else one.name for one in several]
-    return Cascade(facts_of(chosen, catalogue), dict(zip(names, opened, strict=True)))
+    return Cascade(facts, dict(zip(names, opened, strict=True)))
 
 
-def facts_of(chosen: Models, catalogue: Catalogue) -> tuple[ModelFacts, ...]:
+def check_accepted(settings: Mapping[str, Any], models: Iterable[ModelFacts]) -> None:
+    """Raises `ModelError` for a setting that cannot be meant or that one of the models does not take."""
+    check_settings(settings)
+    for facts in models:
+        if facts.parameters and facts.asks_again and (why := refusal(settings, facts.name, facts.parameters)):
+            raise ModelError(why[0], facts.name, why[1] or None)
+        for name in ("max_tokens", "max_completion_tokens"):
+            if facts.max_output is not None and (settings.get(name) or 0) > facts.max_output:
+                message = f"`{name}` is {settings[name]:,}, and {facts.name} says at most {facts.max_output:,} tokens."
+                raise ModelError(message, facts.name, "Set it lower, or leave it out.")
+
+
+def facts_of(chosen: Models, catalogue: Catalogue | None = None) -> tuple[ModelFacts, ...]:
     """What is known of each model; opens nothing. Raises `ModelError` for what is no model."""
-    return tuple(catalogue.facts(one) if isinstance(one, str) else _own(one, catalogue) for one in _listed(chosen))
+    known = known_models(os.environ) if catalogue is None else catalogue
+    return tuple(known.facts(one) if isinstance(one, str) else _own(one, known) for one in _listed(chosen))
 
 
 def _listed(chosen: Models) -> list[str | Model]:

@@ -1,361 +1,214 @@
-"""OpenAI, Azure OpenAI and every server that speaks their protocol, through the ``openai`` package.
+"""OpenAI, Azure OpenAI and every server that speaks their protocol.
 
-The SDK gives what it knows: addresses, keys, Azure's deployments and tokens, the connections. It is told to retry
-nothing and is handed bytes, so that no response model is built on the way; what the bytes mean is the work of `wire`. A
-client belongs to one event loop and to one process: there is one for each loop that asks, closed when its loop ends or
-by `OpenAIModel.close`, and a forked process makes its own. The SDK is imported when the first call is made.
+A model has one or more endpoints, each a `Station`. They are asked in their order: the next one when the one before
+cannot be reached, fails, or has a limit that is reached; an answer that came is never asked for again elsewhere. Each
+keeps what it has learnt of its server: how many requests may follow (`allowance`), and in which mode it takes a schema.
+A server that is known to do less than strict schemas, or nothing is known of, is asked in the next mode when it refuses
+one or answers as if it had not been asked, once; the first call goes ahead alone, and the others follow its choice.
+
+What the bytes mean is the work of `wire`, `answers` and `failures`; how they get there that of `transport`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from dataclasses import replace
+from weakref import WeakKeyDictionary
 
-from ..call import Call, Failure, FailureKind, Mode, Reply
-from ..catalogue import ModelFacts
-from ..errors import ModelError
+from ..call import Call, Failure, Mode, Reply
 from . import wire
+from .allowance import Allowance
+from .answers import Assembly, NotAnEvent, held, read
+from .clients import no_answer
+from .failures import failure_of
+from .transport import Answer, NoAnswer, Transport
 from .wire import Wire
 
-if TYPE_CHECKING:
-    import httpx2
-    from openai import AsyncOpenAI
+__all__ = ["OpenAIModel", "Station"]
 
-__all__ = ["Access", "OpenAIModel", "open_azure", "open_compatible", "open_openai"]
-
-_OPENAI = "https://api.openai.com/v1"
-_NO_KEY = "no-key"
-"""Sent to servers that ask for no key: the SDK wants one."""
 _LONGEST = 600.0
 """Seconds that an answer may take where the caller sets no limit."""
-_CONNECT = 15.0
-
-
-@dataclass(frozen=True)
-class Access:
-    """How a model is reached: what the caller gave, and the environment that stands in for what was not given."""
-
-    environ: Mapping[str, str] = field(repr=False)
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    client: Any = None
-
-    def address(self, variable: str) -> str | None:
-        """A web address, or None. Raises `ModelError` for what is none, and for one with a password in it."""
-        address = self.base_url or self.environ.get(variable)
-        if not address:
-            return None
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ModelError(
-                f"{variable} is not a web address: {parts.netloc.rpartition('@')[2] or address!r}.",
-                fix="Write it whole, such as http://localhost:8000/v1.",
-            )
-        if parts.username or parts.password:
-            raise ModelError(f"{variable} has a password in it.", fix="Give the server's secret as its key instead.")
-        return address
-
-    def key(self, variable: str) -> str | None:
-        return self.api_key or self.environ.get(variable) or None
-
-
-def open_openai(facts: ModelFacts, access: Access) -> OpenAIModel:
-    """``openai/<model>``. A key may be missing only where the address is another than OpenAI's own."""
-    address = access.address("OPENAI_BASE_URL") or _OPENAI
-    key = access.key("OPENAI_API_KEY")
-    if key is None and access.client is None and urlsplit(address).hostname == urlsplit(_OPENAI).hostname:
-        raise _missing(facts.name, {"key": "OPENAI_API_KEY"})
-    return OpenAIModel(_wire(facts, key), address, _openai_client(access, address, key), own=access.client)
-
-
-def open_compatible(facts: ModelFacts, access: Access) -> OpenAIModel:
-    """``compatible/<model>``: any server that speaks OpenAI's protocol, at OPENAI_BASE_URL."""
-    address, key = access.address("OPENAI_BASE_URL"), access.key("OPENAI_API_KEY")
-    if address is None and access.client is None:
-        raise _missing(facts.name, {"address": "OPENAI_BASE_URL"})
-    address = address or str(access.client.base_url)
-    return OpenAIModel(_wire(facts, key), address, _openai_client(access, address, key), own=access.client)
-
-
-def open_azure(facts: ModelFacts, access: Access) -> OpenAIModel:
-    """``azure/<deployment>``, by key or by the token in AZURE_OPENAI_AD_TOKEN."""
-    key, token = access.key("AZURE_OPENAI_API_KEY"), access.environ.get("AZURE_OPENAI_AD_TOKEN") or None
-    address, version = access.address("AZURE_OPENAI_ENDPOINT"), access.environ.get("OPENAI_API_VERSION") or None
-    needed = {
-        "key": ("AZURE_OPENAI_API_KEY", key or token),
-        "address": ("AZURE_OPENAI_ENDPOINT", address),
-        "API version": ("OPENAI_API_VERSION", version),
-    }
-    missing = {what: variable for what, (variable, value) in needed.items() if not value}
-    if missing and access.client is None:
-        raise _missing(facts.name, missing)
-    endpoint = address or str(access.client.base_url)
-
-    def client() -> AsyncOpenAI:
-        from openai import AsyncAzureOpenAI
-
-        return AsyncAzureOpenAI(
-            azure_endpoint=endpoint,
-            api_version=version,
-            api_key=key,
-            azure_ad_token=None if key else token,
-            max_retries=0,
-            http_client=_http_client(),
-        )
-
-    known = Wire(
-        facts,
-        facts.name.partition("/")[2],
-        mode=_mode(facts),
-        key_variable="AZURE_OPENAI_API_KEY",
-        address_variables="AZURE_OPENAI_ENDPOINT and OPENAI_API_VERSION",
-        secrets=tuple(secret for secret in (key, token) if secret),
-    )
-    return OpenAIModel(known, endpoint, client, path=f"/deployments/{known.model}/chat/completions", own=access.client)
-
-
-def _wire(facts: ModelFacts, key: str | None) -> Wire:
-    if key is not None and not (key.isascii() and key.isprintable()):
-        raise ModelError(f"The key for {facts.name} holds characters that no key has.", fix="Check OPENAI_API_KEY.")
-    return Wire(facts, facts.name.partition("/")[2], mode=_mode(facts), secrets=(key,) if key else ())
-
-
-def _mode(facts: ModelFacts) -> Mode:
-    return "strict" if facts.structured else "json_schema"
-
-
-def _missing(name: str, missing: Mapping[str, str]) -> ModelError:
-    """One sentence for everything that is not set, and the way out that needs none of it."""
-    whats, variables = _listed(list(missing)), _listed(list(missing.values()))
-    verb = "is" if len(missing) == 1 else "are"
-    return ModelError(
-        f"No {whats} for {name}: {variables} {verb} not set.",
-        fix=f"Set {variables}, or use --model rules, which needs no key and no network.",
-    )
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _openai_client(access: Access, address: str, key: str | None) -> Callable[[], AsyncOpenAI]:
-    def client() -> AsyncOpenAI:
-        from openai import AsyncOpenAI
-
-        return AsyncOpenAI(
-            api_key=key or _NO_KEY,
-            base_url=address,
-            organization=access.environ.get("OPENAI_ORG_ID"),
-            project=access.environ.get("OPENAI_PROJECT_ID"),
-            max_retries=0,
-            http_client=_http_client(),
-        )
-
-    return client
-
-
-def _http_client() -> httpx2.AsyncClient:
-    """aiohttp under the SDK's face: httpx's own pool slows down with the number of connections."""
-    import httpx2
-    from openai import DefaultAioHttpClient
-
-    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=_CONNECT))
+_GOES_AHEAD = 2.0
+"""Seconds for which other calls wait for the first one to a server whose mode is not known: a refusal comes at once."""
+_OUTAGE = 5.0
+"""Seconds for which an endpoint is passed over after it failed, if there is another and it does not say itself."""
 
 
 class OpenAIModel:
-    """A model behind a chat endpoint."""
+    """A model behind one or more chat endpoints. What an endpoint learns is kept as long as the model is."""
 
-    def __init__(
-        self,
-        known: Wire,
-        address: str,
-        client: Callable[[], AsyncOpenAI],
-        *,
-        path: str = "/chat/completions",
-        own: AsyncOpenAI | None = None,
-    ):
-        self.name = known.facts.name
-        self._wire, self._path = known, path
-        self._host = urlsplit(address).netloc.rpartition("@")[2] or address
-        self._clients = _Clients(client, own)
+    def __init__(self, stations: Sequence[Station]):
+        self.name = stations[0].wire.facts.name
+        self._stations = tuple(stations)
+        for one in stations:
+            one.alone = len(stations) == 1
 
     @property
     def mode(self) -> Mode:
-        return self._wire.mode
+        return self._stations[0].wire.mode
+
+    def wait(self, call: Call) -> float:
+        """Seconds until one of the endpoints takes this call, by what is known of their limits; 0 for now."""
+        now, tokens = time.monotonic(), _tokens(call)
+        return min(station.allowance.wait(now, tokens) for station in self._stations)
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
-        try:
-            content = wire.body(call, self._wire)
-        except wire.Refused as refused:
-            return Reply(failure=refused.failure, mode=self._wire.mode)
-        from openai import APIError
-
         seconds = timeout or _LONGEST
-        try:
-            async with asyncio.timeout(seconds):
-                response = await self._post(content)
-        except (APIError, TimeoutError) as error:
-            return self._failed(error, seconds)
-        return wire.read(response.content, self._wire)
+        stations = self._in_order(call)
+        reply = await next(stations).send(call, seconds)
+        for station in stations:
+            if reply.failure is None or reply.failure.kind != "transport":
+                break
+            reply = await station.send(call, seconds)
+        return reply
 
     async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:
-        try:
-            content = wire.body(call, self._wire, stream=True)
-        except wire.Refused as refused:
-            yield Reply(failure=refused.failure, mode=self._wire.mode)
-            return
-        answer = wire.Assembly(self._wire)
-        async with aclosing(self._events(content, answer, timeout or _LONGEST)) as pieces:
+        station = next(self._in_order(call))
+        async with aclosing(station.stream(call, timeout or _LONGEST)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def close(self) -> None:
-        await self._clients.close()
+        for station in self._stations:
+            await station.transport.close()
 
-    async def _events(self, content: bytes, answer: wire.Assembly, seconds: float) -> AsyncGenerator[str | Reply, None]:
-        """The pieces of text and then the reply. Time is measured around each wait, so that a slow reader costs
-        none."""
-        import httpx2
-        from openai import APIError
+    def _in_order(self, call: Call) -> Iterator[Station]:
+        """The endpoints, those first that take the call now; asked one after the other, so that time goes on."""
+        left = list(self._stations)
+        while left:
+            now, tokens = time.monotonic(), _tokens(call)
+            station = min(left, key=lambda one: one.allowance.wait(now, tokens))
+            left.remove(station)
+            yield station
 
-        deadline = time.monotonic() + seconds
-        response: httpx2.Response | None = None
+
+class Station:
+    """One endpoint in use: what its requests look like (`wire`), how they get there, what it lets through, and the
+    modes that are left to try on it, the present one first."""
+
+    def __init__(
+        self, wire: Wire, host: str, transport: Transport, modes: tuple[Mode, ...], allowance: Allowance | None = None
+    ):
+        self.wire, self.host, self.transport = wire, host, transport
+        self.allowance = allowance or Allowance()
+        self.alone = True
+        self._modes = modes
+        self._settled = len(modes) == 1
+        self._first: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Event] = WeakKeyDictionary()
+
+    async def send(self, call: Call, seconds: float) -> Reply:
+        """One answer to a call, or why there is none. It is asked more than once only in another mode."""
+        first = None if self._settled else await self._ahead()
+        spent = None
         try:
-            async with asyncio.timeout(seconds):
-                response = await self._post(content, stream=True)
-            lines = response.aiter_lines()
             while True:
-                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                    line = await anext(lines, None)
-                if line is None or line == "data: [DONE]":
+                asked = self.wire
+                reply = await self._asked(call, asked, seconds)
+                if not self._next(asked, call, reply):
                     break
-                if line.startswith("data:") and (text := answer.feed(line[5:].encode())):
-                    yield text
-            reply = answer.reply()
-        except (APIError, TimeoutError, httpx2.HTTPError, wire.NotAnEvent) as error:
-            reply = self._failed(error, seconds)
+                spent = reply.usage if spent is None else spent + reply.usage
         finally:
-            if response is not None:
-                await response.aclose()
-        yield reply
+            if first is not None:
+                first.set()
+        return reply if spent is None or reply.failure else replace(reply, usage=reply.usage + spent)
 
-    async def _post(self, content: bytes, *, stream: bool = False) -> httpx2.Response:
-        import httpx2
-        from openai import AsyncStream
+    async def stream(self, call: Call, seconds: float) -> AsyncGenerator[str | Reply, None]:
+        """The pieces of an answer and then the reply. Where the mode is not known yet there are no pieces: what was
+        read of them could not be taken back."""
+        if not self._settled:
+            yield await self.send(call, seconds)
+            return
+        known = self.wire
+        try:
+            content = wire.body(call, known, stream=True)
+        except wire.Refused as refused:
+            yield Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
+            return
+        ticket = self.allowance.take(time.monotonic(), _tokens(call))
+        answer, reply = Assembly(known), None
+        try:
+            async with aclosing(self.transport.stream(content, seconds)) as lines:
+                async for line in lines:
+                    if isinstance(line, Answer):
+                        self.allowance.learn(line.headers, ticket, time.monotonic())
+                        reply = None if line.status == 200 else self._refused(line, known)
+                    elif line == b"data: [DONE]":
+                        break
+                    elif line.startswith(b"data:") and (text := answer.feed(line[5:])):
+                        yield text
+            reply = reply or answer.reply()
+        except (NoAnswer, NotAnEvent) as error:
+            reply = Reply(failure=self._failed(error, seconds))
+        yield replace(reply, mode=known.mode, endpoint=self.host)
 
-        client = await self._clients.of_this_loop()
-        post: Any = client.post  # typed for parsed answers; asked for a raw response, it gives that
-        response: httpx2.Response = await post(
-            self._path,
-            cast_to=httpx2.Response,
-            content=content,
-            options={"max_retries": 0},
-            stream=stream,
-            stream_cls=AsyncStream[Any] if stream else None,
-        )
-        return response
+    async def _asked(self, call: Call, known: Wire, seconds: float) -> Reply:
+        """One request in one mode."""
+        try:
+            content = wire.body(call, known)
+        except wire.Refused as refused:
+            return Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
+        ticket = self.allowance.take(time.monotonic(), _tokens(call))
+        try:
+            answer = await self.transport.post(content, seconds)
+        except NoAnswer as error:
+            return Reply(failure=self._failed(error, seconds), mode=known.mode, endpoint=self.host)
+        self.allowance.learn(answer.headers, ticket, time.monotonic())
+        if answer.status != 200:
+            return self._refused(answer, known)
+        return read(answer.content, known, self.host)
 
-    def _failed(self, error: Exception, seconds: float) -> Reply:
-        from openai import APIStatusError
+    # ---- what goes wrong
 
-        if isinstance(error, APIStatusError):
-            answer = error.response
-            failure = wire.failure_of(answer.status_code, answer.headers, answer.content, self._wire, now=time.time())
-        else:
-            kind, sentence, fix = _no_answer(error, self._host, seconds)
-            failure = Failure(kind, f"{self.name}: {sentence}", fix=fix.format(self._wire.address_variables))
-        return Reply(failure=failure, mode=self._wire.mode)
+    def _refused(self, answer: Answer, known: Wire) -> Reply:
+        failure = failure_of(answer.status, answer.headers, answer.content, known, now=time.time())
+        if failure.kind == "transport":
+            self._rest(failure)
+        return Reply(failure=failure, mode=known.mode, endpoint=self.host)
 
+    def _failed(self, error: BaseException, seconds: float) -> Failure:
+        failure = no_answer(error, self.host, seconds, self.wire)
+        self._rest(failure)
+        return failure
 
-class _Clients:
-    """The clients of a model: one for each event loop of this process, or the caller's own for all of them."""
+    def _rest(self, failure: Failure) -> None:
+        """Nothing more is sent while the server asks to wait; to one that failed nothing for a while, if there are
+        others."""
+        seconds = failure.retry_after if failure.retry_after is not None else 0.0 if self.alone else _OUTAGE
+        if failure.status == 429 or not self.alone:
+            self.allowance.rest(time.monotonic() + seconds)
 
-    def __init__(self, make: Callable[[], AsyncOpenAI], own: AsyncOpenAI | None):
-        self._make, self._own = make, own
-        self._pid = os.getpid()
-        self._open: dict[asyncio.AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None, None]]] = {}
-        # A parent's clients are kept and not touched: to let go of one closes its sockets, in an epoll that both share.
-        self._inherited: list[object] = []
+    # ---- the mode
 
-    async def of_this_loop(self) -> AsyncOpenAI:
-        if self._own is not None:
-            return self._own
-        if self._pid != os.getpid():
-            self._inherited.append(self._open)
-            self._pid, self._open = os.getpid(), {}
+    def _next(self, asked: Wire, call: Call, reply: Reply) -> bool:
+        """Whether the call is to be asked in another mode than it was."""
+        if self.wire.mode != asked.mode:
+            return True  # another call has moved on in the meantime
+        refused = reply.failure is not None and reply.failure.code == "unsupported_mode"
+        ignored = reply.failure is None and not self._settled and not held(reply, call)
+        if (refused or ignored) and len(self._modes) > 1:
+            self._modes = self._modes[1:]
+            self.wire = replace(self.wire, mode=self._modes[0])
+            return True
+        self._settled = self._settled or reply.failure is None
+        return False
+
+    async def _ahead(self) -> asyncio.Event | None:
+        """Where the mode is not known the first call goes ahead, and sets what this gives it when it is done; the
+        others wait for that, or for a moment."""
         loop = asyncio.get_running_loop()
-        found = self._open.get(loop)
-        if found is None:
-            for ended in [one for one in list(self._open) if one.is_closed()]:
-                self._open.pop(ended, None)
-            client = self._make()
-            keeper = _until_the_loop_ends(client)
-            await anext(keeper)
-            found = self._open[loop] = (client, keeper)
-            weakref.finalize(self, _close_on, loop, keeper, os.getpid()).atexit = False
-        return found[0]
-
-    async def close(self) -> None:
-        found = self._open.pop(asyncio.get_running_loop(), None)
-        if found is not None and self._pid == os.getpid():
-            await found[1].aclose()
+        first = self._first.get(loop)
+        if first is None:
+            self._first[loop] = first = asyncio.Event()
+            return first
+        with suppress(TimeoutError):
+            await asyncio.wait_for(first.wait(), _GOES_AHEAD)
+        return None
 
 
-def _close_on(loop: asyncio.AbstractEventLoop, keeper: AsyncGenerator[None, None], pid: int) -> None:
-    """Closes a client whose model nobody has any more; it is kept until then, so that the collector, which knows no
-    order, finds no open connections."""
-    if pid == os.getpid() and not loop.is_closed():
-        with suppress(RuntimeError):  # the loop may end in this moment, and closes the client then itself
-            asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
-
-
-async def _until_the_loop_ends(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
-    """Closes the client when it is closed itself, which an event loop does for every generator before it ends."""
-    try:
-        yield
-    finally:
-        await client.close()
-
-
-def _no_answer(error: BaseException, host: str, seconds: float) -> tuple[FailureKind, str, str]:
-    """Why no answer came: the kind, a sentence and the remedy.
-
-    It is told by the innermost error that says it, because the SDK calls every cut connection a timeout.
-    """
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    for kinds, kind, sentence, fix in _reasons():
-        if any(isinstance(cause, kinds) for cause in causes):
-            return kind, sentence.format(host=host, seconds=f"{seconds:g}"), fix
-    return "transport", f"the connection to {host} failed ({type(causes[-1]).__name__}).", ""
-
-
-@cache
-def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str, str], ...]:
-    """Errors of the two HTTP libraries, the special ones first."""
-    import aiohttp
-    import httpx2
-
-    certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
-    unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, httpx2.ConnectError)
-    cut = (aiohttp.ClientError, ConnectionError, httpx2.NetworkError, httpx2.ProtocolError)
-    late = (TimeoutError, httpx2.TimeoutException)
-    look = "Check {} and the network."
-    return (
-        (certificate, "configuration", "the certificate of {host} was not accepted.", "Check {}."),
-        ((aiohttp.ClientConnectorDNSError,), "transport", "there is no host {host}.", look),
-        ((aiohttp.ServerTimeoutError,), "transport", f"{{host}} took no connection in {_CONNECT:g} seconds.", look),
-        (unreached, "transport", "there is no server at {host}.", look),
-        (cut, "transport", "{host} cut the connection.", ""),
-        (late, "transport", "no whole answer came from {host} in {seconds} seconds.", ""),
-        ((wire.NotAnEvent,), "transport", "what {host} sent is not a stream of chat events.", ""),
-    )
+def _tokens(call: Call) -> int:
+    """About how many tokens a call counts against a limit: four characters each, and the room for the answer."""
+    room = call.settings.get("max_completion_tokens") or call.settings.get("max_tokens") or 0
+    return (sum(len(part.text) for part in call.inputs) + len(call.instructions) + call.shape.length) // 4 + int(room)

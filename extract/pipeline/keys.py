@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue import OPENAI_PARAMETERS
-
 __all__ = [
-    "DATE_ORDERS",
     "EXTRAS",
     "LATER_KEYS",
     "LATER_OPTIONS",
@@ -14,12 +11,12 @@ __all__ = [
     "ON_FAILURE",
     "PER_DOCUMENT",
     "PIPELINE",
-    "SETTINGS",
-    "SETTING_RANGES",
     "VERBS",
 ]
 
-PIPELINE = ("name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts")
+PIPELINE = (
+    "name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts", "offline", "hosts",
+)  # fmt: skip
 
 LATER_KEYS = {
     "variables": "Write the values themselves for now.",
@@ -66,19 +63,6 @@ LIMITS = (
 )  # fmt: skip
 
 PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
-
-SETTINGS = ("date_order", "reasoning_effort", *OPENAI_PARAMETERS)
-
-SETTING_RANGES = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-    "top_logprobs": (0, 20),
-}
-"""From the parameters' own documentation in OpenAI's API reference for chat completions."""
-
-DATE_ORDERS = ("DMY", "MDY", "YMD")
 
 ON_FAILURE = ("reject", "review", "keep")
 

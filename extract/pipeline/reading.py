@@ -11,8 +11,9 @@ from typing import Any
 
 from ..catalogue import ModelFacts
 from ..document_limits import DocumentLimits
+from ..endpoints import Reach
 from ..errors import DocumentError, ModelError
-from ..models import built_in_catalogue
+from ..models import known_models
 from ..project import roots, shown
 from ..sources import ROW_SUFFIXES, column_names
 from .keys import LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
@@ -67,6 +68,7 @@ def read(written: Written, path: Path | None, root: Path, overrides: Overrides) 
         settings=defaults.settings,
         limits=limits,
         per_document=per_document,
+        reach=_reach(problems, entries),
         place=written.place,
         path=path,
         root=root,
@@ -121,6 +123,15 @@ def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any]
     return limits, {} if each is None else problems.keys(each, PER_DOCUMENT, "`per_document`", {})
 
 
+def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
+    """Where the pipeline's data may go."""
+    offline = entries.get("offline")
+    if offline is not None and not isinstance(offline.value, bool):
+        problems.add(offline.place, f"`offline` is true or false, and this is {kind(offline)}.")
+    hosts = problems.texts(entries["hosts"], "hosts") if "hosts" in entries else ()
+    return Reach(offline is not None and offline.value is True, tuple(str(one.value) for one in hosts))
+
+
 def _per_document(problems: Problems, entries: Mapping[str, Written], model: tuple[str, ...]) -> DocumentLimits:
     """What one document may take; a budget is refused where the price of a model is not known."""
     given = {name: entries[name] for name in ("tokens", "budget_usd") if name in entries}
@@ -137,7 +148,7 @@ def _per_document(problems: Problems, entries: Mapping[str, Written], model: tup
 def _facts(names: Iterable[str]) -> Iterator[ModelFacts]:
     for name in names:
         with suppress(ModelError):  # what is wrong with a name is said where models are opened
-            yield built_in_catalogue().facts(name)
+            yield known_models(os.environ).facts(name)
 
 
 def _attempts(problems: Problems, written: Written | None, each: Written | None) -> int | None:

@@ -5,7 +5,7 @@ One row in a table for each verb. When a step is wrong the ones after it are sti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import schema as schemas
 from ..call import Example
-from ..errors import ExtractError, SchemaError
+from ..errors import ExtractError, ModelError, SchemaError
 from ..nodes import Anything, Type
 from ..project import find_file, load_schema, roots, shown
+from ..settings import SETTINGS, check_settings, wrong
 from ..sinks import SUFFIXES
 from ..sources import read_rows
 from ..tables import QueryError, describe
 from ..waiving import OnFailure, check_best_effort
-from .keys import DATE_ORDERS, EXTRAS, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, SETTING_RANGES, SETTINGS, VERBS
+from .keys import EXTRAS, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
 from .problems import Problems, kind, nearest
 from .rowtypes import field_names, is_record, row_of, with_field
 from .values import Check, Extract, Set, Sql, Step, Where, Write
@@ -274,26 +275,30 @@ def _joined(steps: Iterator[Step]) -> tuple[Step, ...]:
 
 
 def read_settings(problems: Problems, written: Written) -> dict[str, Any]:
-    """Sampling parameters by their OpenAI names, and the date order of the rule reader."""
-    settings: dict[str, Any] = {}
-    for name, item in problems.keys(written, SETTINGS, "`settings`", {}).items():
-        if name == "date_order":
-            settings[name] = problems.choice(item, name, DATE_ORDERS)
-        elif name in SETTING_RANGES:
-            low, high = SETTING_RANGES[name]
-            number = item.value
-            if isinstance(number, bool) or not isinstance(number, (int, Decimal)):
-                problems.add(item.place, f"`{name}` is a number from {low} to {high}, and this is {kind(item)}.")
-            elif not low <= number <= high:
-                problems.add(item.place, f"`{name}` is a number from {low} to {high}, and this is {item.text}.")
-            settings[name] = _for_the_wire(number)
+    """The settings of calls, each checked where it stands."""
+    if not isinstance(written.value, dict):
+        problems.add(written.place, f"`settings` is a mapping of keys, and this is {kind(written)}.")
+        return {}
+    found: dict[str, Any] = {}
+    for name, item in written.value.items():
+        value = _for_the_wire(item.plain())
+        if (said := wrong(name, value)) is not None:
+            problems.add(written.keys[name] if name not in SETTINGS else item.place, *said)
         else:
-            settings[name] = _for_the_wire(item.plain())
-    return settings
+            found[name] = value
+    try:
+        check_settings(found)
+    except ModelError as error:
+        problems.carry(written.place, error)
+    return found
 
 
 def _for_the_wire(value: Any) -> Any:
     """Parameters go to a server as JSON numbers, which its client makes of floats."""
+    if isinstance(value, Mapping):
+        return {name: _for_the_wire(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_for_the_wire(inner) for inner in value]
     return float(value) if isinstance(value, Decimal) else value
 
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..call import Example
 from ..document_limits import DocumentLimits
+from ..endpoints import Reach
 from ..expressions import Expression
 from ..jsontext import canonical, digest
 from ..nodes import Type
+from ..settings import apart
 from ..waiving import OnFailure
 from .written import Place
 
@@ -147,7 +149,7 @@ class Extract(Step):
             "extract": self.schema.fingerprint,
             "instructions": self.instructions,
             "examples": [one.plain() for one in self.examples],
-            "settings": dict(self.settings),
+            "settings": apart(self.settings)[0],
             "attempts": self.attempts,
             "on_failure": self.on_failure,
             "best_effort": list(self.best_effort),
@@ -208,7 +210,7 @@ class Segment:
 @dataclass(frozen=True)
 class Contents:
     """What a pipeline consists of; `Pipeline` in the face of this room adds the ways to make one. `limits` are those of
-    the run, `per_document` those of each document."""
+    the run, `per_document` those of each document; `reach` says where its data may go."""
 
     name: str
     model: tuple[str, ...]
@@ -218,6 +220,7 @@ class Contents:
     settings: Mapping[str, Any]
     limits: Mapping[str, Any]
     per_document: DocumentLimits
+    reach: Reach
     place: Place
     path: Path | None
     root: Path
@@ -226,6 +229,11 @@ class Contents:
     def extract(self) -> Extract:
         """The step that makes records of documents."""
         return next(step for step in self.steps if isinstance(step, Extract))
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        """The settings of the calls, `extra_headers` among them."""
+        return {**self.settings, **self.extract.settings}
 
     @property
     def type(self) -> Type:
@@ -245,7 +253,8 @@ class Contents:
 
     def plain(self) -> Any:
         """What the pipeline does to a document, as JSON values: not which documents, models, limits and outputs."""
-        return {"settings": dict(self.settings), "steps": [s.plain() for s in self.steps if not isinstance(s, Write)]}
+        steps = [step.plain() for step in self.steps if not isinstance(step, Write)]
+        return {"settings": apart(self.settings)[0], "steps": steps}
 
     @cached_property
     def fingerprint(self) -> str:

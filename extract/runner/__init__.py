@@ -19,20 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from ..call import Usage
+from ..endpoints import ANYWHERE, Reach
 from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import ExtractError, RunError
 from ..events import OnEvent
 from ..ledger import Entry, RunLedger
 from ..limits import Limits, Traffic, check_priced
-from ..models.cascade import Cascade
+from ..models.cascade import Cascade, open_cascade
 from ..pipeline import Pipeline
 from ..prompt import VERSION
 from ..report import NOT_WRITTEN, write_not_written, write_run
+from ..settings import apart
 from .documents import STATES, Flow, Input, Work, inputs, task_of
 from .outputs import check_writable, write_outputs
 
-__all__ = ["STATES", "Flow", "Input", "Progress", "Run", "execute", "inputs", "task_of"]
+__all__ = ["STATES", "Flow", "Input", "Progress", "Run", "execute", "inputs", "open_models", "task_of"]
 
 _ENTERING = 256
 """How many entries may be on their way into the ledger."""
@@ -93,6 +95,13 @@ class Run:
             "steps": [flow.plain() for flow in self.flows],
             "stopped": None if self.stopped is None else self.stopped.message,
         }
+
+
+def open_models(pipeline: Pipeline, reach: Reach = ANYWHERE) -> Cascade:
+    """The models of a pipeline, opened as the environment and the user's file of models say; data goes where the
+    pipeline and `reach` allow. Raises `ModelError`."""
+    settings, headers = apart(pipeline.asked)
+    return open_cascade(pipeline.model, settings=settings, reach=pipeline.reach & reach, headers=headers)
 
 
 async def execute(
@@ -156,7 +165,7 @@ async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callab
     """All documents through the engine; each is entered into the ledger while the next ones go on."""
     entering: set[asyncio.Task[None]] = set()
     try:
-        async with aclosing(engine.run(work.jobs())) as outcomes:
+        async with aclosing(engine.run(work.jobs(), lazy=False)) as outcomes:
             async for outcome in outcomes:
                 entry = work.entry(outcome)
                 entering.add(asyncio.create_task(ledger.enter(entry)))

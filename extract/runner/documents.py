@@ -25,6 +25,7 @@ from ..operators import apply, new_row, row_id
 from ..pipeline import Check, Extract, Files, Pipeline, Step, Write
 from ..pointer import ABSENT, drop, get
 from ..project import shown
+from ..settings import apart
 from ..sources import read_rows
 from ..task import Check as TaskCheck
 from ..task import Task
@@ -107,7 +108,7 @@ def task_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...]) -> Task[Any]:
         checks=tuple(
             TaskCheck(check.condition.text, check.condition.pointers, check.condition.holds) for check in step.checks
         ),
-        settings={**pipeline.settings, **step.settings},
+        settings=apart(pipeline.asked)[0],
         limits=pipeline.per_document,
     )
     return task if step.attempts is None else replace(task, attempts=step.attempts)

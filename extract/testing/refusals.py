@@ -15,11 +15,13 @@ from typing import Any
 
 import orjson
 
-from ..catalogue import OPENAI_PARAMETERS, ModelFacts
+from ..call import Mode
+from ..catalogue import ModelFacts
 from ..compiler import violations
+from ..settings import OPENAI_PARAMETERS
 from .script import text_of
 
-__all__ = ["Refusal", "refusal"]
+__all__ = ["Refusal", "refusal", "unknown_mode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,12 @@ def _part(part: Any, place: str, facts: ModelFacts | None) -> Iterator[Refusal]:
         yield Refusal("Invalid file data.", param=f"{place}.file.file_data", code="invalid_value")
 
 
+def unknown_mode(mode: Mode) -> Refusal:
+    """What a server that is not OpenAI's says of a way to ask for a schema that it does not know."""
+    field = "tools" if mode == "tools" else "response_format"
+    return Refusal(f"Input should be 'text' or a type that is supported: body.{field}", 422, "bad_request")
+
+
 # Schemas
 
 
@@ -201,13 +209,15 @@ def _response_format(body: Mapping[str, Any], facts: ModelFacts | None) -> Itera
     kind = asked.get("type") if isinstance(asked, Mapping) else None
     if kind not in ("text", "json_object", "json_schema"):
         yield Refusal("Invalid value for 'response_format.type'.", param="response_format.type", code="invalid_value")
+    elif kind == "json_object" and "schema" in asked:
+        yield Refusal("Unknown parameter: 'response_format.schema'.", param="response_format.schema")
     elif kind == "json_object" and not any("json" in text_of(one).lower() for one in body["messages"]):
         message = (
             "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
         )
         yield Refusal(message, param="messages")
     elif kind == "json_schema":
-        if facts is not None and not facts.structured:
+        if facts is not None and not facts.strict:
             message = "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."
             yield Refusal(message, param="response_format")
         asked = asked.get("json_schema")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from ..call import Usage
+from ..call import Mode, Usage
 from ..jsontext import dump
 
 __all__ = ["Answer", "Chance", "Fault", "FaultKind", "Request", "Said", "text_of"]
@@ -89,14 +89,25 @@ class Request:
         return bool(self._asked.get("strict"))
 
     @property
+    def mode(self) -> Mode:
+        """How the schema is asked for."""
+        if self.body.get("tools"):
+            return "tools"
+        asked = self.body.get("response_format") or {}
+        if asked.get("type") == "json_schema":
+            return "strict" if self.strict else "json_schema"
+        return "text" if asked.get("type") != "json_object" else "json_object" if "schema" in asked else "json"
+
+    @property
     def tool(self) -> str:
         """The name of the tool that the answer must go to, or empty."""
         return self._asked["name"] if self.body.get("tools") else ""
 
     @cached_property
     def _asked(self) -> Mapping[str, Any]:
-        tools = self.body.get("tools")
-        return tools[0]["function"] if tools else (self.body.get("response_format") or {}).get("json_schema") or {}
+        tools, asked = self.body.get("tools"), self.body.get("response_format") or {}
+        beside = asked if asked.get("type") == "json_object" else {}
+        return tools[0]["function"] if tools else asked.get("json_schema") or beside
 
 
 def text_of(message: Mapping[str, Any]) -> str:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ..call import Usage
+from ..call import Mode, Usage
 from ..jsontext import dump
 from ..models import built_in_catalogue
 from .completion import DAMAGE, Completion, counted
 from .gold import Encoder, Gold
-from .refusals import Refusal, refusal
+from .meter import Meter
+from .refusals import Refusal, refusal, unknown_mode
 from .script import Answer, Chance, Fault, FaultKind, Request, Said
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class FakeOpenAI:
     the time in seconds that each answer takes, `headers` go with every response, and `keep` is how many requests are
     kept.
 
+    which refuses the other modes, takes any parameter, and answers in prose to what it `ignores`;
+    which refuses the other modes, takes any parameter, and answers what it `ignores` in prose;
+    with `requests_per_minute` or `tokens_per_minute` it has rate limits, and says with each answer what is left.
+
     To look at afterwards: `requests`, the last ones; `usage`, the tokens that it charged for; `count` and `answered`,
     the requests that came and those that were answered; `in_flight` and `most_in_flight`; and `hung_up`, the requests
     whose connection the client closed before it had the whole answer.
@@ -61,12 +66,18 @@ class FakeOpenAI:
         retry_after: float | None = None,
         key: str | None = None,
         models: Collection[str] | None = None,
+        modes: Collection[Mode] | None = None,
+        ignores: Collection[Mode] = (),
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
         latency: float = 0.0,
         headers: Mapping[str, str] | None = None,
         keep: int = 10_000,
         port: int = 0,
     ):
         self.key, self.models, self.latency, self.headers = key, models, latency, dict(headers or {})
+        self.modes, self.ignores = modes, ignores
+        self.meter = Meter(requests_per_minute, tokens_per_minute)
         self.requests: deque[Request] = deque(maxlen=keep)
         self.usage = Usage()
         self.count = self.answered = self.in_flight = self.most_in_flight = self.hung_up = 0
@@ -216,7 +227,11 @@ class FakeOpenAI:
         refused = self._refused(request, model)
         if refused:
             return self._json(refused.body(), refused.status)
+        if (seconds := self.meter.take(request)) is not None:
+            return await _limited(self, http, Fault("rate_limit", retry_after=seconds))
         fault, answer = self._decided(request)
+        if answer is not None and request.mode in self.ignores:
+            answer = Answer("Here is what I found in the document.")
         if fault is not None and fault.kind in _INSTEAD:
             return await _INSTEAD[fault.kind](self, http, fault)
         if answer is None:
@@ -247,6 +262,8 @@ class FakeOpenAI:
             return Refusal(
                 f"The model '{model}' does not exist or you do not have access to it.", 404, code="model_not_found"
             )
+        if self.modes is not None:
+            return None if request.mode in self.modes else unknown_mode(request.mode)
         return refusal(body, built_in_catalogue().get(f"openai/{model}"))
 
     def _decided(self, request: Request) -> tuple[Fault | None, Answer | None]:
@@ -286,13 +303,15 @@ class FakeOpenAI:
     def _json(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
         from aiohttp import web
 
-        said = {"x-request-id": f"req-{self.count}", **self.headers, **(headers or {})}
+        said = {"x-request-id": f"req-{self.count}", **self.meter.headers(), **self.headers, **(headers or {})}
         return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=said)
 
     async def _stream(self, http: web.BaseRequest, events: Iterable[Any], cut: bool) -> web.StreamResponse:
         from aiohttp import web
 
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **self.headers})
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", **self.meter.headers(), **self.headers}
+        )
         await response.prepare(http)
         for event in events:
             await response.write(b"data: " + orjson.dumps(event) + b"\n\n")

@@ -1,0 +1,312 @@
+"""The calls of an engine: each is answered by the ledger, by the same call under way, or by the model.
+
+A paid reply is recorded before anybody sees it. Under one pace and one budget at most `Limits.in_flight` requests are
+on the wire; a call that waits (for its turn, for a server's limit, to be tried again) gives up its place. Waiting and
+retrying are here and nowhere else. Once `stopped` nothing more is sent: what is under way is finished and recorded,
+and what the ledger has is still answered from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from itertools import count
+from typing import Any, NoReturn
+
+from ..call import Call, Failure, Reply
+from ..catalogue import ModelFacts
+from ..errors import ExtractError, ModelError
+from ..ledger import Ledger
+from ..limits import NOTHING, Amounts, Traffic
+from ..models import Model
+from ..prompt import shape_of
+from ..schema import Schema
+from ..tokens import estimate_call
+from .hooks import Watch
+
+__all__ = ["Calls", "cost_of"]
+
+_PATIENCE = 900.0
+"""Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
+
+_LOOK_AGAIN = 30.0
+"""Seconds after which a call that waits for a server's limit asks again how long it is."""
+
+
+class Calls:
+    """Asks these models, by name. `sent` counts the requests, `stopped` is why no more are sent."""
+
+    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic):
+        self.models, self.ledger, self.traffic = models, ledger, traffic
+        self.limits = traffic.limits
+        self.stopped: ExtractError | None = None
+        self.sent = 0
+        self._stopping = asyncio.Event()
+        self._under_way: dict[str, _Shared] = {}
+        self._recording: set[asyncio.Future[None]] = set()
+
+    async def reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        """The reply to a call. The sending is shared by all who ask, and cancelled when the last of them is. Raises
+        `BudgetExceeded`, and `ModelError` for a request that can never succeed."""
+        shared = self._under_way.get(call.key)
+        first = shared is None
+        if shared is None:
+            shared = self._under_way[call.key] = _Shared(asyncio.ensure_future(self._answered(call, facts, watch)))
+            shared.future.add_done_callback(lambda _: self._forget(call.key, shared))
+        shared.waiting += 1
+        try:
+            reply = await asyncio.shield(shared.future)
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting and not shared.future.done():
+                self._forget(call.key, shared)
+                shared.future.cancel()
+        if not first:
+            await watch.replied(call, reply, cost_of(reply, facts), "shared")
+        return reply
+
+    async def deltas(
+        self, call: Call, facts: ModelFacts, schema: Schema[Any], watch: Watch
+    ) -> AsyncGenerator[Any, None]:
+        """The growing record of one call, then its reply; of a repair, only its reply. A stream that breaks is asked
+        for again as a plain call."""
+        recorded = await self.ledger.reply(call.key)
+        if recorded is not None:
+            await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
+            yield recorded
+            return
+        if (too_long := _too_long(call, facts)) is not None:
+            await watch.replied(call, Reply(failure=too_long), None)
+            yield Reply(failure=too_long)
+            return
+        model = self.models[facts.name]
+        tokens = await self._turn(call, facts)
+        async with self._place(call, model), self._set_aside(call, facts, tokens) as settle:
+            reader, reply = schema.reader(shape=shape_of(model.mode)), Reply(text="")
+            await watch.sent(call, 1)
+            self.sent += 1
+            async for item in model.stream(call, timeout=self.limits.timeout):
+                if isinstance(item, Reply):
+                    reply = item
+                    settle(item)
+                elif call.ask == "whole" and reader.feed(item).value is not None:
+                    yield reader.snapshot()
+        await self._record(call, reply, facts)
+        await watch.replied(call, reply, cost_of(reply, facts))
+        if reply.failure is not None and reply.failure.kind == "transport":
+            reply = await self._persist(call, facts, watch, tried=2)
+        elif reply.failure is not None and reply.failure.kind == "configuration":
+            self._refuse(reply, facts)
+        yield reply
+
+    async def settled(self) -> None:
+        """Waits until nothing is under way and everything that was paid for is recorded."""
+        while self._under_way or self._recording:
+            pending: list[asyncio.Future[Any]] = [one.future for one in self._under_way.values()]
+            await asyncio.wait([*pending, *self._recording])
+            await asyncio.sleep(0)  # their callbacks take them off the lists
+
+    def stop(self, error: ExtractError) -> None:
+        """Nothing more is sent, for this reason; the first one is kept."""
+        self.stopped = self.stopped or error
+        self._stopping.set()
+
+    # ---- one call
+
+    def _forget(self, key: str, shared: _Shared) -> None:
+        if self._under_way.get(key) is shared:
+            del self._under_way[key]
+        if not shared.future.cancelled() and shared.future.done():
+            shared.future.exception()  # whoever waited for it has had it; nobody did if all were cancelled
+
+    async def _answered(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        recorded = await self.ledger.reply(call.key)
+        if recorded is None:
+            return await self._persist(call, facts, watch)
+        await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
+        return recorded
+
+    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch, tried: int = 1) -> Reply:
+        """Attempts until there is a reply that another attempt would not change; `tried` is the number of the first."""
+        reply = await self._attempt(call, facts, watch, tried)
+        if reply.failure is None:
+            return reply
+        if _passes(reply) and self.limits.tries > 1:
+            reply = await self._again(call, facts, watch, reply, tried)
+        if reply.failure is not None and reply.failure.kind == "configuration":
+            self._refuse(reply, facts)
+        return reply
+
+    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, tried: int) -> Reply:
+        """The attempts after the first one, each when the server asks for it, or later and later."""
+        from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
+
+        backoff = wait_random_exponential(multiplier=0.5, max=30)
+        replies, numbers, last = iter([first]), count(tried + 1), first
+
+        async def attempt() -> Reply:
+            nonlocal last
+            last = next(replies, None) or await self._attempt(call, facts, watch, next(numbers))
+            return last
+
+        def wait(state: RetryCallState) -> float:
+            asked = last.failure.retry_after if last.failure else None
+            return backoff(state) if asked is None else asked
+
+        async def pause(seconds: float) -> None:
+            await watch.retries(call, seconds, last.failure.message if last.failure else "")
+            await self._pause(seconds)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_result(_passes),
+            stop=stop_after_attempt(self.limits.tries),
+            wait=wait,
+            sleep=pause,
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        reply: Reply = await retrying(attempt)
+        return reply
+
+    async def _attempt(self, call: Call, facts: ModelFacts, watch: Watch, tried: int) -> Reply:
+        if (too_long := _too_long(call, facts)) is not None:
+            reply = Reply(failure=too_long)
+            await watch.replied(call, reply, None)
+            return reply
+        tokens, model = await self._turn(call, facts), self.models[facts.name]
+        async with self._place(call, model), self._set_aside(call, facts, tokens) as settle:
+            await watch.sent(call, tried)
+            self.sent += 1
+            reply = await model.send(call, timeout=self.limits.timeout)
+            settle(reply)
+        await self._record(call, reply, facts)
+        await watch.replied(call, reply, cost_of(reply, facts))
+        return reply
+
+    @asynccontextmanager
+    async def _place(self, call: Call, model: Model) -> AsyncGenerator[None, None]:
+        """A place on the wire, and a server that takes the call now, as far as is known. It is asked with the place in
+        hand, so that nobody overtakes; whoever has to wait for it gives the place back."""
+        wait = getattr(model, "wait", None)
+        while True:
+            async with self.traffic.slots:
+                seconds = 0.0 if wait is None else float(wait(call))
+                if seconds <= 0:
+                    yield
+                    return
+            await self._pause(min(seconds, _LOOK_AGAIN))
+
+    @asynccontextmanager
+    async def _set_aside(
+        self, call: Call, facts: ModelFacts, tokens: int
+    ) -> AsyncGenerator[Callable[[Reply], None], None]:
+        """The most that a call may take of each budget is set aside, and what the reply took settled in its place."""
+        reserved, taken = await self._reserve(call, facts, tokens), NOTHING
+
+        def settle(reply: Reply) -> None:
+            nonlocal taken
+            taken = _amounts(reply, facts, reserved)
+
+        try:
+            yield settle
+        finally:
+            self.traffic.settle(reserved, taken)
+
+    async def _turn(self, call: Call, facts: ModelFacts) -> int:
+        """Waits for the call's turn; gives the tokens that it was counted to have."""
+        tokens = estimate_call(call) if self.traffic.counted else 0
+        pace = self.traffic.pace
+        if pace is not None:
+            share = tokens + _most_output(call, facts, default=0)
+            try:
+                await self._pause(pace.claim(asyncio.get_running_loop().time(), share))
+            except BaseException:
+                pace.give_back(share)
+                raise
+        return tokens
+
+    async def _reserve(self, call: Call, facts: ModelFacts, tokens: int) -> Amounts:
+        """Sets the most that the call may take aside; the last thing before it is sent."""
+        if self.stopped is not None:
+            raise self.stopped
+        if not self.traffic.limited:
+            return NOTHING
+        cost, said = Decimal(0), _most_output(call, facts) if self.traffic.counted else 0
+        if facts.price is not None and self.limits.budget_usd is not None:
+            cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
+        most = (cost, Decimal(tokens + said if self.limits.tokens is not None else 0), Decimal(1))
+        await self.traffic.reserve(most)
+        return most
+
+    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
+        """Records a paid reply, even if whoever asked for it is cancelled meanwhile."""
+        if reply.paid:
+            recording = asyncio.ensure_future(self.ledger.record(call, reply, cost_of(reply, facts)))
+            self._recording.add(recording)
+            recording.add_done_callback(self._recording.discard)
+            await asyncio.shield(recording)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, unless the engine is stopped: then raises why."""
+        if seconds > 0:
+            try:
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+            except TimeoutError:
+                return
+        if self.stopped is not None:
+            raise self.stopped
+
+    def _refuse(self, reply: Reply, facts: ModelFacts) -> NoReturn:
+        assert reply.failure is not None
+        error = ModelError(reply.failure.message, where=facts.name, fix=reply.failure.fix or None)
+        self.stop(error)
+        raise error
+
+
+class _Shared:
+    """A call under way, and how many wait for it."""
+
+    def __init__(self, future: asyncio.Future[Reply]):
+        self.future, self.waiting = future, 0
+
+
+def _passes(reply: Reply) -> bool:
+    """Whether a failure may pass, soon enough to wait for it."""
+    failure = reply.failure
+    return failure is not None and failure.kind == "transport" and (failure.retry_after or 0.0) <= _PATIENCE
+
+
+def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
+    """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
+    characters shows that it fits; what is counted leans upwards, so a fifth is taken off."""
+    if facts.context is None or sum(len(part.text) for part in call.inputs) < facts.context:
+        return None
+    tokens = int(0.8 * estimate_call(call))
+    if tokens <= facts.context:
+        return None
+    message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"
+    return Failure("document", f"{message}; cutting documents is not built yet.", code="context_length_exceeded")
+
+
+def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
+    """What a reply took of each budget. One that was lost on its way may have been charged, nobody knows how much: it
+    takes what was reserved for it, so that a budget is never passed unseen."""
+    if reply.failure is not None:
+        return reserved if reply.failure.sent else NOTHING
+    return cost_of(reply, facts) or Decimal(0), Decimal(reply.usage.input + reply.usage.output), Decimal(1)
+
+
+def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:
+    """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid."""
+    return facts.price.of(reply.usage) if facts.price and reply.paid else None
+
+
+def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
+    """The greatest number of tokens that the answer may have."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        if call.settings.get(name) is not None:
+            return int(call.settings[name])
+    if default is not None:
+        return default
+    return facts.max_output or 0

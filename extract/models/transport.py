@@ -1,0 +1,240 @@
+"""How the bytes of a request get to a server and the answer's back: directly, or through a client of the caller's own.
+
+`Direct` speaks HTTP through aiohttp, one pool of connections for each event loop, with nothing on the way that a call
+does not need: no objects of an SDK, no cookies, no redirects (a request for one host must not end at another).
+`Through` uses an ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` that the caller made, with its own proxy, transport, tokens
+and headers, as it is, and never closes it. Both raise `NoAnswer` for what keeps an answer from coming.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .clients import CONNECT, Clients
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+    from openai import AsyncOpenAI
+    from yarl import URL
+
+__all__ = ["Answer", "Direct", "NoAnswer", "Through", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response: its status, its headers (found by names in small letters), and its body, empty while it streams."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class NoAnswer(Exception):
+    """No whole answer came; `__cause__` is the library's error that says why."""
+
+
+class Transport(Protocol):
+    """Carries one request. Raises `NoAnswer`."""
+
+    async def post(self, body: bytes, seconds: float) -> Answer:
+        """The whole response, within so many seconds."""
+        ...
+
+    def stream(self, body: bytes, seconds: float) -> AsyncGenerator[Answer | bytes, None]:
+        """The response's head, then its lines without their ends; of one that is no success, the whole at once. Time is
+        measured around each wait, so that a slow reader costs none."""
+        ...
+
+    async def close(self) -> None:
+        """Closes what the running event loop holds open."""
+        ...
+
+
+class Direct:
+    """Posts to one address, with the same headers each time."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], *, proxies: bool = True):
+        self._url = url
+        self._headers = {"Content-Type": "application/json", "User-Agent": _agent(), **headers}
+        self._proxy = _proxy_for(url) if proxies else None
+        self._clients: Clients[_Session] = Clients(self._open, None)
+
+    async def post(self, body: bytes, seconds: float) -> Answer:
+        client = await self._clients.of_this_loop()
+        try:
+            async with asyncio.timeout(seconds), client.post(body, self._proxy) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except client.errors as error:
+            raise NoAnswer from error
+
+    async def stream(self, body: bytes, seconds: float) -> AsyncGenerator[Answer | bytes, None]:
+        client = await self._clients.of_this_loop()
+        clock = _Clock(seconds)
+        try:
+            async with clock.left():
+                response = await client.post(body, self._proxy)
+        except client.errors as error:
+            raise NoAnswer from error
+        try:
+            if response.status != 200:
+                async with clock.left():
+                    yield Answer(response.status, response.headers, await response.read())
+                return
+            yield Answer(response.status, response.headers, b"")
+            while True:
+                async with clock.left():
+                    line = await response.content.readline()
+                if not line:
+                    return
+                yield line.rstrip(b"\r\n")
+        except client.errors as error:
+            raise NoAnswer from error
+        finally:
+            response.close()  # an answer that was not read to its end closes its connection
+
+    async def close(self) -> None:
+        await self._clients.close()
+
+    def _open(self) -> _Session:
+        import aiohttp
+        from yarl import URL
+
+        connector = aiohttp.TCPConnector(limit=0, ssl=_trusted() if self._url.startswith("https:") else True)
+        return _Session(
+            aiohttp.ClientSession(
+                connector=connector,
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT),
+                skip_auto_headers=("Accept",),
+                read_bufsize=2**20,
+            ),
+            URL(self._url),
+            (aiohttp.ClientError, OSError, ValueError),  # a line without end is a ValueError of the stream
+        )
+
+
+@dataclass(frozen=True)
+class _Session:
+    """The connections to one address, in one event loop."""
+
+    session: aiohttp.ClientSession
+    url: URL
+    errors: tuple[type[Exception], ...]
+
+    def post(self, body: bytes, proxy: str | None) -> Any:
+        """Redirects are not followed: a request for one host must not end at another."""
+        return self.session.post(self.url, data=body, proxy=proxy, allow_redirects=False)
+
+    async def close(self) -> None:
+        await self.session.close()
+
+
+class Through:
+    """Posts through a client of the caller's own."""
+
+    def __init__(self, client: AsyncOpenAI, path: str):
+        self._client, self._path = client, path
+
+    async def post(self, body: bytes, seconds: float) -> Answer:
+        async with self._raising(), asyncio.timeout(seconds):
+            response = await self._post(body)
+        return Answer(response.status_code, response.headers, response.content)
+
+    async def stream(self, body: bytes, seconds: float) -> AsyncGenerator[Answer | bytes, None]:
+        clock = _Clock(seconds)
+        async with self._raising(), clock.left():
+            response = await self._post(body, stream=True)
+        try:
+            if response.status_code != 200:
+                yield Answer(response.status_code, response.headers, response.content)
+                return
+            yield Answer(response.status_code, response.headers, b"")
+            lines = response.aiter_lines()
+            while True:
+                async with self._raising(), clock.left():
+                    line = await anext(lines, None)
+                if line is None:
+                    return
+                yield line.encode()
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        """It is the caller's."""
+
+    @asynccontextmanager
+    async def _raising(self) -> AsyncGenerator[None, None]:
+        import httpx2
+        from openai import APIError
+
+        try:
+            yield
+        except (APIError, httpx2.HTTPError, OSError) as error:
+            raise NoAnswer from error
+
+    async def _post(self, body: bytes, *, stream: bool = False) -> Any:
+        import httpx2
+        from openai import APIStatusError, AsyncStream
+
+        post: Any = self._client.post  # typed for parsed answers; asked for a raw response, it gives that
+        try:
+            return await post(
+                self._path,
+                cast_to=httpx2.Response,
+                content=body,
+                options={"max_retries": 0},
+                stream=stream,
+                stream_cls=AsyncStream[Any] if stream else None,
+            )
+        except APIStatusError as error:
+            return error.response
+
+
+class _Clock:
+    """What is left of so many seconds."""
+
+    def __init__(self, seconds: float):
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> asyncio.Timeout:
+        return asyncio.timeout(max(0.0, self._end - time.monotonic()))
+
+
+def _agent() -> str:
+    try:
+        return f"typed-extract/{version('typed-extract')}"
+    except PackageNotFoundError:  # run from its folder, without having been installed
+        return "typed-extract"
+
+
+def _trusted() -> ssl.SSLContext:
+    """The certificates of the system, or of ``SSL_CERT_FILE``, and those of certifi: containers often have none."""
+    import ssl
+
+    import certifi
+
+    context = ssl.create_default_context()
+    if not os.environ.get("SSL_CERT_FILE"):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for this address, if any."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    scheme, host = url.split("://", 1)[0], url.split("://", 1)[1].split("/", 1)[0]
+    proxies = getproxies()
+    return None if proxy_bypass(host) else proxies.get(scheme) or proxies.get("all")
