@@ -15,6 +15,7 @@ from typing import Any
 from . import parse as reading
 from .call import Shape, Target
 from .compiler import Extras, Wired, read_schema, wire_of
+from .compiler.faults import worded
 from .compiler.patching import Change, Place, Places, places_of
 from .events import Event
 from .extraction import Problem
@@ -116,12 +117,15 @@ class Patch:
         place, at = self.places.by_path.get(one.get("path", "")), one.get("at", [])
         if place is None or len(at) != len(place.keys):
             return None
-        return Change(place.pointer(at), one.get("value", ABSENT), place.lists(at))
+        return Change(place.pointer(at), one.get("value", ABSENT), place.node, place.lists(at))
 
     def _placed(self, problem: Problem, change: Change, index: int, wire: Any) -> Problem:
         """A problem with the place in the record that it is about."""
+        if len(split(problem.pointer)) < len(("changes", index, "value")):  # the change as a whole fits nowhere
+            return replace(problem, pointer=change.pointer, value=None)
         inner = self.wired.codec.locate(split(problem.pointer), wire)[3:]
-        return replace(problem, pointer=change.pointer + join(*inner))
+        told = worded(problem, self.places.type, change.node, inner)
+        return replace(told, pointer=change.pointer + join(*inner))
 
     def apply(self, old: Any, text: str, wanted: Iterable[str], partial: bool = False) -> Patched:
         """The old value with what an answer changes at the `wanted` places."""

@@ -21,6 +21,7 @@ from .call import Shape
 from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
 from .compiler.declared import declared, name_of
+from .compiler.faults import worded
 from .compiler.growing import view_of
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
@@ -28,7 +29,7 @@ from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
 from .patch import Patch, patch_of
-from .pointer import ABSENT, join, leaves, split
+from .pointer import ABSENT, get, join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
 
@@ -172,14 +173,14 @@ class Schema(Generic[T]):
             return reader.so_far()
         _require_shape(shape)
         if shape == "user":
-            return reading.read(text, self.type, policy)
+            return self._worded(reading.read(text, self.type, policy))
         return self._unwired(reading.read(text, self.wire_type, policy))
 
     def read_cut(self, text: str, shape: Literal["user", "wire"] = "user") -> reading.Reading:
         """What is certain of an answer that was cut off, and which of its lists and objects were open."""
         _require_shape(shape)
         if shape == "user":
-            return reading.read_cut(text, self.type)
+            return self._worded(reading.read_cut(text, self.type))
         wire = reading.read_cut(text, self.wire_type)
         places = (self.user_pointer(place, wire.value) for place in wire.open)
         return replace(self._unwired(wire), open=tuple(dict.fromkeys(places)))
@@ -203,12 +204,28 @@ class Schema(Generic[T]):
 
     def _placed(self, found: reading.Reading, value: Json, wire: Json) -> reading.Reading:
         """A reading of the wire shape with the user's value and the user's places."""
-        return replace(
-            found,
-            value=value,
-            events=tuple(self._event(event, wire) for event in found.events),
-            problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
+        return self._worded(
+            replace(
+                found,
+                value=value,
+                events=tuple(self._event(event, wire) for event in found.events),
+                problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
+            )
         )
+
+    def _worded(self, found: reading.Reading) -> reading.Reading:
+        """A reading whose problems are told in the words of the type."""
+        if not found.problems:
+            return found
+        return replace(found, problems=tuple(self._told(one, found.value) for one in found.problems))
+
+    def _told(self, problem: Problem, value: Json) -> Problem:
+        held = get(value, problem.pointer)
+        if (
+            problem.kind != "missing" and held is not ABSENT and not same(held, problem.value)
+        ):  # it is about something that has no place of its own
+            return problem
+        return worded(problem, self.type, self.type.root, split(problem.pointer))
 
     def _event(self, event: Event, wire: Json) -> Event:
         return replace(event, pointer=self.user_pointer(event.pointer, wire))

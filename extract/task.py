@@ -85,6 +85,8 @@ class Task(Generic[T]):
     context: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if type(self.attempts) is not int:
+            raise ExtractError(f"The attempts are a whole number above 0, not {self.attempts!r}.", fix="Write 3.")
         if self.attempts < 1:
             raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
         self.limits.check_priced(self.models)

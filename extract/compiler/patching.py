@@ -84,11 +84,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Change:
-    """A change as an answer gives it: the place in the user's value, the new value (`ABSENT`: it goes), and the lists
-    on the way there, which it makes where there are none."""
+    """A change as an answer gives it: the place in the user's value, the new value (`ABSENT`: it goes), the node that
+    stands there, and the lists on the way there, which it makes where there are none."""
 
     pointer: str
     value: Any
+    node: nodes.Node
     lists: tuple[str, ...] = ()
 
 

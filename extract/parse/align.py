@@ -356,9 +356,17 @@ def _capital(text: str) -> str:
 def _nearest(self: Aligner, tree: Tree, union: nodes.Union, tried: list[_Tried], pointer: str) -> Any:
     """Nothing fits: the problems of the branch that comes nearest, or one problem where none stands out."""
     kinds = [self.type.resolve(one) for one in union.branches]
-    named = [one for kind, one in zip(kinds, tried, strict=True) if _named(self, kind, one, pointer)]
-    if len(named) == 1:
-        return self.take(named[0])
+    if isinstance(tree, Object) and (tags := {_step(pointer, name) for name in _tags(self, kinds)}):
+        tags.add(pointer)
+        told = [
+            one
+            for kind, one in zip(kinds, tried, strict=True)
+            if isinstance(kind, nodes.Record)
+            and tags.isdisjoint(problem.pointer for problem in one.problems)
+            and tags.isdisjoint(event.pointer for event in one.events)
+        ]
+        if len(told) == 1:
+            return self.take(told[0])
     deep = [one for one in tried if all(p.pointer != pointer for p in one.problems)]
     if deep:
         fewest = min(len(one.problems) for one in deep)
@@ -371,14 +379,14 @@ def _nearest(self: Aligner, tree: Tree, union: nodes.Union, tried: list[_Tried],
     return self.wrong(pointer, f"{_capital(_kind(tree))} is none of the {len(union.branches)} kinds allowed here", tree)
 
 
-def _named(self: Aligner, node: nodes.Node, tried: _Tried, pointer: str) -> bool:
-    """Whether what stands there says by its constants that it is this record."""
-    if not isinstance(node, nodes.Record):
-        return False
-    constants = {
-        _step(pointer, one.name) for one in node.fields if isinstance(self.type.resolve(one.node), nodes.Choice)
-    }
-    return bool(constants) and not any(one.pointer == pointer or one.pointer in constants for one in tried.problems)
+def _tags(self: Aligner, kinds: list[nodes.Node]) -> set[str]:
+    """The names under which all records among some kinds have constants, so that these tell them apart."""
+    records = [one for one in kinds if isinstance(one, nodes.Record)]
+    named = [
+        {one.name for one in record.fields if isinstance(self.type.resolve(one.node), nodes.Choice)}
+        for record in records
+    ]
+    return set.intersection(*named) if len(named) > 1 else set()
 
 
 def _alike(tree: Tree, node: nodes.Node) -> bool:

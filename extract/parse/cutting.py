@@ -103,9 +103,8 @@ class _Scan:
         self.text, self.start, self.at = text, start, start
         self.marks: list[str] = []
         self.steps: list[str | int] = []  # the present member of each open bracket
-        self.end = start
-        self.closing = ""  # the brackets that are missing there, the inner ones last
-        self.way: list[str | int] = []
+        self.end = start  # of what is certain
+        self.depth, self.innermost = 0, ""  # how many brackets were open there, and the last of them
 
     def certain(self) -> _Certain | None:
         """The certain part, or None where the text is not JSON as far as it goes."""
@@ -113,8 +112,10 @@ class _Scan:
             self._follow()
         except _NotJson:
             return None
-        open_ = tuple(tuple(self.way[:depth]) for depth in range(len(self.closing)))
-        text = self.text[self.start : self.end] + self.closing[::-1]
+        around = self.depth - 1  # what is around the innermost bracket has not changed since
+        open_ = tuple(tuple(self.steps[:depth]) for depth in range(self.depth))
+        missing = [self.innermost, *reversed(self.marks[:around])]
+        text = self.text[self.start : self.end] + "".join(map(_CLOSES.__getitem__, missing))
         return _Certain(text, open_, self.text[self.end : self.end + 1] == ",")
 
     def _follow(self) -> None:
@@ -143,9 +144,7 @@ class _Scan:
 
     def _note(self, end: int) -> None:
         """All is certain up to here."""
-        self.end = end
-        self.closing = "".join(map(_CLOSES.__getitem__, self.marks))
-        self.way = self.steps.copy()
+        self.end, self.depth, self.innermost = end, len(self.marks), self.marks[-1]
 
     def _closed(self) -> str:
         self._note(self.at)  # its parts are; that it is a part of what is around it is seen by what follows
