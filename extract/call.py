@@ -51,7 +51,8 @@ class Part:
     """One input of a call: text, an image or a file.
 
     Text is carried as `text`; images and files are meant by their `digest` (SHA-256 in hexadecimal), and `data` only
-    travels along so that it can be sent: it takes no part in comparison, in the key or in what is stored.
+    travels along so that it can be sent: it takes no part in comparison, in the key or in what is stored. Neither do
+    the `pages` of a file, by which it is counted (0: not known).
     """
 
     kind: Literal["text", "value", "image", "file"]
@@ -60,6 +61,7 @@ class Part:
     digest: str = ""
     media_type: str = ""
     data: bytes = field(default=b"", repr=False, compare=False)
+    pages: int = field(default=0, compare=False)
 
     def plain(self) -> list[str]:
         """What the part means, for a key: texts are long and go in by their digests as well."""
@@ -79,6 +81,11 @@ class Shape:
     def length(self) -> int:
         """The characters of the wire schema, which each request carries."""
         return len(canonical(self.wire))
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """What a wire makes of the schema, kept by whatever it likes to call it: it is the same for each request."""
+        return {}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,8 +3,8 @@
 Nothing in the code asks which provider a model belongs to in order to know what it can do: it asks the `ModelFacts`. A
 `Catalogue` finds the facts by name, counts what a call cost, and turns into plain JSON values and back, so that a run
 can keep the facts that it was started with. Names that are not known are treated by provider: under ``openai/`` they
-are errors with the nearest name, under ``azure/`` and ``compatible/`` they are taken on trust and `ModelFacts.warning`
-says what was assumed. Reading the file that the facts are kept in is the work of `models`.
+are errors with the nearest name, under all other providers they are taken on trust and `ModelFacts.warning` says what
+was assumed. Reading the file that the facts are kept in is the work of `models`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,25 @@ Input = Literal["text", "image", "file"]
 MODES: tuple[Mode, ...] = ("strict", "tools", "json_schema", "json_object", "json", "text")
 """The ways to ask for a schema, from the one that enforces most; what an unknown server is tried with, in order."""
 
-BRIDGED = frozenset(
-    {
-        *("anthropic", "anyscale", "bedrock", "cerebras", "cohere", "databricks", "deepseek", "fireworks", "genai"),
-        *("generative-ai", "google", "groq", "litellm", "mistral", "ollama", "openrouter", "perplexity", "together"),
-        *("vertexai", "writer", "xai"),
-    }
-)
-"""Providers that instructor reaches. They are known by name so that they can be
-    refused by name until they are built."""
+_SAMPLING = ("max_tokens", "stop", "temperature", "top_p")
+_PENALTIES = ("frequency_penalty", "presence_penalty", "seed")
+
+BRIDGED: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("max_tokens", "stop"),
+    **dict.fromkeys(("genai", "generative-ai", "google"), (*_SAMPLING, *_PENALTIES, "top_k")),
+    "mistral": (*_SAMPLING, *_PENALTIES),
+    **dict.fromkeys(
+        (
+            *("anyscale", "bedrock", "cerebras", "cohere", "databricks", "deepseek", "fireworks", "groq", "litellm"),
+            *("ollama", "openrouter", "perplexity", "together", "vertexai", "writer", "xai"),
+        ),
+        OPENAI_PARAMETERS,
+    ),
+}
+"""Providers that instructor knows, and the settings that their protocol takes, by OpenAI's names where it has one."""
+
+_READ_FILES = ("anthropic", "genai", "generative-ai", "google")
+"""Bridged providers whose protocol carries files."""
 
 _OPEN = ("azure", "compatible")
 _MILLION = Decimal(1_000_000)
@@ -81,10 +91,10 @@ class Price:
 class ModelFacts:
     """One model. `context` and `max_output` are in tokens (None: not known, or no limit); `modes` are the ways in which
     it can be asked for a schema, in the order in which they are tried; `logprobs` says whether it can give
-    log-probabilities, `asks_again` whether asking a second time can give another answer; `images` is the rule by which
-    it sees and counts images, `most_images`, `most_file_bytes` and `most_bytes` are what one request may carry: images,
-    files together, and everything; `parameters` are the settings that it takes; `source` and `date` (ISO 8601) say
-    where and when the facts were found; `warning` is for the user and names what was assumed."""
+    log-probabilities, `asks_again` whether asking a second time can give another answer; `parameters` are the settings
+    that it takes; `images` is the rule by which it sees and counts images; `most_images`, `most_file_bytes` (of all
+    files together) and `most_bytes` are what one request may carry; `source` and `date` (ISO 8601) say where and when
+    the facts were found; `warning` is for the user and names what was assumed."""
 
     name: str
     provider: str
@@ -162,11 +172,8 @@ class Catalogue(Mapping[str, ModelFacts]):
         if known is not None:
             return known
         provider, model = provider_of(name), name.partition("/")[2]
-        if provider in BRIDGED:
-            raise ModelError(
-                f"{name} comes through instructor and is not built yet.",
-                fix="For a server that speaks OpenAI's protocol, use compatible/<name> with OPENAI_BASE_URL.",
-            )
+        if provider in BRIDGED and model:
+            return _assumed_bridged(name, provider)
         if provider not in _OPEN or not model:
             raise self._unknown(name)
         twin = self.models.get(f"openai/{model}") if provider == "azure" else None
@@ -196,7 +203,7 @@ class Catalogue(Mapping[str, ModelFacts]):
             guess = get_close_matches(name.removeprefix("openai/"), known, 1, 0.5)
             fix = f"Did you mean openai/{guess[0]}?" if guess else "A model of another server is compatible/<name>."
             return ModelError(f"There is no model {name} in the catalogue.", fix=fix)
-        if provider in _OPEN:
+        if provider in (*_OPEN, *BRIDGED):
             return ModelError(f"{name!r} names no model.", fix=f"Write {provider}/<name>.")
         providers = ["openai", *_OPEN, *sorted(BRIDGED)]
         guess = [f"{one}{name[len(provider) :]}" for one in get_close_matches(provider, providers, 1)]
@@ -225,6 +232,19 @@ def _assumed(name: str, provider: str) -> ModelFacts:
         parameters=OPENAI_PARAMETERS,
         warning=f"{name} is not in the catalogue: its price and its limits are not known, and it is taken to do what"
         " GPT-4o mini does, until it refuses.",
+    )
+
+
+def _assumed_bridged(name: str, provider: str) -> ModelFacts:
+    return ModelFacts(
+        name=name,
+        provider=provider,
+        inputs=("text", "image", "file") if provider in _READ_FILES else ("text", "image"),
+        modes=("tools",),
+        tools=True,
+        parameters=BRIDGED[provider],
+        warning=f"{name} is not in the catalogue: its price and its limits are not known, and it is not taken to hold"
+        " to strict schemas: what it answers is checked here.",
     )
 
 

@@ -30,26 +30,32 @@ class Page:
 
 @dataclass(frozen=True)
 class Attachment:
-    """An image, or a file as it is, that goes to the model beside the text."""
+    """An image or a file that goes to the model beside the text. Where `data` was made of what was given, as of an
+    image in a format that no model takes, `known_as` is a digest of what was given: another version of what made it
+    must not make another document. `pages` are those of a file (0: not known)."""
 
     kind: Literal["image", "file"]
     name: str
     media_type: str
     data: bytes = field(repr=False)
+    known_as: str = ""
+    pages: int = 0
 
     @cached_property
     def digest(self) -> str:
-        return digest(self.data)
+        return self.known_as or digest(self.data)
 
 
 @dataclass(frozen=True)
 class Document:
-    """One source, opened. `source` is where it came from, as given, and takes no part in `id`."""
+    """One source, opened. `source` is where it came from, as given, and takes no part in `id`. `shown` says whether the
+    text goes to the model: where an attachment says the same, it need not, and still shows where values stand."""
 
     text: str = ""
     pages: tuple[Page, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     source: str = ""
+    shown: bool = True
 
     @cached_property
     def id(self) -> str:
@@ -64,12 +70,13 @@ class Document:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to read."""
-        return not self.text.strip() and not self.attachments
+        return not (self.shown and self.text.strip()) and not self.attachments
 
     @classmethod
     def joined(cls, named: Mapping[str, Document]) -> Document:
         """Several documents as one: each text under its name, one after the other; no pages."""
-        text = "\n\n".join(f"{name}:\n{document.text}" for name, document in named.items() if document.text)
+        shown = {name: document.text for name, document in named.items() if document.text and document.shown}
+        text = "\n\n".join(f"{name}:\n{text}" for name, text in shown.items())
         attachments = tuple(one for document in named.values() for one in document.attachments)
         source = ", ".join(document.source for document in named.values() if document.source)
         return cls(text=text, attachments=attachments, source=source)
@@ -82,7 +89,9 @@ class Document:
 
     def parts(self, name: str = "document") -> tuple[Part, ...]:
         """The document as inputs of a call: its text, then its attachments."""
-        text = (Part("text", name, text=self.text, digest=self._digest),) if self.text else ()
+        shown = self.text and self.shown
+        text = (Part("text", name, text=self.text, digest=self._digest),) if shown else ()
         return text + tuple(
-            Part(a.kind, a.name, digest=a.digest, media_type=a.media_type, data=a.data) for a in self.attachments
+            Part(a.kind, a.name, digest=a.digest, media_type=a.media_type, data=a.data, pages=a.pages)
+            for a in self.attachments
         )

@@ -56,6 +56,8 @@ class DocumentLimits:
 
     def reached(self, attempts: tuple[Attempt, ...]) -> Problem | None:
         """Why a document that has had these calls is asked no more, if so."""
+        if self.tokens is None and self.budget_usd is None:
+            return None
         used = sum((one.usage for one in attempts), Usage())
         tokens = used.input + used.output
         cost = sum((one.cost for one in attempts if one.cost is not None), Decimal(0))

@@ -237,11 +237,15 @@ class _Extractor(Generic[P, T]):
 
     def _job(self, task: Task[T], args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str = "") -> Job[T]:
         """What is to be done for these inputs: the documents among them, and the values that stand beside them."""
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
+        if len(args) == 1 and not kwargs and len(self._signature.parameters) == 1:
+            given: Mapping[str, Any] = {next(iter(self._signature.parameters)): args[0]}
+        else:
+            bound = self._signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
         sources: dict[str, Any] = {}
         values: list[Part] = []
-        for parameter, value in bound.arguments.items():
+        for parameter, value in given.items():
             if isinstance(value, (str, Path, bytes, bytearray, Document)):
                 sources[parameter] = value
             elif value is not None:

@@ -68,7 +68,9 @@ class Entry:
 
 
 class Ledger(Protocol):
-    """Where paid replies are kept."""
+    """Where paid replies are kept. One that is not `lasting` takes no time to record."""
+
+    lasting: bool
 
     async def reply(self, key: str) -> Reply | None:
         """What was recorded for a call, if anything."""
@@ -81,6 +83,8 @@ class Ledger(Protocol):
 
 class Memory:
     """A ledger for one plain call, gone with it."""
+
+    lasting = False
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply] = {}
@@ -112,6 +116,8 @@ _MIGRATIONS = (
 class RunLedger:
     """The ledger of a run's folder. Raises `RunError` where the folder is held by another process or written by a newer
     version. Close it when the run ends."""
+
+    lasting = True
 
     def __init__(self, folder: Path):
         self.path = folder / "ledger.sqlite"

@@ -1,10 +1,12 @@
 """Opens a file, or its bytes, as a `Document`.
 
 What a file is, its content says, not its name: a PDF called ``scan.txt`` is a PDF. Text is taken as it stands,
-Markdown, HTML, JSON and CSV too: a model reads them well. Images go along as attachments. Of a PDF the text is taken
-in the order in which an eye reads it, row by row with its columns kept apart by spaces; a PDF with a page that is
-only a picture also goes along whole, for a model that takes files. What cannot be opened is a `DocumentError` that
-says what to do.
+Markdown, HTML, JSON and CSV too: a model reads them well. Images go along as attachments, in a format that models take
+(`images`). Of a PDF the text is taken in the order in which an eye reads it, row by row with its columns kept apart by
+spaces; `PdfUse` says what of it goes to the model. What cannot be opened is a `DocumentError` that says what to do.
+
+A text is never looked into for something else: an address or a data URL that stands in one is a part of it. Whoever
+means a data URL says so, with `open_data_url`.
 
 Opening is synchronous and takes processor time; whoever works in an event loop opens in a thread. Which files belong
 to a pipeline is not decided here.
@@ -15,21 +17,32 @@ from __future__ import annotations
 import codecs
 import re
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, get_args
+from urllib.parse import unquote_to_bytes
 
+from . import images
 from .document import Attachment, Document, Page
-from .errors import DocumentError
+from .errors import DocumentError, ExtractError
+from .jsontext import canonical, digest
 
 if TYPE_CHECKING:
     import pypdfium2
 
-__all__ = ["open_document"]
+__all__ = ["PDF_USES", "PdfUse", "open_data_url", "open_document"]
 
-_KINDS = "Documents are text (also Markdown, HTML, JSON, CSV), PDF, PNG, JPEG, WebP and GIF."
+PdfUse = Literal["auto", "text", "file"]
+"""What of a PDF goes to the model. ``text``: its text. ``file``: the PDF itself, which the provider shows to the model
+as the text and the image of each page; the text that was found here is kept, so that values still have their places.
+``auto``: its text, and the PDF beside it where a page is a picture."""
+
+PDF_USES: tuple[PdfUse, ...] = get_args(PdfUse)
+
+_KINDS = f"Documents are text (also Markdown, HTML, JSON, CSV), PDF, and images ({images.KINDS})."
 
 _PDFIUM = threading.RLock()
 """PDFium is not thread-safe: everything that calls it holds this lock."""
@@ -42,19 +55,49 @@ _CONTROL = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f]")
 """Characters that no text has."""
 
 
-def open_document(source: Path | bytes | bytearray, *, name: str = "") -> Document:
-    """The document in a file or in bytes. `name` is what it is called, if not by its path.
+def open_document(source: Path | bytes | bytearray, *, name: str = "", pdf: PdfUse = "auto") -> Document:
+    """The document in a file or in bytes. `name` is what it is called, if not by its path; `pdf` says what of a PDF
+    goes to the model, and nothing to other documents.
 
     Raises DocumentError if it is missing, a folder, empty, damaged, locked, or of a kind that is not read.
     """
+    if pdf not in PDF_USES:
+        raise ExtractError(f"What goes to the model of a PDF is {_listed(PDF_USES)}, not {pdf!r}.")
     called = name or (str(source) if isinstance(source, Path) else "")
     data = _bytes_of(source, called) if isinstance(source, Path) else bytes(source)
     if not data.strip():
         _refuse("The document is empty.", called, "Take it out of the documents, or put in the file that was meant.")
+    if _is_pdf(data):
+        return _open_pdf(data, called, pdf)
     for recognise, open_kind in _BY_CONTENT:
         if recognise(data):
             return open_kind(data, called)
     return _open_text(data, called)
+
+
+def open_data_url(url: str, *, name: str = "", pdf: PdfUse = "auto") -> Document:
+    """The document in a data URL (RFC 2397), such as ``data:image/png;base64,...``. What it is, its content says, not
+    the media type before it. Raises DocumentError, which never holds the data."""
+    begin = re.match(r"data:([^,]*),", url[:_LONGEST_HEAD], re.IGNORECASE)
+    if begin is None:
+        _refuse("This is not a data URL.", name, "It begins as data:image/png;base64, and the data follows.")
+    data = unquote_to_bytes(url[begin.end() :])
+    if begin[1].lower().endswith(";base64"):
+        try:
+            bare = data.translate(_WEB_SAFE, b" \t\r\n").rstrip(b"=")
+            data = b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
+        except ValueError:
+            _refuse("The data URL is not valid base64.", name, "It may be cut off: take it from its source again.")
+    return open_document(data, name=name, pdf=pdf)
+
+
+_LONGEST_HEAD = 1000
+"""Characters before the comma of a data URL; a media type with its parameters has some dozens."""
+_WEB_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _refuse(message: str, called: str, fix: str) -> NoReturn:
@@ -141,20 +184,30 @@ def _as(data: bytes, encoding: str) -> str | None:
 # Images and other things that begin with a mark of their own
 
 
-def _is_webp(data: bytes) -> bool:
-    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+def _open_image(data: bytes, called: str) -> Document:
+    named, known = Path(called).name or "image", digest(data)
+    attachments = []
+    for one in images.pictures(data, called or None):
+        name = f"{named}, page {one.page}" if one.page else named
+        known_as = digest(canonical([known, one.page])) if one.page else known
+        attachments.append(Attachment("image", name, one.media_type, one.data, known_as))
+    return Document(attachments=tuple(attachments), source=called)
 
 
 def _begins(*marks: bytes) -> Callable[[bytes], bool]:
     return lambda data: data.startswith(marks)
 
 
-def _image(media_type: str) -> Callable[[bytes, str], Document]:
-    def open_image(data: bytes, called: str) -> Document:
-        named = Path(called).name or "image"
-        return Document(attachments=(Attachment("image", named, media_type, data),), source=called)
+def _is_heic(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
-    return open_image
+
+def _open_heic(data: bytes, called: str) -> Document:
+    _refuse(
+        "The file is a HEIC photo, which is not read: its format is not free.",
+        called,
+        "Save it as JPEG; a telephone does so by itself where it is set to the most compatible format.",
+    )
 
 
 def _open_archive(data: bytes, called: str) -> Document:
@@ -172,7 +225,7 @@ def _is_pdf(data: bytes) -> bool:
     return b"%PDF-" in data[:1024]
 
 
-def _open_pdf(data: bytes, called: str) -> Document:
+def _open_pdf(data: bytes, called: str, use: PdfUse) -> Document:
     import pypdfium2
 
     with _PDFIUM:
@@ -190,10 +243,10 @@ def _open_pdf(data: bytes, called: str) -> Document:
             texts, pictured = _read_pages(pdf, called)
         finally:
             pdf.close()
-    return _pdf_document(texts, pictured, data, called)
+    return _pdf_document(texts, pictured, data, called, use)
 
 
-def _pdf_document(texts: list[str], pictured: bool, data: bytes, called: str) -> Document:
+def _pdf_document(texts: list[str], pictured: bool, data: bytes, called: str, use: PdfUse) -> Document:
     """Pages follow each other with a form feed between them, which belongs to neither."""
     pages: list[Page] = []
     start = 0
@@ -207,8 +260,17 @@ def _pdf_document(texts: list[str], pictured: bool, data: bytes, called: str) ->
         _refuse(
             "The document is empty.", called, "The PDF has pages and nothing on them; take it out of the documents."
         )
-    attached = (Attachment("file", Path(called).name or "document.pdf", "application/pdf", data),) if pictured else ()
-    return Document(text=whole, pages=tuple(pages), attachments=attached, source=called)
+    if not whole and use == "text":
+        _refuse(
+            "The PDF has no text: its pages are pictures.",
+            called,
+            "Send it whole to a model that takes files.",
+        )
+    attached: tuple[Attachment, ...] = ()
+    if use == "file" or (use == "auto" and pictured):
+        named = Path(called).name or "document.pdf"
+        attached = (Attachment("file", named, "application/pdf", data, pages=len(texts)),)
+    return Document(whole, tuple(pages), attached, called, shown=use != "file")
 
 
 def _read_pages(pdf: pypdfium2.PdfDocument, called: str) -> tuple[list[str], bool]:
@@ -336,11 +398,8 @@ def _line(row: list[_Word], unit: float, margin: float) -> str:
 
 
 _BY_CONTENT: tuple[tuple[Callable[[bytes], bool], Callable[[bytes, str], Document]], ...] = (
-    (_is_pdf, _open_pdf),
-    (_begins(b"\x89PNG\r\n\x1a\n"), _image("image/png")),
-    (_begins(b"\xff\xd8\xff"), _image("image/jpeg")),
-    (_begins(b"GIF87a", b"GIF89a"), _image("image/gif")),
-    (_is_webp, _image("image/webp")),
+    (images.is_image, _open_image),
+    (_is_heic, _open_heic),
     (_begins(b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"), _open_archive),
 )
-"""How the content of each kind is known, and what opens it."""
+"""How the content of each kind but PDF is known, and what opens it."""

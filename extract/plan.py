@@ -1,8 +1,9 @@
 """What a pipeline would do and what it may cost, without sending anything.
 
-Every document is opened, because its length decides; the call that would be made first is counted. What a model will
-write is not known before: an answer is taken to be as long as its schema, which is about right for records of short
-fields, and the sentence says so. Repairs are not in the figures.
+Every document is opened, because its length decides; the call that would be made first is counted, by the model's own
+tokenizer where that is known, and the plan says where it is not. What a model will write is not known before: an answer
+is taken to be as long as its schema, which is about right for records of short fields, and the sentence says so.
+Repairs are not in the figures.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .errors import DocumentError
 from .jsontext import dump
 from .pipeline import Check, Extract, Pipeline, Step
 from .runner import inputs, task_of
-from .tokens import estimate, estimate_call
+from .tokens import count_call, estimate
 
 __all__ = ["Plan", "plan_of"]
 
@@ -26,7 +27,8 @@ __all__ = ["Plan", "plan_of"]
 @dataclass(frozen=True)
 class Plan:
     """`steps` are rows to show; `unreadable` the documents that cannot be opened, with the reason. Tokens and the cost
-    in US dollars (None: no price) are estimates for the first model of the cascade."""
+    in US dollars (None: no price) are for the first model of the cascade; `counted` says whether its input was counted
+    or estimated, the output being an estimate in any case."""
 
     pipeline: str
     model: str
@@ -35,6 +37,7 @@ class Plan:
     unreadable: tuple[tuple[str, str], ...]
     usage: Usage
     cost: Decimal | None
+    counted: bool
 
     def plain(self) -> dict[str, Any]:
         return {
@@ -43,14 +46,16 @@ class Plan:
             "documents": self.documents,
             "unreadable": [{"document": name, "reason": reason} for name, reason in self.unreadable],
             "steps": [dict(step) for step in self.steps],
-            "tokens": {"input": self.usage.input, "output": self.usage.output},
+            "tokens": {"input": self.usage.input, "output": self.usage.output, "counted": self.counted},
             "cost_usd": self.cost,
         }
 
     def sentence(self) -> str:
         cost = "a cost that is not known" if self.cost is None else f"about ${self.cost:.4f}"
+        how = "counted; the schema's share estimated" if self.counted else "estimated"
+        calls = self.documents - len(self.unreadable)
         lines = [
-            f"{self.documents - len(self.unreadable)} calls to {self.model}: about {self.usage.input:,} tokens in,"
+            f"{calls} call{'' if calls == 1 else 's'} to {self.model}: {self.usage.input:,} tokens in ({how}),"
             f" about {self.usage.output:,} out if answers are as long as the schema, {cost}, repairs aside."
         ]
         lines += [f"{name} cannot be read: {reason}" for name, reason in self.unreadable]
@@ -61,18 +66,20 @@ def plan_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...], limit: int | None
     """The plan of a pipeline over its documents, at most `limit`."""
     task = task_of(pipeline, facts)
     answer = estimate(dump(task.schema.strict))
-    count, usage = 0, Usage()
+    count, usage, counted = 0, Usage(), True
     unreadable: list[tuple[str, str]] = []
     for one in inputs(pipeline, limit):
         count += 1
         try:
-            usage += Usage(input=estimate_call(task.first_call(one.open())), output=answer)
+            asked = count_call(task.first_call(one.open()), facts[0])
+            usage += Usage(input=asked.tokens, output=answer)
+            counted = counted and asked.exact
         except DocumentError as error:
             unreadable.append((one.source, error.message))
     price = facts[0].price
     cost = None if price is None else price.of(usage)
     steps = tuple(_step(step) for step in pipeline.steps)
-    return Plan(pipeline.name, facts[0].name, steps, count, tuple(unreadable), usage, cost)
+    return Plan(pipeline.name, facts[0].name, steps, count, tuple(unreadable), usage, cost, counted)
 
 
 def _step(step: Step) -> dict[str, Any]:

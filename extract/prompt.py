@@ -15,7 +15,7 @@ from typing import Literal
 from .call import Asked, Call, Mode, Part, Target
 from .jsontext import dump
 
-__all__ = ["VERSION", "Message", "render", "shape_of"]
+__all__ = ["VERSION", "Message", "common", "own", "render", "shape_of"]
 
 VERSION = "3"
 
@@ -56,12 +56,23 @@ def shape_of(mode: Mode) -> Literal["wire", "user"]:
 
 
 def render(call: Call, mode: Mode) -> tuple[Message, ...]:
-    """The messages of a call in a mode. Examples are shown in the shape that the mode asks for."""
+    """The messages of a call in a mode: what is common to all documents, then what is this one's own."""
+    return common(call, mode) + own(call)
+
+
+def common(call: Call, mode: Mode) -> tuple[Message, ...]:
+    """Instructions and examples, which are the same for every document. Examples are shown in the shape that the mode
+    asks for."""
     messages = [_text("system", "\n\n".join(_instructions(call, mode)))]
     for example in call.examples:
         messages.append(_text("user", _fenced("document", example.text)))
         messages.append(_text("assistant", dump(example.wire if shape_of(mode) == "wire" else example.value)))
-    messages.append(Message("user", tuple(_inputs(call.inputs))))
+    return tuple(messages)
+
+
+def own(call: Call) -> tuple[Message, ...]:
+    """The document, and in a repair what was said of it. They are the same in every mode."""
+    messages = [Message("user", tuple(_inputs(call.inputs)))]
     if call.ask != "whole":
         messages.append(_text("user", _wanted(call)))
     elif call.failed and call.answer is not None:

@@ -1,9 +1,10 @@
 """The settings of a call: which there are, what each may be, and which model takes them.
 
-They have the names and the ranges of OpenAI's reference for chat completions (as read in 2026), plus three that are
+They have the names and the ranges of OpenAI's reference for chat completions (as read in 2026), plus four that are
 ours: `extra_body` (fields that a server such as vLLM takes beside them, sent as they are), `extra_headers` (sent with
-each request, and no part of what is asked), and `date_order` of the built-in reader. They are checked before anything
-is sent, and in the same words wherever they were written: in Python, in a pipeline and on the command line.
+each request, and no part of what is asked), `image_detail` (sent with each image), and `date_order` of the built-in
+reader. They are checked before anything is sent, and in the same words wherever they were written: in Python, in a
+pipeline and on the command line.
 
 `tools`, `tool_choice` and `response_format` are made from the schema by the mode in which it is asked for, and a user's
 own are refused by name.
@@ -18,6 +19,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .errors import ModelError
+from .image_rules import DETAILS
 
 __all__ = ["DATE_ORDERS", "OPENAI_PARAMETERS", "SETTINGS", "apart", "check_settings", "on_the_wire", "refusal", "wrong"]
 
@@ -38,9 +40,9 @@ OPENAI_PARAMETERS = (
 
 DATE_ORDERS = ("DMY", "MDY", "YMD")
 
-_NOT_SENT = ("date_order", "extra_body", "extra_headers")
+_NOT_SENT = ("date_order", "extra_body", "extra_headers", "image_detail")
 """Settings that no model takes as a parameter: of the built-in reader, which the others of a cascade are given as well,
-and for any server."""
+for any server, and of what goes with a document."""
 
 _SET_BY_US = (
     *("function_call", "functions", "messages", "model", "n", "response_format", "stream", "stream_options"),
@@ -109,6 +111,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "extra_body": _Setting("an object of fields", lambda value: isinstance(value, Mapping)),
     "extra_headers": _Setting("an object of texts, the headers by their names", _is_headers),
     "frequency_penalty": _number(-2, 2),
+    "image_detail": _one_of(*DETAILS),
     "logit_bias": _Setting("an object that gives token numbers a bias from -100 to 100, at most 300 of them", _is_bias),
     "logprobs": _Setting("true or false", lambda value: isinstance(value, bool)),
     "max_completion_tokens": _whole(1),
@@ -118,6 +121,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "seed": _whole(-(2**63), 2**63 - 1),
     "stop": _Setting("a text or a list of up to 4 texts", _is_stop),
     "temperature": _number(0, 2),
+    "top_k": _whole(1),
     "top_logprobs": _whole(0, 20),
     "top_p": _number(0, 1),
 }

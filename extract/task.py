@@ -502,7 +502,10 @@ _Turn = Generator[tuple[Call, ...], tuple[Reply, ...], _State[T]]
 def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:
     """Why this model must not be asked again for this document, if so."""
     if reply.failure is not None:
-        return Problem("", reply.failure.message, reply.failure.kind)
+        what = reply.failure.message
+        if reply.failure.kind == "document" and reply.failure.fix:  # whoever has the document can do something
+            what = f"{what.rstrip('.')}. {reply.failure.fix}"
+        return Problem("", what, reply.failure.kind)
     if reply.refusal is not None:
         return Problem("", f"{facts.name} refused: {reply.refusal}", "refusal")
     if reply.finish == "filter":

@@ -1,34 +1,39 @@
-"""How many tokens a text will be, before it is sent: an estimate that leans upwards.
+"""How many tokens a call has, before it is sent: estimated in a moment, or counted.
 
-Budgets and rate limits reserve tokens ahead of a call. Too low an estimate breaks them and too high a one wastes
-them, so this one is made to be rarely below the truth of o200k, the tokenizer of gpt-4o and gpt-4o-mini. It is an
-estimate and not a count: it knows the shape of a text (words, digits, scripts), not the tokenizer's vocabulary, and
-needs no file and no network.
+Budgets and rate limits reserve tokens ahead of every call. Too low an estimate breaks them and too high a one wastes
+them, so `estimate` is made to be rarely below the truth of o200k, the tokenizer of gpt-4o and gpt-4o-mini, and to take
+less than 100 µs for a page. It knows the shape of a text (words, digits, scripts), not the tokenizer's vocabulary.
+`count_call` takes longer and counts (`tokenizer`), for a plan and for whoever cuts a document; its `Count` says whether
+it could.
 
-Images and files are counted by OpenAI's published rule where their size can be read from their first bytes, and by the
-most that the rule allows where it cannot.
+Images follow the model's published rule (`image_rules`) where their size can be read from their first bytes, and the
+most that the rule allows where it cannot. What a provider makes of a schema or of a file is not published: they are
+estimated in any case.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from .call import Call, Part
+from .call import Call, Example, Part
+from .catalogue import ModelFacts
+from .image_rules import DEAREST, DETAILS, Detail, ImageRule
+from .images import size_of
 from .jsontext import dump
-from .prompt import render
+from .prompt import Message, common, own
+from .tokenizer import count, counts
 
-__all__ = ["ImageRule", "estimate", "estimate_call", "estimate_parts"]
+__all__ = ["Count", "count_call", "estimate", "estimate_call", "estimate_parts"]
 
-# The text's UTF-8 bytes are turned into one letter for each character (continuation bytes are dropped), so that every
+# A text's UTF-8 bytes are turned into one letter for each character (continuation bytes are dropped), so that every
 # feature is a count over a byte string. Lead bytes tell the scripts apart: e Latin with marks, c Greek and Cyrillic,
-# r right-to-left scripts, i Indic and Thai, v more Latin (Vietnamese), u signs and punctuation, k kana, h Han,
-# g Hangul, f full-width and private, m emoji and rare planes.
-_SCRIPTS = dict(zip((0xC2, 0xCE, 0xD4, 0xE0, 0xE1, 0xE2, 0xE3, 0xE4, 0xEA, 0xEE, 0xF0), "ecrivukhgfm", strict=True))
+# g right-to-left, Indic and Thai scripts, kana and Hangul, h Han and more Latin (Vietnamese), u signs, punctuation,
+# full-width and private characters, m emoji and rare planes.
+_SCRIPTS = dict(zip((0xC2, 0xCE, 0xD4, 0xE1, 0xE2, 0xE3, 0xE4, 0xEA, 0xEE, 0xF0), "ecghughgum", strict=True))
 
 
 def _letter(byte: int) -> str:
@@ -45,176 +50,147 @@ def _letter(byte: int) -> str:
     return next((letter for first, letter in reversed(_SCRIPTS.items()) if byte >= first), "e")
 
 
+def _table(marked: str, mark: str = "x", other: str = ".") -> bytes:
+    """A translation of bytes into two letters, so that a run of the marked ones begins where ``other mark`` stands."""
+    return bytes(ord(mark if _letter(byte) in marked else other) for byte in range(256))
+
+
 _CLASSES = bytes(ord(_letter(byte)) for byte in range(256))
+_WORDS, _NUMBERS, _CYRILLIC, _SPACES = _table("aAe"), _table("0"), _table("c"), _table(" ", " ", "x")
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
-# Weights in tokens. Digits and what stands around them follow o200k's splitting rule (groups of three, a space before a
-# digit apart); the other weights were fitted, so that few texts come out below the truth, to counts by rs-bpe 0.1.0 on
-# scanned receipts, contracts, invoices, JSON Schemas, Python's library, vim's tutor in 30 languages, and digits,
-# amounts, base64 and hexadecimal. Estimate / truth over those texts, lowest and median, and the share of texts below 1:
-#   contracts 1.14 1.21 0 %, receipts 1.09 1.15 0 %, invoices 1.11 1.14 0 %, JSON compact 1.03 1.39 0 %,
-#   JSON indented 1.00 1.12 0 %, Python 1.12 1.20 0 %, Chinese 0.96 1.07 6 %, Japanese 1.11 1.14 0 %,
-#   Korean 1.05 1.12 0 %, Russian 1.17 1.32 0 %, French 1.22 1.28 0 %, Croatian 0.98 1.03 25 %,
-#   Esperanto (the worst) 0.96 0.99 63 %, digits 1.04 1.04 0 %, base64 1.06 1.11 0 %.
-# Strings of random letters and of random punctuation are estimated at 0.55 and 0.66 of the truth.
-_PATTERNS: tuple[tuple[re.Pattern[bytes], float], ...] = (
-    (re.compile(rb"[aAe]+"), 1.0),
-    (re.compile(rb"c+"), 2.6),
-    (re.compile(rb"0{1,3}"), 1.0),
-    (re.compile(rb" *\n+"), 0.8),
-    (re.compile(rb"  +"), 1.0),
+# Weights in tokens, so set that few texts come out below the truth, by counts of toktok 0.3.0. Only counts of one to
+# five bytes are taken: each costs 2 to 5 µs for 5 KB, and a regular expression 20 to 90. Estimate / truth over pieces
+# of 300 to 4,000 characters, lowest and median, and the share of pieces below 1:
+#   scanned receipts 1.17 1.26 0 %, contracts 1.07 1.25 0 %, invoices 1.15 1.23 0 %, JSON Schemas 1.09 1.23 0 %,
+#   Python's library 1.09 1.30 0 %, Markdown about code 0.98 1.12 3 %, CSV 1.31 1.34 0 %, amounts 1.32 1.33 0 %,
+#   digits 1.17 1.19 0 %, base64 1.03 1.08 0 %, hexadecimal 1.60 1.62 0 %;
+#   vim's tutor in 33 languages: lowest 0.97 (Croatian) to 1.74 (Vietnamese), median 1.17 (Esperanto) to 1.94; Chinese
+#   1.18 1.26, Japanese 1.30 1.37, Korean 1.14 1.31, Russian 1.20 1.49, French 1.34 1.50, German 1.18 1.37, all 0 %.
+# Strings of random letters and of random punctuation are estimated at 0.6 and 0.8 of it. The table is made by
+# `python -m benchmarks.tokens --texts FILES`.
+_WEIGHTS: tuple[tuple[bytes, float], ...] = (
+    *((b"aaa", 0.36), (b"aaaaa", 0.25), (b"A", 0.28), (b"aA", 0.75), (b".", 0.3), (b"..", 0.45), (b"\n", 0.8)),
 )
-_COUNTS: tuple[tuple[bytes, float], ...] = (
-    *((b"aaa", 0.36), (b"aaaaa", 0.25), (b"A", 0.28), (b" 0", 1.0), (b"0.", 0.5), (b".0", 0.5)),
-    *((b".", 0.2), (b"..", 0.45), (b"a0", 0.7), (b"0a", 0.7), (b"A0", 0.7), (b"0A", 0.7), (b"aA", 0.7)),
-    *((b"e", 1.9), (b"r", 0.7), (b"i", 0.8), (b"v", 0.95), (b"u", 1.3), (b"k", 0.8), (b"h", 1.0), (b"g", 0.87)),
-    *((b"f", 1.2), (b"m", 2.4)),
-)
-_ENGLISH = (
-    " the ",
-    " of ",
-    " and ",
-    " to ",
-)  # o200k knows English words whole: these say how much of a text is English
-_ENGLISH_DISCOUNT = 2.4
+_FOREIGN: tuple[tuple[bytes, float], ...] = ((b"e", 1.9), (b"g", 0.87), (b"h", 1.0), (b"u", 1.3), (b"m", 2.4))
+_PER_DIGIT, _PER_NUMBER, _PER_CYRILLIC_WORD = 1 / 3, 1.8, 2.6
+_ENGLISH = (b" the ", b" of ", b" and ", b" to ")
+"""o200k knows English words whole: these say how much of a text is English."""
+_ENGLISH_DISCOUNT = 2.0
 _LEAN = 1.05
 
 
 def estimate(text: str) -> int:
-    """The tokens of a text under o200k, leaning upwards. Runs at several megabytes a second; an empty text is 0."""
+    """The tokens of a text under o200k, leaning upwards; of an empty text 0. 70 µs for 5 KB of English."""
     if not text:
         return 0
-    classes = text.encode("utf-8", "replace").translate(_CLASSES, _CONTINUATION)
-    runs = [len(pattern.findall(classes)) for pattern, _ in _PATTERNS]
-    total = sum(count * weight for count, (_, weight) in zip(runs, _PATTERNS, strict=True))
-    total += sum(classes.count(part) * weight for part, weight in _COUNTS)
-    lowered = text.lower()
-    total -= _ENGLISH_DISCOUNT * sum(lowered.count(word) for word in _ENGLISH)
-    return ceil(max(total, sum(runs), 1) * _LEAN)
+    data = text.encode("utf-8", "replace")
+    classes = data.translate(_CLASSES, _CONTINUATION)
+    words = _runs(data, _WORDS)
+    total = words + sum(classes.count(part) * weight for part, weight in _WEIGHTS)
+    total += data.translate(_SPACES, _CONTINUATION).count(b"  x")  # runs of spaces; a single one belongs to its word
+    if digits := classes.count(b"0"):
+        total += digits * _PER_DIGIT + _runs(data, _NUMBERS) * _PER_NUMBER
+    if not text.isascii():
+        total += sum(classes.count(part) * weight for part, weight in _FOREIGN)
+        total += _runs(data, _CYRILLIC) * _PER_CYRILLIC_WORD
+    total -= _ENGLISH_DISCOUNT * sum(data.count(word) for word in _ENGLISH)
+    return ceil(max(total, words, 1) * _LEAN)
+
+
+def _runs(data: bytes, table: bytes) -> int:
+    marks = data.translate(table, _CONTINUATION)
+    return marks.count(b".x") + marks.startswith(b"x")
+
+
+# Images and files
+
+_PAGE = (1240, 1754)
+"""The size of a page of A4 at 150 dots an inch: OpenAI reads a PDF as the text and the image of each page."""
+_PAGE_TEXT = 800
+"""Tokens of text on a dense page."""
+_PAGE_BYTES = 2_000
+"""A file whose pages can't be counted is taken to have one page for so many bytes, at most 100."""
+
+
+def estimate_parts(parts: Iterable[Part], rule: ImageRule | None = None, detail: Detail = "auto") -> int:
+    """The tokens of these inputs together. Images follow `rule` (None: the dearest that is known); a file counts each
+    page as an image and a dense page of text, which is rough and leans upwards."""
+    return sum(_part(part, rule or DEAREST, detail, estimate) for part in parts)
+
+
+def _part(part: Part, rule: ImageRule, detail: Detail, measure: Callable[[str], int]) -> int:
+    if part.kind == "image":
+        return rule.tokens(size_of(part.data), detail)
+    if part.kind == "file":
+        return _pages(part) * (rule.tokens(_PAGE) + _PAGE_TEXT)
+    return measure(part.text)
+
+
+def _pages(part: Part) -> int:
+    marked = part.pages or len(re.findall(rb"/Type\s*/Page(?!s)", part.data))
+    return marked or min(100, ceil(len(part.data) / _PAGE_BYTES) or 1)
+
+
+# Calls
+
+_MESSAGE = 4
+"""A message has three tokens beside its content, and one for its role; the answer's beginning has three. Source:
+OpenAI's cookbook, "How to count tokens with tiktoken", section 6."""
+_ANSWER = 3
+_SCHEMA = 24
+"""Tokens around a schema, which the provider puts into the prompt in a form that is not published; leaning upwards."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRule:
-    """OpenAI's rule for images at high detail: scaled into 2048 by 2048, then down to 768 on the shorter side, `base`
-    tokens plus `tile` for each 512 by 512 tile that is begun. Source: OpenAI's guide "Images and vision", "Calculating
-    costs" (gpt-4o-mini: 2833 and 5667; gpt-4o: 85 and 170), as read in 2025."""
+class Count:
+    """The input tokens of a call. `exact` says whether its messages were counted, by the model's own tokenizer and by
+    the published rules; the share of the schema is an estimate in any case."""
 
-    base: int = 2833
-    tile: int = 5667
-
-    def tokens(self, size: tuple[int, int] | None) -> int:
-        """The tokens of an image of this width and height in pixels; where the size is unknown, the most there can be
-        (eight tiles)."""
-        if size is None:
-            return self.base + 8 * self.tile
-        scale = min(1.0, 2048 / max(size))
-        scale *= min(1.0, 768 / (min(size) * scale))
-        across, down = (ceil(side * scale / 512) for side in size)
-        return self.base + across * down * self.tile
+    tokens: int
+    exact: bool
 
 
-_PAGE_TEXT = 800  # tokens of text on a dense page; a PDF is read by OpenAI as the text and the image of each page
-_PAGE_BYTES = 2_000  # a file whose pages can't be counted is taken to have one page for so many bytes, at most 100
+def estimate_call(call: Call, facts: ModelFacts | None = None) -> int:
+    """The input tokens of a call with its messages and its wire schema, leaning upwards. What documents have in common
+    (instructions, examples, schema) is estimated once."""
+    return _whole(call, facts, "", estimate)
 
 
-def estimate_parts(parts: Iterable[Part], rule: ImageRule = ImageRule()) -> int:
-    """The tokens of these inputs together. Images follow `rule`; a file counts each page as an image of the greatest
-    size and a dense page of text, which is rough and leans upwards."""
-    return sum(_part(part, rule) for part in parts)
+def count_call(call: Call, facts: ModelFacts) -> Count:
+    """The input tokens of a call for this model, counted where that can be done."""
+    if not counts(facts.tokenizer):
+        return Count(estimate_call(call, facts), False)
+    kinds = {part.kind for part in call.inputs}
+    exact = "file" not in kinds and ("image" not in kinds or facts.images is not None)
+    return Count(_whole(call, facts, facts.tokenizer, lambda text: count(text, facts.tokenizer) or 0), exact)
 
 
-def _part(part: Part, rule: ImageRule) -> int:
-    if part.kind == "image":
-        return rule.tokens(_size(part.data))
-    if part.kind == "file":
-        pages = len(re.findall(rb"/Type\s*/Page(?!s)", part.data)) or min(100, ceil(len(part.data) / _PAGE_BYTES) or 1)
-        return pages * (rule.tokens(None) + _PAGE_TEXT)
-    return estimate(part.text) + 4
+def _whole(call: Call, facts: ModelFacts | None, tokenizer: str, measure: Callable[[str], int]) -> int:
+    rule = (facts and facts.images) or DEAREST
+    asked = call.settings.get("image_detail")
+    detail: Detail = asked if asked in DETAILS else "auto"
+    return _messages(own(call), rule, detail, measure) + _common(call, tokenizer, measure)
 
 
-_FRAME = 8  # tokens around each message, and a little for the name of the schema
-_PREFIXES: OrderedDict[str, int] = OrderedDict()
-_PREFIXES_KEPT = 256
+def _messages(messages: Iterable[Message], rule: ImageRule, detail: Detail, measure: Callable[[str], int]) -> int:
+    return sum(_MESSAGE + sum(_part(part, rule, detail, measure) for part in message.parts) for message in messages)
 
 
-def estimate_call(call: Call, rule: ImageRule = ImageRule()) -> int:
-    """The input tokens of a call with its messages and its wire schema. What documents have in common (instructions,
-    examples, schema) is estimated once."""
-    inputs = estimate_parts((part for message in _last(call) for part in message), rule)
-    return inputs + _prefix(call)
+_Known = OrderedDict[tuple[str, str, str, str, int], tuple[tuple[Example, ...], int]]
+_KNOWN: _Known = OrderedDict()
+"""What calls have in common, by tokenizer, schema, instructions, what is asked, and the identity of the examples, which
+are kept beside it so that it stays theirs."""
+_KNOWN_MOST = 256
 
 
-def _last(call: Call) -> list[tuple[Part, ...]]:
-    """The parts of the messages that are this document's own: its inputs, in a repair what was said."""
-    return [message.parts for message in render(call, "strict")[1 + 2 * len(call.examples) :]]
-
-
-def _prefix(call: Call) -> int:
-    key = "\0".join((call.shape.fingerprint, call.instructions, *(dump(one.plain()) for one in call.examples)))
-    known = _PREFIXES.get(key)
+def _common(call: Call, tokenizer: str, measure: Callable[[str], int]) -> int:
+    key = (tokenizer, call.shape.fingerprint, call.instructions, call.ask, id(call.examples))
+    known = _KNOWN.get(key)
     if known is None:
-        common = render(call, "strict")[: 1 + 2 * len(call.examples)]
-        known = (
-            sum(estimate_parts(message.parts) + _FRAME for message in common)
-            + estimate(dump(call.shape.wire))
-            + 3 * _FRAME
-        )
-        _PREFIXES[key] = known
-        while len(_PREFIXES) > _PREFIXES_KEPT:
-            _PREFIXES.popitem(last=False)
-    return known
-
-
-def _size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels from the first bytes of a PNG, GIF, WebP or JPEG, or None."""
-    for magic, read in _HEADERS:
-        if data.startswith(magic):
-            try:
-                size = read(data)
-            except (struct.error, IndexError):
-                return None
-            return size if size and min(size) > 0 else None
-    return None
-
-
-def _png(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
-
-
-def _gif(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack("<HH", data[6:10])
-    return width, height
-
-
-def _webp(data: bytes) -> tuple[int, int] | None:
-    form = data[12:16]
-    if form == b"VP8 ":
-        width, height = struct.unpack("<HH", data[26:30])
-        return width & 0x3FFF, height & 0x3FFF
-    if form == b"VP8L":
-        (bits,) = struct.unpack("<I", data[21:25])
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if form == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    return None
-
-
-def _jpeg(data: bytes) -> tuple[int, int] | None:
-    """Walks the segments to the frame header (SOF0 to SOF15 without DHT, JPG and DAC)."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return width, height
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
-
-
-_HEADERS: tuple[tuple[bytes, Callable[[bytes], tuple[int, int] | None]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", _png),
-    (b"GIF8", _gif),
-    (b"RIFF", _webp),
-    (b"\xff\xd8", _jpeg),
-)
+        tokens = _messages(common(call, "strict"), DEAREST, "auto", measure)
+        tokens += measure(dump(call.shape.wire)) + _SCHEMA + _ANSWER
+        known = _KNOWN[key] = (call.examples, tokens)
+        while len(_KNOWN) > _KNOWN_MOST:
+            _KNOWN.popitem(last=False)
+    return known[1]

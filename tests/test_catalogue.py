@@ -89,8 +89,9 @@ REFUSED = {
     " azure/<deployment> or compatible/<name>, or write rules.",
     "azure/": "'azure/' names no model.\n  Write azure/<name>.",
     "opnai/gpt-4o": "opnai/gpt-4o has a provider that is not known: 'opnai'.\n  Did you mean openai/gpt-4o?",
-    "anthropic/claude": "anthropic/claude comes through instructor and is not built yet.\n"
-    "  For a server that speaks OpenAI's protocol, use compatible/<name> with OPENAI_BASE_URL.",
+    "anthropic/": "'anthropic/' names no model.\n  Write anthropic/<name>.",
+    "antropic/claude": "antropic/claude has a provider that is not known: 'antropic'.\n"
+    "  Did you mean anthropic/claude?",
 }
 
 
@@ -103,9 +104,20 @@ def test_a_name_that_cannot_be_meant_is_refused_with_the_nearest_one(name: str) 
 
 
 @pytest.mark.parametrize("provider", sorted(BRIDGED))
-def test_bridged_providers_are_refused_by_name(provider: str) -> None:
-    with pytest.raises(ModelError, match=f"^{provider}/any comes through instructor and is not built yet"):
-        KNOWN.facts(f"{provider}/any")
+def test_a_name_on_a_bridged_provider_is_taken_on_trust_and_says_so(provider: str) -> None:
+    assumed = KNOWN.facts(f"{provider}/any")
+    assert (assumed.provider, assumed.price, assumed.modes) == (provider, None, ("tools",))
+    assert assumed.parameters == BRIDGED[provider]
+    assert assumed.warning == (
+        f"{provider}/any is not in the catalogue: its price and its limits are not known, and it is not taken to hold"
+        " to strict schemas: what it answers is checked here."
+    )
+
+
+def test_claude_haiku_is_given_the_context_that_its_price_goes_for() -> None:
+    haiku = KNOWN.facts("anthropic/claude-haiku-5-5")
+    assert (haiku.context, haiku.max_output, haiku.parameters) == (100_000, 128_000, ("max_tokens", "stop"))
+    assert KNOWN.cost(haiku, Usage(input=10_000, cached=4_000, output=1_000)) == Decimal("0.00114")
 
 
 @pytest.mark.parametrize("name", ["azure/receipts", "compatible/qwen", "compatible/gpt-4o-mini"])

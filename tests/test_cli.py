@@ -274,7 +274,10 @@ WRONG = [
         ("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--model", "openai/gpt-4o-mni"),
         "error: There is no model openai/gpt-4o-mni in the catalogue.\n  Did you mean openai/gpt-4o-mini?",
     ),
-    (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--model", "anthropic/x"), "comes through instructor"),
+    (
+        ("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--model", "anthropic/x"),
+        "error: No key for anthropic/x: ANTHROPIC",
+    ),
     (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--setting", "x"), "write NAME=VALUE"),
     (("from", "in/a.txt"), "Missing option '--schema'"),
     (("run", "pipelines/bils.yaml"), "error: pipelines/bils.yaml: There is no such pipeline."),

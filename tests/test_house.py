@@ -19,12 +19,16 @@ FLOORS = (
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
         *("excerpt", "patch", "repair", "rest", "schema", "task"),
     },
-    {"door", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables", "tokens"},
+    {
+        *("door", "images", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables"),
+        *("tokenizer", "tokens"),
+    },
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
     {"__main__", "cli", "evals", "function", "testing", "testing_fixtures"},
 )
 
 HEAVY = {
+    "anthropic": "the client of Anthropic",
     "aiohttp": "the fake server and the client's transport: 190 ms",
     "certifi": "certificates, for addresses that need them",
     "ssl": "the same",
@@ -32,6 +36,7 @@ HEAVY = {
     "yarl": "comes with aiohttp",
     "click": "the command line only",
     "duckdb": "relational steps and table files: 80 ms",
+    "google": "the client of Google",
     "httpx2": "what the SDK speaks through",
     "instructor": "the bridge to other providers: over a second",
     "jinja2": "templates in instructions",
@@ -46,6 +51,7 @@ HEAVY = {
     "regex": "Unicode properties in a schema's patterns: 30 ms",
     "rich": "tables and progress",
     "ruamel": "pipelines in YAML",
+    "toktok": "counting tokens: half a second to load",
     "tenacity": "waiting and retrying in the engine",
     "PIL": "images",
 }

@@ -67,15 +67,13 @@ def test_rules_are_plain_values_and_back(rule: ImageRule) -> None:
 
 
 def test_rules_of_other_kinds_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^There is no rule for images of the kind 'x'; there are tiles and patches\.$"
-    ):
+    with pytest.raises(ValueError, match="There is no rule") as caught:
         rule_from_plain({"kind": "x"})
+    assert str(caught.value) == "There is no rule for images of the kind 'x'; there are tiles and patches."
 
 
 def test_the_catalogue_has_the_published_rules() -> None:
-    known = {name: facts.images for name, facts in built_in_catalogue().items() if "image" in facts.inputs}
-    assert known.pop("scripted") is None
+    known = {name: facts.images for name, facts in built_in_catalogue().items() if facts.provider == "openai"}
     assert None not in known.values()
     assert known["openai/gpt-4o-mini"] == Tiles(2833, 5667) == DEAREST
     assert known["openai/gpt-4o"] == known["openai/gpt-4.1"] == Tiles(85, 170)

@@ -3,20 +3,36 @@ what cannot be opened says so."""
 
 from __future__ import annotations
 
+import re
 import threading
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from extract.document import Page
-from extract.errors import DocumentError
-from extract.load import open_document
+from extract.document import Document, Page
+from extract.errors import DocumentError, ExtractError
+from extract.jsontext import digest
+from extract.load import open_data_url, open_document
+from extract.models import built_in_catalogue
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "receipts"
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+def image(format: str, **options: Any) -> bytes:
+    out = BytesIO()
+    Image.linear_gradient("L").resize((30, 20)).save(out, format, **options)
+    return out.getvalue()
+
+
+PNG = image("PNG")
 
 Drawn = Sequence[tuple[int, int, str]]
 
@@ -94,18 +110,91 @@ def test_a_document_is_known_by_its_content_and_not_by_its_name(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("data", "media_type"),
-    [
-        (PNG, "image/png"),
-        (b"\xff\xd8\xff\xe0" + bytes(9), "image/jpeg"),
-        (b"GIF89a" + bytes(9), "image/gif"),
-        (b"RIFF\x04\0\0\0WEBPVP8 ", "image/webp"),
-    ],
+    ("format", "media_type"),
+    [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("GIF", "image/gif"), ("WEBP", "image/webp")],
 )
-def test_images_go_along_as_they_are(data: bytes, media_type: str) -> None:
+def test_images_go_along_as_they_are(format: str, media_type: str) -> None:
+    data = image(format)
     (attachment,) = open_document(data, name="scans/front").attachments
     assert (attachment.kind, attachment.name, attachment.media_type) == ("image", "front", media_type)
-    assert attachment.data == data
+    assert (attachment.data, attachment.digest) == (data, digest(data))
+
+
+def test_an_image_that_was_converted_is_known_by_what_was_given() -> None:
+    data = image("BMP")
+    (attachment,) = open_document(data, name="scan.bmp").attachments
+    assert (attachment.media_type, attachment.digest) == ("image/png", digest(data))
+    assert attachment.data != data
+
+
+def test_the_pages_of_a_tiff_are_attachments_of_their_own() -> None:
+    pages = [Image.new("L", (20, 10), shade) for shade in (0, 90, 180)]
+    out = BytesIO()
+    pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:])
+    document = open_document(out.getvalue(), name="in/scan.tif")
+    assert [one.name for one in document.attachments] == [f"scan.tif, page {number}" for number in (1, 2, 3)]
+    assert [Image.open(BytesIO(one.data)).getpixel((0, 0)) for one in document.attachments] == [0, 90, 180]
+    assert len({one.digest for one in document.attachments}) == 3
+    assert document.id == open_document(out.getvalue()).id
+
+
+# Data URLs
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:image/png;base64," + b64encode(PNG).decode(),
+        "DATA:image/jpeg;name=a.jpg;BASE64," + b64encode(PNG).decode().rstrip("="),
+        "data:;base64," + urlsafe_b64encode(PNG).decode(),
+        "data:image/png;base64," + quote(b64encode(PNG).decode()),
+        "data:image/png;base64,\n " + b64encode(PNG).decode()[:40] + "\r\n" + b64encode(PNG).decode()[40:],
+        "data:application/octet-stream," + quote(PNG),
+    ],
+)
+def test_a_data_url_holds_the_document_that_its_bytes_are(url: str) -> None:
+    assert open_data_url(url, name="front.png") == open_document(PNG, name="front.png")
+
+
+def test_a_data_url_may_hold_text_and_pdf() -> None:
+    assert open_data_url("data:,TOTAL%204.95").text == "TOTAL 4.95"
+    url = "data:application/pdf;base64," + b64encode(pdf([(50, 700, "one")])).decode()
+    assert open_data_url(url, pdf="file").attachments[0].media_type == "application/pdf"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("TOTAL 4.95", "This is not a data URL.\n  It begins as data:image/png;base64, and the data follows."),
+        (
+            "data:image/png;base64",
+            "This is not a data URL.\n  It begins as data:image/png;base64, and the data follows.",
+        ),
+        (
+            "data:image/png;base64,AAA!",
+            "The data URL is not valid base64.\n  It may be cut off: take it from its source again.",
+        ),
+        (
+            "data:image/png;base64,AAAAA",
+            "The data URL is not valid base64.\n  It may be cut off: take it from its source again.",
+        ),
+        (
+            "data:image/png;base64,",
+            "The document is empty.\n  Take it out of the documents, or put in the file that was meant.",
+        ),
+    ],
+)
+def test_what_is_no_data_url_says_so(url: str, message: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        open_data_url(url)
+    assert str(caught.value) == message
+
+
+def test_a_text_is_never_looked_into_for_a_data_url(tmp_path: Path) -> None:
+    url = "data:image/png;base64," + b64encode(PNG).decode()
+    (tmp_path / "url.txt").write_text(url)
+    assert open_document(url.encode()) == Document(text=url)
+    assert open_document(tmp_path / "url.txt").text == url
 
 
 # PDF
@@ -147,6 +236,24 @@ def test_a_pdf_with_one_scanned_page_keeps_its_text_and_goes_along() -> None:
     assert [one.media_type for one in document.attachments] == ["application/pdf"]
 
 
+def test_what_of_a_pdf_goes_to_the_model_can_be_said() -> None:
+    mixed = pdf([(50, 700, "one")], PICTURE)
+    text, file = open_document(mixed, pdf="text"), open_document(mixed, name="a.pdf", pdf="file")
+    assert [part.kind for part in text.parts()] == ["text"]
+    assert [part.kind for part in open_document(mixed).parts()] == ["text", "file"]
+    assert [(part.kind, part.name, part.pages) for part in file.parts()] == [("file", "a.pdf", 2)]
+    assert file.text == text.text  # so that values have their places
+    assert not file.empty
+    with pytest.raises(DocumentError) as caught:
+        open_document(pdf(PICTURE), name="a.pdf", pdf="text")
+    assert str(caught.value) == (
+        "a.pdf: The PDF has no text: its pages are pictures.\n  Send it whole to a model that takes files."
+    )
+    with pytest.raises(ExtractError) as wrong:
+        open_document(mixed, pdf="whole")  # type: ignore[arg-type]
+    assert str(wrong.value) == "What goes to the model of a PDF is auto, text or file, not 'whole'."
+
+
 def test_threads_may_open_pdfs_at_the_same_time() -> None:
     data = pdf(*([(50, 700 - 20 * i, f"line {i}") for i in range(30)] for _ in range(5)))
     texts: list[str] = []
@@ -161,7 +268,10 @@ def test_threads_may_open_pdfs_at_the_same_time() -> None:
 
 # What cannot be opened
 
-KINDS = "Documents are text (also Markdown, HTML, JSON, CSV), PDF, PNG, JPEG, WebP and GIF."
+KINDS = (
+    "Documents are text (also Markdown, HTML, JSON, CSV), PDF, and images (PNG, JPEG, WebP, GIF, TIFF, BMP, PPM, ICO,"
+    " AVIF and JPEG 2000)."
+)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +302,16 @@ KINDS = "Documents are text (also Markdown, HTML, JSON, CSV), PDF, PNG, JPEG, We
             b"%PDF-1.7 and then nothing",
             "a.x: The PDF is damaged and cannot be opened.\n"
             "  Open it in a viewer; if that works, print it to a new PDF.",
+        ),
+        (
+            PNG[:50],
+            "a.x: The image is damaged and cannot be opened.\n"
+            "  Open it in a viewer; if that works, save it again as PNG or JPEG.",
+        ),
+        (
+            b"\0\0\0\x18ftypheic" + bytes(20),
+            "a.x: The file is a HEIC photo, which is not read: its format is not free.\n"
+            "  Save it as JPEG; a telephone does so by itself where it is set to the most compatible format.",
         ),
         (LOCKED, "a.x: The PDF is locked with a password.\n  Save a copy without the password and use that."),
         (
@@ -245,3 +365,22 @@ def test_a_damaged_pdf_opens_or_is_refused(place: int, patch: bytes) -> None:
     whole = (EXAMPLES / "13-tidewater-print.pdf").read_bytes()
     data = whole[:place] + patch + whole[place + len(patch) :]
     assert opens_or_is_refused(data)
+
+
+def test_what_the_documentation_shows_runs() -> None:
+    shown = (Path(__file__).parent.parent / "docs" / "inputs.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", shown, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+
+
+def test_the_documentation_has_the_tokens_of_an_image() -> None:
+    shown = (Path(__file__).parent.parent / "docs" / "inputs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (gpt-[^|]*) \|.*?([\d,]+) \|(?:[^|=]*=)? ?(\d+) \|$", shown, re.MULTILINE)
+    assert len(rows) == 5
+    for names, high, low in rows:
+        for name in names.split(", "):
+            rule = built_in_catalogue()[f"openai/{name}"].images
+            assert rule is not None
+            assert (f"{rule.tokens((1024, 1024)):,}", str(rule.tokens((1024, 1024), "low"))) == (high, low)

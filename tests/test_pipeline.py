@@ -236,6 +236,13 @@ def test_documents_that_are_files(documents: str, found: list[str]) -> None:
     assert [path.as_posix() for path in pipeline.documents.paths()] == found
 
 
+def test_documents_that_are_files_may_say_what_goes_to_the_model_of_a_pdf() -> None:
+    pipeline = load(HEAD.replace("docs/*.txt", "{files: docs/*.txt, pdf: file}"))
+    assert isinstance(pipeline.documents, Files)
+    assert (pipeline.documents.patterns, pipeline.documents.pdf) == (("docs/*.txt",), "file")
+    assert load(HEAD).documents.pdf == "auto"  # type: ignore[union-attr]
+
+
 def test_documents_that_are_rows() -> None:
     Path("note.json").write_text('{"title": "Note", "type": "object", "properties": {"about": {"type": "string"}}}')
     pipeline = load(
@@ -419,6 +426,18 @@ BROKEN: list[tuple[str, str]] = [
         HEAD.replace("docs/*.txt", "[docs/*.txt, dcs/*.txt]"),
         "p.yaml:1:25: No document matches dcs/*.txt.\n"
         "  There is no folder dcs; paths are relative to the folder that the command runs in.",
+    ),
+    (
+        HEAD.replace("docs/*.txt", "{files: docs/*.txt, pdf: fil}"),
+        "p.yaml:1:37: `pdf` is auto, text or file, and this is `fil`.\n  Did you mean `file`?",
+    ),
+    (
+        HEAD.replace("docs/*.txt", "{pdf: file}"),
+        "p.yaml:1:12: `files` is missing.\n  Write `documents: {files: in/*.pdf, pdf: file}`.",
+    ),
+    (
+        HEAD + "settings: {image_detail: sharp}\n",
+        "p.yaml:4:26: `image_detail` is auto, low or high, and this is 'sharp'.",
     ),
     (HEAD.replace("docs/*.txt", "5"), "p.yaml:1:12: `documents` is text, and this is a number."),
     (

@@ -1,16 +1,29 @@
-"""Estimates of tokens: they never fall when a text grows, and images follow the published rule to the token."""
+"""Estimates of tokens and counts of them: texts lean upwards, images follow the published rule to the token, and a call
+is counted as its messages are."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.call import Call, Example, Part, Shape
-from extract.tokens import ImageRule, estimate, estimate_call, estimate_parts
+from extract.call import Call, Example, Failed, Part, Shape
+from extract.catalogue import ModelFacts
+from extract.image_rules import DEAREST, Patches, Tiles
+from extract.images import size_of
+from extract.jsontext import dump
+from extract.models import built_in_catalogue
+from extract.prompt import render
+from extract.tokenizer import count
+from extract.tokens import Count, count_call, estimate, estimate_call, estimate_parts
+
+MINI = built_in_catalogue()["openai/gpt-4o-mini"]
 
 # (text, tokens under o200k as counted by rs-bpe 0.1.0)
 COUNTED = [
@@ -25,6 +38,7 @@ COUNTED = [
 
 @pytest.mark.parametrize(("text", "counted"), COUNTED)
 def test_an_estimate_is_not_below_the_truth_and_not_far_above(text: str, counted: int) -> None:
+    assert counted == count(text)
     assert counted <= estimate(text) <= counted * 1.6 + 2
 
 
@@ -64,14 +78,17 @@ def image(data: bytes) -> Part:
 
 
 @pytest.mark.parametrize("kind", [png, jpeg, gif, webp])
-@pytest.mark.parametrize(
-    ("width", "height", "tiles"),
-    [(512, 512, 1), (1024, 1024, 4), (2048, 4096, 6), (300, 1500, 3), (8000, 8000, 4), (1, 1, 1), (700, 2048, 8)],
-)
-def test_images_are_counted_by_their_tiles(kind: object, width: int, height: int, tiles: int) -> None:
-    part = image(kind(width, height))  # type: ignore[operator]
-    assert estimate_parts([part]) == 2833 + 5667 * tiles
-    assert estimate_parts([part], ImageRule(85, 170)) == 85 + 170 * tiles
+def test_sizes_are_read_from_the_first_bytes(kind: Any) -> None:
+    assert size_of(kind(700, 2048)) == (700, 2048)
+    assert [size_of(kind(700, 2048)[:cut]) for cut in (0, 3, 9)] == [None] * 3
+
+
+def test_images_are_counted_by_the_rule_of_the_model() -> None:
+    part = image(png(1800, 2400))
+    assert estimate_parts([part]) == DEAREST.tokens((1800, 2400)) == 2833 + 4 * 5667
+    assert estimate_parts([part, part], Tiles(85, 170)) == 2 * (85 + 4 * 170)
+    assert estimate_parts([part], Patches(Decimal("1.62"))) == 2353
+    assert estimate_parts([part], Tiles(85, 170), "low") == 85
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image", png(5, 5)[:18], b"\xff\xd8\xff", png(0, 7)])
@@ -79,21 +96,19 @@ def test_an_image_of_unknown_size_counts_as_the_largest(data: bytes) -> None:
     assert estimate_parts([image(data)]) == 2833 + 5667 * 8
 
 
-@given(st.integers(1, 20_000), st.integers(1, 20_000))
-def test_no_image_counts_more_than_one_of_unknown_size(width: int, height: int) -> None:
-    rule = ImageRule()
-    assert rule.tokens((width, height)) <= rule.tokens(None)
-
-
 def test_a_file_counts_its_pages() -> None:
     one = estimate_parts([Part("file", "a.pdf", data=b"%PDF-1.4 << /Type /Pages /Count 1 >> << /Type /Page >>")])
     two = estimate_parts([Part("file", "a.pdf", data=b"%PDF-1.4 /Type /Pages << /Type/Page >> << /Type /Page\n>>")])
     assert two == 2 * one > 0
+    assert estimate_parts([Part("file", "a.pdf", data=b"%PDF-1.4", pages=7)]) == 7 * one
 
 
-def call(text: str, **more: object) -> Call:
+def call(text: str, **more: Any) -> Call:
     shape = Shape("Receipt", {"type": "object"}, {"type": "object", "properties": {"total": {"type": "number"}}})
-    return Call("m", 1, "Read it.", (Part("text", "document", text=text),), shape, **more)  # type: ignore[arg-type]
+    return Call("m", 1, "Read it.", (Part("text", "document", text=text),), shape, **more)
+
+
+EXAMPLES = (Example("TOTAL 7", {"total": 7}, {"total": 7}),)
 
 
 def test_a_call_counts_its_inputs_beside_what_all_documents_share() -> None:
@@ -102,5 +117,44 @@ def test_a_call_counts_its_inputs_beside_what_all_documents_share() -> None:
         estimate("TOTAL 4.95\n" * 100) - estimate("TOTAL 4.95"), abs=20
     )
     assert estimate_call(short) > estimate("Read it.") + estimate("TOTAL 4.95")
-    with_example = call("TOTAL 4.95", examples=(Example("TOTAL 7", {"total": 7}, {"total": 7}),))
-    assert estimate_call(with_example) > estimate_call(short)
+    assert estimate_call(call("TOTAL 4.95", examples=EXAMPLES)) > estimate_call(short)
+    assert estimate_call(call("TOTAL 4.95", examples=(*EXAMPLES,))) == estimate_call(
+        call("TOTAL 4.95", examples=EXAMPLES)
+    )
+
+
+CALLS = [
+    call("TOTAL 4.95"),
+    call("Grüße 🎉 <|endoftext|> ===", examples=EXAMPLES),
+    call("TOTAL 4.95", answer='{"total": 5}', failed=(Failed("/total", 5, "it must be 4.95"),)),
+]
+
+
+@pytest.mark.parametrize("one", CALLS)
+def test_a_call_is_counted_as_its_messages_are(one: Call) -> None:
+    """By OpenAI's rule: three tokens a message and one for its role, the texts, and three where the answer begins."""
+    texts = ["".join(part.text for part in message.parts) for message in render(one, "strict")]
+    messages = sum(4 + (count(text) or 0) for text in texts) + 3
+    schema = (count(dump(one.shape.wire)) or 0) + 24
+    assert count_call(one, MINI) == Count(messages + schema, exact=True)
+    assert count_call(one, MINI).tokens <= estimate_call(one, MINI)
+
+
+def test_a_call_with_images_is_counted_by_the_rule_and_the_detail_of_its_model() -> None:
+    text = call("TOTAL 4.95")
+    pictured = replace(text, inputs=(*text.inputs, image(png(1024, 1024))))
+    small = replace(pictured, settings={"image_detail": "low"})
+    for counting in (lambda one, facts: count_call(one, facts).tokens, estimate_call):
+        alone = counting(text, MINI)
+        assert counting(pictured, MINI) - alone == 2833 + 4 * 5667
+        assert counting(small, MINI) - alone == 2833
+        assert counting(pictured, built_in_catalogue()["openai/gpt-4.1"]) - alone == 85 + 4 * 170
+    assert count_call(pictured, MINI).exact
+
+
+def test_what_cannot_be_counted_is_estimated_and_says_so() -> None:
+    text, unknown = call("TOTAL 4.95"), ModelFacts("compatible/qwen", "compatible")
+    assert count_call(text, unknown) == Count(estimate_call(text, unknown), exact=False)
+    with_image = replace(text, inputs=(image(png(9, 9)),))
+    assert not count_call(with_image, replace(MINI, images=None)).exact
+    assert not count_call(replace(text, inputs=(Part("file", "a.pdf", pages=1),)), MINI).exact

@@ -24,6 +24,7 @@ from .shown import emit, say
 if TYPE_CHECKING:
     from ..call import Call
     from ..catalogue import ModelFacts
+    from ..load import PdfUse
 
 __all__ = ["from_", "parse", "print_prompt"]
 
@@ -44,6 +45,13 @@ __all__ = ["from_", "parse", "print_prompt"]
 )
 @click.option("--best-effort", multiple=True, metavar="FIELD", help="A field whose failure alone never fails a record.")
 @offline_option
+@click.option(
+    "--pdf",
+    type=click.Choice(["auto", "text", "file"]),
+    default="auto",
+    show_default=True,
+    help="What of a PDF goes to the model: its text, the file itself, or the text and where needed the file.",
+)
 @json_option
 @click.option("--prompt", is_flag=True, help="Print exactly what would be sent, and send nothing.")
 def from_(
@@ -57,6 +65,7 @@ def from_(
     on_failure: Any,
     best_effort: tuple[str, ...],
     offline: bool,
+    pdf: PdfUse,
     as_json: bool,
     prompt: bool,
 ) -> int:
@@ -65,7 +74,6 @@ def from_(
     The record goes to standard output as JSON; with --json it comes with its problems, evidence, confidence, attempts
     and cost.
     """
-    from ..document import Document
     from ..load import open_document
     from ..models.cascade import check_accepted, facts_of
     from ..project import load_schema
@@ -75,7 +83,8 @@ def from_(
     from ..waiving import check_best_effort
 
     compiled = compile(load_schema(schema))
-    document = Document(text=sys.stdin.read(), source="-") if file == "-" else open_document(Path(file))
+    piped = file == "-"
+    document = open_document(sys.stdin.buffer.read() if piped else Path(file), name="-" if piped else "", pdf=pdf)
     names, (asked, headers) = model or ("openai/gpt-4o-mini",), apart(settings(setting))
     check_accepted(asked, facts_of(names))
     check_best_effort(compiled, best_effort)

@@ -30,7 +30,7 @@ def models(as_json: bool) -> int:
             "context": facts.context,
             "output": facts.max_output,
             "inputs": " ".join(facts.inputs),
-            "strict": "yes" if facts.strict else "no",
+            "schema": facts.modes[0],
             "$ in/M": facts.price and facts.price.input,
             "cached": facts.price and facts.price.cached,
             "$ out/M": facts.price and facts.price.output,

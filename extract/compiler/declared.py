@@ -16,6 +16,8 @@ from functools import cached_property
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from .. import jsontext
 from ..errors import SchemaError
 from ..pointer import get, join, leaves, put
@@ -50,17 +52,18 @@ class Declared:
         """
         from pydantic import ValidationError
 
-        if _holds_decimals(value):
+        decimals, text = _examined(value)
+        if decimals:
             places = [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
             with suppress(ValidationError):  # a type that takes no text for a number says so below, of the number
                 instance = self._validated(_texted(value, places), context)
                 shown = self.dumped(instance)
                 numbers = [place for place in places if not isinstance(get(shown, place), str)]
                 return instance if numbers == places else self._validated(_texted(value, numbers), context)
-        return self._validated(value, context)
+        return self._validated(value, context, text)
 
-    def _validated(self, value: Any, context: Any) -> Any:
-        text = jsontext.dump(value)
+    def _validated(self, value: Any, context: Any, text: bytes | None = None) -> Any:
+        text = text or jsontext.dump(value).encode("utf-8", "surrogatepass")
         return self.adapter.validate_json(text, context=context, by_alias=True, by_name=self.by_name or None)
 
     def dumped(self, instance: Any) -> Any:
@@ -72,13 +75,24 @@ class Declared:
         return dumper(self.adapter.core_schema)
 
 
-def _holds_decimals(value: Any) -> bool:
-    """Whether there is a Decimal anywhere; without pointers, because every answer is asked."""
-    if isinstance(value, dict):
-        return any(map(_holds_decimals, value.values()))
-    if isinstance(value, list):
-        return any(map(_holds_decimals, value))
-    return isinstance(value, Decimal)
+def _examined(value: Any) -> tuple[bool, bytes | None]:
+    """Whether there is a Decimal anywhere, and the JSON text of a value that the fast encoder writes exactly."""
+    waiting, plain = [value], True
+    while waiting:
+        held = waiting.pop()
+        kind = held.__class__
+        if kind is dict:
+            waiting.extend(held.values())
+        elif kind is list:
+            waiting.extend(held)
+        elif kind is Decimal:
+            return True, None
+        elif kind is not str and kind is not bool and held is not None:
+            plain = plain and (kind is int or (kind is float and held - held == 0))
+    try:
+        return False, orjson.dumps(value) if plain else None
+    except TypeError:  # an integer of more than 64 bits, a text that is not Unicode
+        return False, None
 
 
 def _texted(value: Any, places: list[str]) -> Any:

@@ -9,8 +9,8 @@ and what the ledger has is still answered from it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Any, NoReturn
@@ -81,18 +81,20 @@ class Calls:
             await watch.replied(call, Reply(failure=too_long), None)
             yield Reply(failure=too_long)
             return
-        model = self.models[facts.name]
-        tokens = await self._turn(call, facts)
-        async with self._place(call, model), self._set_aside(call, facts, tokens) as settle:
-            reader, reply = schema.reader(shape=shape_of(model.mode)), Reply(text="")
-            await watch.sent(call, 1)
-            self.sent += 1
-            async for item in model.stream(call, timeout=self.limits.timeout):
-                if isinstance(item, Reply):
-                    reply = item
-                    settle(item)
-                elif call.ask == "whole" and reader.feed(item).value is not None:
-                    yield reader.snapshot()
+        tokens, model = await self._turn(call, facts), self.models[facts.name]
+        async with self.traffic.slots:
+            reader, reply, taken = schema.reader(shape=shape_of(model.mode)), Reply(text=""), NOTHING
+            reserved = await self._reserve(call, facts, tokens)
+            try:
+                await watch.sent(call, 1)
+                self.sent += 1
+                async for item in model.stream(call, timeout=self.limits.timeout):
+                    if isinstance(item, Reply):
+                        reply, taken = item, _amounts(item, facts, reserved)
+                    elif call.ask == "whole" and reader.feed(item).value is not None:
+                        yield reader.snapshot()
+            finally:
+                self.traffic.settle(reserved, taken)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, cost_of(reply, facts))
         if reply.failure is not None and reply.failure.kind == "transport":
@@ -175,47 +177,33 @@ class Calls:
             await watch.replied(call, reply, None)
             return reply
         tokens, model = await self._turn(call, facts), self.models[facts.name]
-        async with self._place(call, model), self._set_aside(call, facts, tokens) as settle:
-            await watch.sent(call, tried)
-            self.sent += 1
-            reply = await model.send(call, timeout=self.limits.timeout)
-            settle(reply)
+        slots, busy = self.traffic.slots, getattr(model, "wait", None)
+        while True:
+            async with slots:
+                wait = 0.0 if busy is None else busy(call)  # asked with the place in hand, so that nobody overtakes
+                if wait <= 0:
+                    reply = await self._sent(call, facts, tokens, model, watch, tried)
+                    break
+            await self._pause(min(wait, _LOOK_AGAIN))
         await self._record(call, reply, facts)
         await watch.replied(call, reply, cost_of(reply, facts))
         return reply
 
-    @asynccontextmanager
-    async def _place(self, call: Call, model: Model) -> AsyncGenerator[None, None]:
-        """A place on the wire, and a server that takes the call now, as far as is known. It is asked with the place in
-        hand, so that nobody overtakes; whoever has to wait for it gives the place back."""
-        wait = getattr(model, "wait", None)
-        while True:
-            async with self.traffic.slots:
-                seconds = 0.0 if wait is None else float(wait(call))
-                if seconds <= 0:
-                    yield
-                    return
-            await self._pause(min(seconds, _LOOK_AGAIN))
-
-    @asynccontextmanager
-    async def _set_aside(
-        self, call: Call, facts: ModelFacts, tokens: int
-    ) -> AsyncGenerator[Callable[[Reply], None], None]:
-        """The most that a call may take of each budget is set aside, and what the reply took settled in its place."""
+    async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
+        """The reply to one request. The most that it may take of each budget is set aside meanwhile."""
         reserved, taken = await self._reserve(call, facts, tokens), NOTHING
-
-        def settle(reply: Reply) -> None:
-            nonlocal taken
-            taken = _amounts(reply, facts, reserved)
-
         try:
-            yield settle
+            await watch.sent(call, tried)
+            self.sent += 1
+            reply = await model.send(call, timeout=self.limits.timeout)
+            taken = _amounts(reply, facts, reserved)
         finally:
             self.traffic.settle(reserved, taken)
+        return reply
 
     async def _turn(self, call: Call, facts: ModelFacts) -> int:
         """Waits for the call's turn; gives the tokens that it was counted to have."""
-        tokens = estimate_call(call) if self.traffic.counted else 0
+        tokens = estimate_call(call, facts) if self.traffic.counted else 0
         pace = self.traffic.pace
         if pace is not None:
             share = tokens + _most_output(call, facts, default=0)
@@ -241,7 +229,9 @@ class Calls:
 
     async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
         """Records a paid reply, even if whoever asked for it is cancelled meanwhile."""
-        if reply.paid:
+        if reply.paid and not self.ledger.lasting:
+            await self.ledger.record(call, reply, None)
+        elif reply.paid:
             recording = asyncio.ensure_future(self.ledger.record(call, reply, cost_of(reply, facts)))
             self._recording.add(recording)
             recording.add_done_callback(self._recording.discard)
@@ -279,10 +269,12 @@ def _passes(reply: Reply) -> bool:
 
 def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
-    characters shows that it fits; what is counted leans upwards, so a fifth is taken off."""
+    characters shows that it fits; what is counted leans upwards, so a fifth is taken off. Images and files are left to
+    the provider: of gpt-4o-mini's tokens for an image, most are a price and take no room."""
     if facts.context is None or sum(len(part.text) for part in call.inputs) < facts.context:
         return None
-    tokens = int(0.8 * estimate_call(call))
+    text = tuple(part for part in call.inputs if part.kind in ("text", "value"))
+    tokens = int(0.8 * estimate_call(replace(call, inputs=text)))
     if tokens <= facts.context:
         return None
     message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 from ..call import Call, Mode, Reply
-from ..catalogue import Catalogue, ModelFacts
+from ..catalogue import BRIDGED, Catalogue, ModelFacts
 from ..endpoints import ANYWHERE, Reach
 from ..errors import ModelError
+from . import bridge
 from .access import Access, open_azure, open_compatible, open_openai
 from .declared import built_in_catalogue, known_models, reach_in
 
@@ -61,11 +62,12 @@ def open_model(
 
     Keys and addresses come from the arguments, else from `environ` (the process's, if none is given):
     ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL`` for ``openai/`` and ``compatible/``, ``AZURE_OPENAI_API_KEY``,
-    ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for ``azure/``; the endpoints that the catalogue (the user's,
-    if none is given) declares for a model come before the last. `client` is an ``AsyncOpenAI`` or ``AsyncAzureOpenAI``
-    of the caller's own, used as it is and never closed. `reach` says where data may go, beside what the environment
-    says of it; `headers` go with each request. Raises `ModelError` for a name that is not known, for a key or an
-    address that is missing, and for a host that data may not go to.
+    ``AZURE_OPENAI_ENDPOINT`` and ``OPENAI_API_VERSION`` for ``azure/``, those in `bridge.PROVIDERS` for the others; the
+    endpoints that the catalogue (the user's, if none is given) declares for a model come before the last. `client` is
+    a client of the caller's own (an ``AsyncOpenAI``, an ``AsyncAzureOpenAI``, or that of the provider's SDK), used as
+    it is and never closed. `reach` says where data may go, beside what the environment says of it; `headers` go with
+    each request. Raises `ModelError` for a name that is not known, for a key, an address or a package that is missing,
+    and for a host that data may not go to.
     """
     environ = os.environ if environ is None else environ
     known = known_models(environ) if catalogue is None else catalogue
@@ -95,4 +97,5 @@ _OPENERS: Mapping[str, Callable[[ModelFacts, Access], Model]] = {
     "compatible": open_compatible,
     "rules": _open_rules,
     "scripted": _refuse_scripted,
+    **dict.fromkeys(BRIDGED, bridge.open_bridged),
 }

@@ -46,7 +46,11 @@ def read(data: bytes, wire: Wire, endpoint: str = "") -> Reply:
         return broken(wire, "what it sent has not the form of a chat completion")
 
 
-_FINISH: Mapping[str, Literal["stop", "length", "filter"]] = {"length": "length", "content_filter": "filter"}
+_FINISH: Mapping[str, Literal["stop", "length", "filter"]] = {
+    "length": "length",
+    "model_length": "length",  # Mistral's word for it
+    "content_filter": "filter",
+}
 
 
 def _reply(

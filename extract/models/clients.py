@@ -13,13 +13,16 @@ import sys
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..call import Failure, FailureKind
 from .answers import NotAnEvent
 from .wire import Wire
 
-__all__ = ["CONNECT", "Clients", "no_answer"]
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["CONNECT", "Clients", "http_client", "no_answer"]
 
 CONNECT = 15.0
 """Seconds within which a server takes a connection."""
@@ -82,6 +85,14 @@ async def _until_the_loop_ends(client: _Client) -> AsyncGenerator[None, None]:
         await client.close()
 
 
+def http_client() -> httpx2.AsyncClient:
+    """aiohttp under the face that the SDKs know: httpx's own pool slows down with the number of connections."""
+    import httpx2
+    from openai import DefaultAioHttpClient
+
+    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
+
+
 def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> Failure:
     """Why no answer came from a host within so many seconds, by the innermost error that says it."""
     causes = [error]
@@ -100,16 +111,18 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
     that is not loaded has raised nothing."""
     import aiohttp
 
-    httpx2: Any = sys.modules.get("httpx2")
+    http: Any = sys.modules.get("httpx2")
     certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
-    unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, *([httpx2.ConnectError] if httpx2 else []))
-    cut = (aiohttp.ClientError, ConnectionError, *([httpx2.NetworkError, httpx2.ProtocolError] if httpx2 else []))
-    late = (TimeoutError, *([httpx2.TimeoutException] if httpx2 else []))
+    hung_up = (aiohttp.ServerDisconnectedError,)  # which some SDKs take for a server that was not reached
+    unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, *([http.ConnectError] if http else []))
+    cut = (aiohttp.ClientError, ConnectionError, *([http.NetworkError, http.ProtocolError] if http else []))
+    late = (TimeoutError, *([http.TimeoutException] if http else []))
     slow, look = f"{{host}} took no connection in {CONNECT:g} seconds.", "Check {} and the network."
     return (
         (certificate, "configuration", "the certificate of {host} was not accepted.", "Check {}.", False),
         ((aiohttp.ClientConnectorDNSError,), "transport", "there is no host {host}.", look, False),
         ((aiohttp.ServerTimeoutError,), "transport", slow, look, False),
+        (hung_up, "transport", "{host} cut the connection.", "", True),
         (unreached, "transport", "there is no server at {host}.", look, False),
         (cut, "transport", "{host} cut the connection.", "", True),
         (late, "transport", "no whole answer came from {host} in {seconds} seconds.", "", True),

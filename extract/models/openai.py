@@ -123,7 +123,7 @@ class Station:
             return
         known = self.wire
         try:
-            content = wire.body(call, known, stream=True)
+            content = await _body(call, known, stream=True)
         except wire.Refused as refused:
             yield Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
             return
@@ -147,7 +147,7 @@ class Station:
     async def _asked(self, call: Call, known: Wire, seconds: float) -> Reply:
         """One request in one mode."""
         try:
-            content = wire.body(call, known)
+            content = await _body(call, known)
         except wire.Refused as refused:
             return Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
         ticket = self.allowance.take(time.monotonic(), _tokens(call))
@@ -206,6 +206,13 @@ class Station:
         with suppress(TimeoutError):
             await asyncio.wait_for(first.wait(), _GOES_AHEAD)
         return None
+
+
+async def _body(call: Call, known: Wire, *, stream: bool = False) -> bytes:
+    """The request's body; with images or files made on a thread, because scaling and encoding them takes time."""
+    if any(part.data for part in call.inputs):
+        return await asyncio.to_thread(wire.body, call, known, stream=stream)
+    return wire.body(call, known, stream=stream)
 
 
 def _tokens(call: Call) -> int:

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .clients import CONNECT, Clients
@@ -123,6 +124,10 @@ class Direct:
         )
 
 
+_LONG = 2**20
+"""Bytes of a body, from which on it is written in pieces."""
+
+
 @dataclass(frozen=True)
 class _Session:
     """The connections to one address, in one event loop."""
@@ -132,8 +137,10 @@ class _Session:
     errors: tuple[type[Exception], ...]
 
     def post(self, body: bytes, proxy: str | None) -> Any:
-        """Redirects are not followed: a request for one host must not end at another."""
-        return self.session.post(self.url, data=body, proxy=proxy, allow_redirects=False)
+        """Redirects are not followed: a request for one host must not end at another. A long body is handed over to be
+        written in pieces: aiohttp warns of one that would hold up the loop."""
+        data = body if len(body) < _LONG else BytesIO(body)
+        return self.session.post(self.url, data=data, proxy=proxy, allow_redirects=False)
 
     async def close(self) -> None:
         await self.session.close()

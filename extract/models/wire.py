@@ -8,7 +8,6 @@ raises `Refused`, which carries the failure. What comes back is read by `answers
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from ..catalogue import ModelFacts
 from ..jsontext import dump
 from ..prompt import Message, render
 from ..settings import on_the_wire, refusal
+from . import attached
 
 __all__ = ["Refused", "Wire", "body"]
 
@@ -50,11 +50,13 @@ class Wire:
 
 
 def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
-    """The request's body. Raises `Refused`."""
+    """The request's body. Raises `Refused`. Images are scaled on the way: with them, it belongs on a thread."""
+    if (failure := attached.refusal(call, wire.facts)) is not None:
+        raise Refused(failure)
     request: dict[str, Any] = {
         "model": wire.model,
-        "messages": [_message(message, wire.facts) for message in render(call, wire.mode)],
-        **_ASKED[wire.mode](call),
+        "messages": [_message(message, call, wire.facts) for message in render(call, wire.mode)],
+        **_asked(call, wire.mode),
         **_settings(call, wire.facts),
     }
     if stream:
@@ -62,7 +64,23 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
     try:
         return orjson.dumps(request)
     except (TypeError, ValueError):  # numbers of more digits than orjson carries, text that is not Unicode
-        return dump(request).encode("utf-8", "replace")
+        return dump({**request, **_ASKED[wire.mode](call)}).encode("utf-8", "replace")
+
+
+def _asked(call: Call, mode: Mode) -> dict[str, Any]:
+    """The fields that ask for the schema, as JSON that is written once for each schema."""
+    kept = call.shape.kept
+    if mode not in kept:
+        kept[mode] = {name: _json(value) for name, value in _ASKED[mode](call).items()}
+    fields: dict[str, Any] = kept[mode]
+    return fields
+
+
+def _json(value: Any) -> Any:
+    try:
+        return orjson.Fragment(orjson.dumps(value))
+    except (TypeError, ValueError):  # numbers of more digits than orjson carries
+        return value
 
 
 def _strict(call: Call) -> dict[str, Any]:
@@ -96,28 +114,16 @@ def _name(call: Call) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "_", call.shape.name)[:64] or "answer"
 
 
-def _message(message: Message, facts: ModelFacts) -> dict[str, Any]:
+def _message(message: Message, call: Call, facts: ModelFacts) -> dict[str, Any]:
     if len(message.parts) == 1 and message.parts[0].kind == "text":
         return {"role": message.role, "content": message.parts[0].text}
-    return {"role": message.role, "content": [_part(part, facts) for part in message.parts]}
+    return {"role": message.role, "content": [_part(part, call, facts) for part in message.parts]}
 
 
-def _part(part: Part, facts: ModelFacts) -> dict[str, Any]:
+def _part(part: Part, call: Call, facts: ModelFacts) -> dict[str, Any]:
     if part.kind in ("text", "value"):
         return {"type": "text", "text": part.text}
-    if part.kind not in facts.inputs:
-        raise Refused(
-            Failure(
-                "document",
-                f"{facts.name} takes no {part.kind}s, and {part.name} is one.",
-                code="unsupported_input",
-                fix="Choose a model that takes it, or give the document as text.",
-            )
-        )
-    url = f"data:{part.media_type};base64,{b64encode(part.data).decode('ascii')}"
-    if part.kind == "image":
-        return {"type": "image_url", "image_url": {"url": url}}
-    return {"type": "file", "file": {"filename": part.name, "file_data": url}}
+    return attached.part_of(part, call, facts)
 
 
 def _settings(call: Call, facts: ModelFacts) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..catalogue import ModelFacts
 from ..document_limits import DocumentLimits
 from ..endpoints import Reach
 from ..errors import DocumentError, ModelError
+from ..load import PDF_USES, PdfUse
 from ..models import known_models
 from ..project import roots, shown
 from ..sources import ROW_SUFFIXES, column_names
@@ -171,12 +172,20 @@ def _writes(problems: Problems, written: Written | None, reader: StepReader) -> 
 
 def _documents(problems: Problems, written: Written, path: Path | None, root: Path) -> Files | Rows | None:
     where = roots(path, root)
+    pdf: PdfUse = "auto"
+    if isinstance(written.value, dict) and not {"files", "pdf"}.isdisjoint(written.value):
+        entries = problems.keys(written, ("files", "pdf"), "`documents`", {})
+        if "files" not in entries:
+            problems.add(written.place, "`files` is missing.", "Write `documents: {files: in/*.pdf, pdf: file}`.")
+            return None
+        pdf = problems.choice(entries["pdf"], "pdf", PDF_USES) if "pdf" in entries else pdf
+        written = entries["files"]
     if isinstance(written.value, dict):
         return _rows(problems, written, where)
     patterns = problems.texts(written, "documents")
     if not patterns:
         return None
-    found = [Files(tuple(str(item.value) for item in patterns), one) for one in where]
+    found = [Files(tuple(str(item.value) for item in patterns), one, pdf) for one in where]
     best = next((files for files in found if not list(files.missing())), found[0])
     for i in best.missing():
         pattern = best.patterns[i]

@@ -19,6 +19,7 @@ from ..document_limits import DocumentLimits
 from ..endpoints import Reach
 from ..expressions import Expression
 from ..jsontext import canonical, digest
+from ..load import PdfUse
 from ..nodes import Type
 from ..settings import apart
 from ..waiving import OnFailure
@@ -45,10 +46,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Files:
-    """Documents that are files: patterns relative to `root`. A folder stands for every file in it and below."""
+    """Documents that are files: patterns relative to `root`. A folder stands for every file in it and below. `pdf` says
+    what of a PDF goes to the model."""
 
     patterns: tuple[str, ...]
     root: Path
+    pdf: PdfUse = "auto"
 
     def paths(self) -> Iterator[Path]:
         """Every file, each once: pattern by pattern, and within one by name. Relative to the working folder where it is

@@ -82,7 +82,7 @@ def _sources(pipeline: Pipeline) -> Iterator[Input]:
     documents = pipeline.documents
     if isinstance(documents, Files):
         for path in documents.paths():
-            yield Input(0, _name(path), lambda path=path: open_document(path))  # type: ignore[misc]
+            yield Input(0, _name(path), lambda path=path: open_document(path, pdf=documents.pdf))  # type: ignore[misc]
     else:
         for number, row in enumerate(read_rows(documents.path), 1):
             source = f"{shown(documents.path)}#{number}"

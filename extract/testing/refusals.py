@@ -187,10 +187,27 @@ def _part(part: Any, place: str, facts: ModelFacts | None) -> Iterator[Refusal]:
     taken = {"text": "text", "image_url": "image", "file": "file"}[str(kind)]
     if facts is not None and taken not in facts.inputs:
         yield Refusal(f"Invalid content type: {kind} is only supported by certain models.", param=place)
-    if kind == "image_url" and not re.match(r"https?://|data:image/[a-z+]+;base64,.", part["image_url"].get("url", "")):
-        yield Refusal("Invalid image data.", param=f"{place}.image_url", code="invalid_image_url")
-    if kind == "file" and not re.match(r"data:[^;,]+;base64,.", part["file"].get("file_data", "data:x;base64,x")):
-        yield Refusal("Invalid file data.", param=f"{place}.file.file_data", code="invalid_value")
+    if kind == "image_url":
+        yield from _image(part["image_url"], f"{place}.image_url")
+    if kind == "file" and not re.match(
+        r"data:application/pdf;base64,.", part["file"].get("file_data", "data:application/pdf;base64,x")
+    ):
+        message = (
+            f"Invalid file data: '{place}.file.file_data'. Expected a base64-encoded data URL with an application/pdf"
+        )
+        yield Refusal(f"{message} MIME type.", param=f"{place}.file.file_data", code="invalid_value")
+
+
+def _image(image: Mapping[str, Any], place: str) -> Iterator[Refusal]:
+    found = re.match(r"https?://|data:(image/[a-z0-9.+-]+);base64,.", image.get("url", ""))
+    if found is None:
+        yield Refusal("Invalid image data.", param=place, code="invalid_image_url")
+    elif found[1] not in (None, "image/png", "image/jpeg", "image/gif", "image/webp"):
+        message = "You uploaded an unsupported image. Please make sure your image is of one of the following formats:"
+        yield Refusal(f"{message} ['png', 'jpeg', 'gif', 'webp'].", code="invalid_image_format")
+    if image.get("detail", "auto") not in ("auto", "low", "high", "original"):
+        message = f"Invalid value: {image['detail']!r}. Supported values are: 'low', 'auto', 'original', and 'high'."
+        yield Refusal(message, param=f"{place}.detail", code="invalid_value")
 
 
 def unknown_mode(mode: Mode) -> Refusal:
