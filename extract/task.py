@@ -30,7 +30,7 @@ from .call import Asked, Call, Example, Failed, Part, Reply, Target
 from .catalogue import ModelFacts
 from .document import Document
 from .document_limits import DocumentLimits
-from .errors import ExtractError, SchemaError
+from .errors import ExtractError, NestedCall, SchemaError
 from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
@@ -129,9 +129,9 @@ class Task(Generic[T]):
             state = state.noted(call, reply, facts)
             if (halt := _halt(reply, facts)) is not None:
                 return state.halt(halt)
-            before = state
+            before, state = state, self._worth(document, state, call, reply)
             if reply.finish == "length":
-                state, roomier = self._cut(state, call, reply), _more_room(settings, facts)
+                roomier = _more_room(settings, facts)
                 fruitless |= {way}
                 goes_on = roomier or (facts.asks_again and state.goes_on(before))
                 others = self._ways(facts, document, state, None, settings).keys() - fruitless
@@ -140,7 +140,6 @@ class Task(Generic[T]):
                 answer, settings = None, roomier or settings
                 fruitless = frozenset() if goes_on else fruitless
                 continue
-            state = self._taken_over(state, call, reply)
             if state.whole or not facts.asks_again:
                 break
             repeats = call.ask == "whole" and reply.text == answer and state.unread is None
@@ -275,6 +274,21 @@ class Task(Generic[T]):
 
     # ---- what an answer is worth
 
+    def _worth(self, document: Document, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+        """The state with what an answer gives. A validator that must not do what it does ends the task, with what was
+        paid for."""
+        try:
+            return (self._cut if reply.finish == "length" else self._taken_over)(state, call, reply)
+        except NestedCall as error:
+            if state.value is ABSENT:
+                state = replace(state, salvage=self._salvage(reply))
+            error.extraction = self._extraction(document, state.halt(Problem("", error.message, "configuration")))
+            raise
+
+    def _salvage(self, reply: Reply) -> Any:
+        """What can be seen of an answer that is no record."""
+        return self.schema.read(reply.text or "", shape=shape_of(reply.mode), partial=True).value
+
     def _taken_over(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
         """The state with what an answer that ended by itself gives."""
         if call.ask == "rest":
@@ -289,9 +303,8 @@ class Task(Generic[T]):
             return self._changed(state, reply, partial=True)
         if state.value is not ABSENT:
             return state
-        shape, text = shape_of(reply.mode), reply.text or ""
-        state = replace(state, salvage=self.schema.read(text, shape=shape, partial=True).value)
-        cut = self.schema.read_cut(text, shape)
+        state = replace(state, salvage=self._salvage(reply))
+        cut = self.schema.read_cut(reply.text or "", shape_of(reply.mode))
         if (begun := begin(self.schema.patch, cut)) is None:
             return state
         left, events = begun.problems, state.events + cut.events
@@ -369,14 +382,15 @@ class Task(Generic[T]):
         try:
             checked = self.schema.check(value, self.context)
             row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, NestedCall):
             raise
         except SchemaError as wrong:  # a value that JSON has not, such as a number beyond all floats
             place = wrong.where if wrong.where is not None and wrong.where.startswith("/") else ""
             held = get(value, place)
             return None, (*found, Problem(place, wrong.message, value=None if held is ABSENT else held))
         except BaseException as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
-            return None, (*found, Problem("", f"a validator raised {type(error).__name__}: {error}"))
+            said = f": {error}" if str(error) else ""
+            return None, (*found, Problem("", f"a validator raised {type(error).__name__}{said}"))
         places = {problem.pointer for problem in found}
         problems = found + tuple(p for p in checked.problems if p.pointer not in places)
         for check in self.checks:
