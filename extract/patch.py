@@ -87,9 +87,8 @@ class Patch:
         found = reading.read_cut(text, self._wire_type) if partial else reading.read(text, self._wire_type, "safe")
         listed = found.value.get("changes") if isinstance(found.value, dict) else None
         listed = listed if isinstance(listed, list) else []
-        whole = len(listed) - (
-            partial and ("/changes" not in found.open or f"/changes/{len(listed) - 1}" in found.open)
-        )
+        open_ = ("",) if found.cut is None else found.cut.open
+        whole = len(listed) - (partial and ("/changes" not in open_ or f"/changes/{len(listed) - 1}" in open_))
         wrong = {index: f"/changes/{index}" for index in range(len(listed))}
         changes: list[Change] = []
         refused: list[Problem] = []

@@ -22,7 +22,7 @@ from .compiler.patching import Change, Container, Place, Places
 from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
-from .parse import Reading
+from .parse import Cut, Reading
 from .patch import Answer, Patch, ignored, target_of
 from .pointer import ABSENT, drop, get, inside, join, put, split
 
@@ -64,14 +64,15 @@ class Rest:
 # ---- what a cut answer lacks
 
 
-def begin(patch: Patch, cut: Reading) -> Begun | None:
-    """What of a cut answer is kept and goes on, or None where it has to be asked for again as a whole."""
-    if any(one.kind == "reading" and not one.pointer for one in cut.problems):
+def begin(patch: Patch, cut: Reading, seen: Any = ABSENT) -> Begun | None:
+    """What of a cut answer is kept and goes on, or None where it has to be asked for again as a whole. `seen` is what
+    there is to see of the answer, half texts included."""
+    if cut.cut is None or any(one.kind == "reading" and not one.pointer for one in cut.problems):
         return None
-    way = list(_way(cut))
+    way = list(_way(cut.value, cut.cut.open))
     for depth in range(len(way), 0, -1):
         kept = way[:depth]
-        certain, begun = _certain(cut, kept)
+        certain, begun = _certain(cut.value, cut.cut, kept, seen)
         found = _gaps(patch.places, certain, kept, begun)
         if found is not None:
             value, gaps = found
@@ -79,11 +80,11 @@ def begin(patch: Patch, cut: Reading) -> Begun | None:
     return None
 
 
-def _way(cut: Reading) -> Iterator[str]:
+def _way(value: Any, open_: Iterable[str]) -> Iterator[str]:
     """The open lists and objects that are there, each in the one before."""
     outer = None
-    for place in cut.open:
-        if not isinstance(get(cut.value, place), (dict, list)):
+    for place in open_:
+        if not isinstance(get(value, place), (dict, list)):
             return
         if outer is not None and not (inside(place, outer) and len(split(place)) == len(split(outer)) + 1):
             return
@@ -91,38 +92,26 @@ def _way(cut: Reading) -> Iterator[str]:
         outer = place
 
 
-def _certain(cut: Reading, kept: list[str]) -> tuple[Any, bool]:
+def _certain(value: Any, cut: Cut, kept: list[str], seen: Any) -> tuple[Any, bool]:
     """The value with nothing unfinished inside of the innermost container that is kept, and whether it is known that
-    there is more of that one."""
+    there is more of that one. The last part that can be seen is asked for again, if it is an item of a list or a plain
+    value: so it is seen where the answer goes on, and a text that a provider has closed is not taken for whole."""
     innermost = kept[-1]
     begun = next((one for one in cut.open[len(kept) :] if inside(one, innermost) and one != innermost), None)
-    if begun is None:
-        return _without_last(cut.value, innermost, cut.goes_on)
-    unfinished = join(*split(begun)[: len(split(innermost)) + 1])
-    return (cut.value if get(cut.value, unfinished) is ABSENT else _without(cut.value, unfinished)), True
-
-
-def _without(value: Any, place: str) -> Any:
-    """The value without what stands at a place, which is the last item of its list or a member of its object."""
-    *steps, _ = split(place)
-    around = join(*steps)
-    held = get(value, around)
-    return put(value, around, held[:-1]) if isinstance(held, list) else drop(value, place)
-
-
-def _without_last(value: Any, place: str, goes_on: bool) -> tuple[Any, bool]:
-    """The value without the last part of what was open innermost, and whether it is known that there is more of it. The
-    last item of a list is asked for again, so that it is seen where the answer goes on, and so is a last plain
-    value."""
-    held = get(value, place)
-    if not held:
-        return value, goes_on
-    if isinstance(held, list):
-        return put(value, place, held[:-1]), True
-    last = next(reversed(held))
-    if isinstance(held[last], (dict, list)):
-        return value, goes_on
-    return drop(value, place + join(last)), True
+    part = begun or cut.last
+    if part is None or part == innermost or not inside(part, innermost):
+        return value, cut.goes_on
+    last = join(*split(part)[: len(split(innermost)) + 1])
+    held, around, shown = get(value, last), get(value, innermost), get(seen, innermost)
+    if held is ABSENT:
+        return value, True
+    if begun is None and isinstance(shown, (dict, list)) and len(shown) > len(around):
+        return value, True  # another one had begun, and is the last
+    if isinstance(around, list):
+        return put(value, innermost, around[: int(split(last)[-1])]), True
+    if begun is None and isinstance(held, (dict, list)):
+        return value, cut.goes_on
+    return drop(value, last), True
 
 
 def _gaps(places: Places, value: Any, way: list[str], begun: bool) -> tuple[Any, tuple[Gap, ...]] | None:

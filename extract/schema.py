@@ -182,8 +182,11 @@ class Schema(Generic[T]):
         if shape == "user":
             return self._worded(reading.read_cut(text, self.type))
         wire = reading.read_cut(text, self.wire_type)
-        places = (self.user_pointer(place, wire.value) for place in wire.open)
-        return replace(self._unwired(wire), open=tuple(dict.fromkeys(places)))
+        if wire.cut is None:
+            return self._unwired(wire)
+        places = tuple(dict.fromkeys(self.user_pointer(place, wire.value) for place in wire.cut.open))
+        last = None if wire.cut.last is None else self.user_pointer(wire.cut.last, wire.value)
+        return replace(self._unwired(wire), cut=replace(wire.cut, open=places, last=last))
 
     def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""

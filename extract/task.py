@@ -305,7 +305,7 @@ class Task(Generic[T]):
             return state
         state = replace(state, salvage=self._salvage(reply))
         cut = self.schema.read_cut(reply.text or "", shape_of(reply.mode))
-        if (begun := begin(self.schema.patch, cut)) is None:
+        if (begun := begin(self.schema.patch, cut, state.salvage)) is None:
             return state
         left, events = begun.problems, state.events + cut.events
         return replace(state, value=begun.value, open=begun.gaps, left=left, problems=left, events=events)

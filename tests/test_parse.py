@@ -15,7 +15,7 @@ from planted_defects import DEFECTS, planted, type_of, written
 from extract import nodes
 from extract.errors import ReadingFailed
 from extract.extraction import Problem
-from extract.parse import Policy, Reader, read, read_cut, replay
+from extract.parse import Cut, Policy, Reader, read, read_cut, replay
 from extract.parse.exact import exact
 from extract.schema import compile
 
@@ -483,6 +483,7 @@ CUT: list[tuple[str, Any, tuple[str, ...], bool]] = [
     ('"tags": [', {"company": "ACME", "total": 12.5, "tags": []}, ("", "/tags"), False),
     ('["a", "b"', {"company": "ACME", "total": 12.5, "tags": ["a"]}, ("", "/tags"), True),
     ('["a", "b"]', {"company": "ACME", "total": 12.5, "tags": ["a", "b"]}, ("", "/tags"), False),
+    ('"b"], "paid": true', {"company": "ACME", "total": 12.5, "tags": ["a", "b"]}, ("",), True),
     ('"b"], "pa', {"company": "ACME", "total": 12.5, "tags": ["a", "b"]}, ("",), True),
     ("true}", {"company": "ACME", "total": 12.5, "tags": ["a", "b"], "paid": True}, ("",), False),
 ]
@@ -497,7 +498,8 @@ def test_of_a_cut_answer_what_stands_before_a_comma_or_a_bracket_is_certain(
 ) -> None:
     text = around + WRITTEN[: WRITTEN.index(end) + len(end)]
     found = read_cut(text, RECEIPT)
-    assert (found.value, found.open, found.goes_on, found.complete) == (certain, open_, goes_on, False)
+    assert found.cut is not None
+    assert (found.value, found.cut.open, found.cut.goes_on, found.complete) == (certain, open_, goes_on, False)
     assert {one.kind for one in found.problems} <= {"missing"}
     assert [event.before for event in found.events] == ([around] if around else [])
 
@@ -523,7 +525,17 @@ def test_an_open_place_has_the_name_of_its_field() -> None:
     kind = nodes.Type(nodes.Record(fields=(nodes.Field(name="lines", node=listed, aliases=("rows",)),)))
     found = read_cut('{"rows": [{"a": []}, {"A": ["x", "y', kind)
     assert found.value == {"lines": [{"a": []}, {"a": ["x"]}]}
-    assert found.open == ("", "/lines", "/lines/1", "/lines/1/a")
+    assert found.cut == Cut(("", "/lines", "/lines/1", "/lines/1/a"), "/lines/1/a/0", True)
+
+
+def test_brackets_at_the_end_close_nothing() -> None:
+    """There are providers that close what was cut off."""
+    text = json.dumps({"value": [{"a": [1, {"b": "tex"}]}]})
+    whole = ("", "/value", "/value/0", "/value/0/a", "/value/0/a/1")
+    for end, last in ((text, "/value/0/a/1/b"), (text[:-1], "/value/0/a/1/b"), (text[:-4] + " ]\n}", "/value/0/a/1/b")):
+        assert read_cut(end, ANYTHING).cut == Cut(whole, last)
+    assert read_cut(text[:-1] + ', "c', ANYTHING).cut == Cut(("",), "/value", True)
+    assert read_cut('{"a": []}', ANYTHING).cut == Cut(("", "/a"))
 
 
 @given(
@@ -532,8 +544,8 @@ def test_an_open_place_has_the_name_of_its_field() -> None:
 def test_what_is_certain_of_a_cut_answer_stands_in_the_whole(value: Any, data: st.DataObject) -> None:
     text = json.dumps({"value": value})
     found = read_cut(text[: data.draw(st.integers(0, len(text)))], ANYTHING)
-    if found.open:
-        assert _begins({"value": value}, found.value, found.open)
+    if found.cut is not None:
+        assert _begins({"value": value}, found.value, found.cut.open)
 
 
 def _begins(whole: Any, part: Any, open_: tuple[str, ...], at: str = "") -> bool:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from extract.call import Target
 from extract.compiler import violations
 from extract.jsontext import dump, same
-from extract.parse import Reading
+from extract.parse import Cut, Reading
 from extract.pointer import ABSENT, drop, get, inside, leaves
 from extract.rest import Gap, asked, begin, go_on
 from extract.schema import compile
@@ -183,14 +183,14 @@ def test_whatever_an_answer_holds_it_changes_what_was_asked_for_and_nothing_else
     assert not {one for one in added if not any(inside(place, one) or inside(one, place) for place in failed)}
 
 
-OPEN = [("", "/lines"), ("", "/rates"), ("",), ("", "/address"), ("", "/lines", "/lines/1")]
+OPEN = [("", "/lines"), ("", "/rates"), ("",), ("", "/lines", "/lines/1")]
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(OPEN), st.sampled_from(["company", "paid", "other", "address"]), ANSWERS, st.booleans())
 def test_what_goes_on_adds_and_changes_nothing(open_: tuple[str, ...], lacking: str, answer: str, ended: bool) -> None:
     value = {name: inner for name, inner in VALUE.items() if name != lacking or f"/{name}" in open_}
-    begun = begin(BILL.patch, Reading(value, complete=False, open=open_))
+    begun = begin(BILL.patch, Reading(value, complete=False, cut=Cut(open_)))
     assert begun is not None
     made = go_on(begun.value, begun.gaps, BILL.patch.read(answer, partial=not ended), ended)
     for pointer, leaf in leaves(begun.value):
@@ -203,7 +203,7 @@ def test_what_goes_on_adds_and_changes_nothing(open_: tuple[str, ...], lacking: 
 
 def test_what_a_cut_answer_lacks_is_asked_for_place_by_place() -> None:
     value = {"company": "ACME", "address": {"street": "High Street"}, "lines": VALUE["lines"], "rates": {"a/b": 0.5}}
-    begun = begin(BILL.patch, Reading(value, complete=False, open=("", "/lines"), goes_on=True))
+    begun = begin(BILL.patch, Reading(value, complete=False, cut=Cut(("", "/lines"), "/lines/1", True)))
     assert begun is not None
     assert begun.value == {**value, "lines": VALUE["lines"][:1]}
     assert [
@@ -220,7 +220,7 @@ def test_what_a_cut_answer_lacks_is_asked_for_place_by_place() -> None:
             [("/lines/*", ())],
         ),
     ]
-    begun = begin(BILL.patch, Reading(VALUE, complete=False, open=("", "/rates"), goes_on=True))
+    begun = begin(BILL.patch, Reading(VALUE, complete=False, cut=Cut(("", "/rates"), "/rates/c", True)))
     assert begun is not None
     [failed] = asked(begun.value, begun.gaps)
     assert (failed.pointer, failed.message) == (
@@ -235,13 +235,13 @@ def test_what_a_cut_answer_lacks_is_asked_for_place_by_place() -> None:
         ({**VALUE, "paid": {"kind": "card"}}, ("", "/paid"), {"paid": ABSENT}, ["/paid"]),
         ({**VALUE, "pair": [1]}, ("", "/pair"), {"pair": ABSENT}, ["/pair"]),
         ({"lines": [{"name": "a"}]}, ("", "/lines", "/lines/0"), {"lines": []}, ["/address/street", "/lines"]),
-        ({"company": "A", "other": {"street": "x"}}, ("", "/other"), {"other": {}}, ["/other/street", "/other/city"]),
+        ({"company": "A", "other": {"street": "x"}}, ("", "/other"), {"other": {"street": "x"}}, ["/other/city"]),
     ],
 )
 def test_what_is_open_and_has_no_path_is_asked_for_with_what_is_around_it(
     value: Any, open_: tuple[str, ...], kept: dict[str, Any], gaps: list[str]
 ) -> None:
-    begun = begin(BILL.patch, Reading(value, complete=False, open=open_))
+    begun = begin(BILL.patch, Reading(value, complete=False, cut=Cut(open_)))
     assert begun is not None
     assert {name: get(begun.value, f"/{name}") for name in kept} == kept
     assert set(gaps) <= {gap.pointer for gap in begun.gaps}
@@ -252,7 +252,7 @@ def test_what_goes_on_nowhere_is_not_kept() -> None:
     carried = compile({"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": {}})
     for schema in (wide, carried, compile(Card | Cash), compile(tuple[int, str])):
         for value in ({"f1": 1, "f2": 2}, {"a": 1, "b": 2}, {"kind": "card"}, [1]):
-            assert begin(schema.patch, Reading(value, complete=False, open=("",))) is None
+            assert begin(schema.patch, Reading(value, complete=False, cut=Cut(("",)))) is None
 
 
 def _gap(pointer: str, kind: Any = "items", more: bool = False) -> Gap:

@@ -3,8 +3,9 @@
 Of a text that ends in the middle of its value, the part up to the last comma or bracket is certain, and nothing behind
 it is: a number may go on, a quote may be one inside of the text, a list may have more items. That part is closed with
 the brackets that are missing and read as a whole answer, so it is judged as one, and the reading says which lists and
-objects were `open`, from the outermost on. A value that stands open is not known to be whole, though its last bracket
-may be there: what follows it was never seen. A text that is not JSON as far as it goes gives nothing certain.
+objects were `open`, from the outermost on. Brackets at the very end close nothing, because nothing that follows them
+was seen, and there are providers that add those that are missing. A text that is not JSON as far as it goes gives
+nothing certain.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from dataclasses import dataclass, replace
 from .. import nodes
 from ..events import Event
 from ..extraction import Problem
+from ..pointer import join
 from .answer import read_whole
 from .opening import VALUE, opening
-from .reading import Reading
+from .reading import Cut, Reading
 
 __all__ = ["read_cut"]
 
@@ -34,7 +36,7 @@ _CLOSES = {"{": "}", "[": "]"}
 
 
 def read_cut(text: str, type: nodes.Type) -> Reading:
-    """What is certain of the beginning of an answer, with `open` and never `complete`; no value where nothing is."""
+    """What is certain of the beginning of an answer, with its `cut`; no value where nothing is."""
     start = _start(text)
     found = None if start is None else _Scan(text, start).certain()
     if found is None:
@@ -46,8 +48,7 @@ def read_cut(text: str, type: nodes.Type) -> Reading:
         read,
         events=(*prose, *(_moved(event, len(before)) for event in read.events)),
         complete=False,
-        open=_renamed(found.open, read.events),
-        goes_on=found.comma,
+        cut=_renamed(found, read.events),
     )
 
 
@@ -55,17 +56,16 @@ def _moved(event: Event, by: int) -> Event:
     return event if event.span is None else replace(event, span=(event.span[0] + by, event.span[1] + by))
 
 
-def _renamed(open_: tuple[tuple[str | int, ...], ...], events: tuple[Event, ...]) -> tuple[str, ...]:
-    """The open places by the names that they have in the value, which may be written otherwise in the text."""
+def _renamed(found: _Certain, events: tuple[Event, ...]) -> Cut:
+    """The places of the cut by the names that they have in the value, which may be written otherwise in the text."""
     names = {
         (event.pointer.rpartition("/")[0], event.before): event.pointer for event in events if event.rule in _NAMES
     }
-    made = [""]
-    for depth, steps in enumerate(open_[1:]):
-        step, outer = steps[-1], made[depth]
-        plain = f"{outer}/{str(step).replace('~', '~0').replace('/', '~1')}"
-        made.append(names.get((outer, step), plain))
-    return tuple(made)
+    places = [""]
+    for step in (*found.way, *(() if found.last is None else (found.last,))):
+        places.append(names.get((places[-1], step), places[-1] + join(step)))
+    last = None if found.last is None else places.pop()
+    return Cut(tuple(places), last, found.comma)
 
 
 _NAMES = ("read.name",)
@@ -88,11 +88,12 @@ def _start(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Certain:
-    """The certain part as a whole value, the steps to each of the brackets that were open there, and whether a comma
-    stands behind it."""
+    """The certain part as a whole value, the steps to the innermost of the brackets that were open there, its last part
+    (None: it has none), and whether a comma stands behind that."""
 
     text: str
-    open: tuple[tuple[str | int, ...], ...]
+    way: tuple[str | int, ...]
+    last: str | int | None
     comma: bool
 
 
@@ -103,8 +104,10 @@ class _Scan:
         self.text, self.start, self.at = text, start, start
         self.marks: list[str] = []
         self.steps: list[str | int] = []  # the present member of each open bracket
+        self.behind = start  # a closing bracket: where another one would follow it
         self.end = start  # of what is certain
-        self.depth, self.innermost = 0, ""  # how many brackets were open there, and the last of them
+        self.member: str | int | None = None  # the last one that is certain, of the innermost
+        self.way: tuple[list[str], list[str | int]] | None = None  # what was open there, if it is not open any more
 
     def certain(self) -> _Certain | None:
         """The certain part, or None where the text is not JSON as far as it goes."""
@@ -112,11 +115,9 @@ class _Scan:
             self._follow()
         except _NotJson:
             return None
-        around = self.depth - 1  # what is around the innermost bracket has not changed since
-        open_ = tuple(tuple(self.steps[:depth]) for depth in range(self.depth))
-        missing = [self.innermost, *reversed(self.marks[:around])]
-        text = self.text[self.start : self.end] + "".join(map(_CLOSES.__getitem__, missing))
-        return _Certain(text, open_, self.text[self.end : self.end + 1] == ",")
+        marks, steps = self.way or (self.marks, self.steps)
+        text = self.text[self.start : self.end] + "".join(map(_CLOSES.__getitem__, reversed(marks)))
+        return _Certain(text, tuple(steps[:-1]), self.member, self.text[self.end : self.end + 1] == ",")
 
     def _follow(self) -> None:
         self._opened()
@@ -140,23 +141,26 @@ class _Scan:
         self.marks.append(mark)
         self.steps.append("" if mark == "{" else 0)
         self.at += 1
-        self._note(self.at)
+        self._note(self.at, None)
 
-    def _note(self, end: int) -> None:
+    def _note(self, end: int, member: str | int | None) -> None:
         """All is certain up to here."""
-        self.end, self.depth, self.innermost = end, len(self.marks), self.marks[-1]
+        self.end, self.member, self.way = end, member, None
 
-    def _closed(self) -> str:
-        self._note(self.at)  # its parts are; that it is a part of what is around it is seen by what follows
+    def _closed(self, member: str | int | None) -> str:
+        if self.behind != self.at:  # of several brackets, the first
+            self._note(self.at, member)
+            self.way = self.marks.copy(), self.steps.copy()
         self.marks.pop()
         self.steps.pop()
         self.at += 1
+        self.behind = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
         return "after"
 
     def _first(self) -> str:
         """Behind an opening bracket."""
         if self.text[self.at] == _CLOSES[self.marks[-1]]:
-            return self._closed()
+            return self._closed(None)
         return self._name() if self.marks[-1] == "{" else self._value()
 
     def _name(self) -> str:
@@ -187,7 +191,7 @@ class _Scan:
         """Behind a value: it is certain once a comma or the closing bracket is there."""
         mark = self.text[self.at]
         if mark == ",":
-            self._note(self.at)
+            self._note(self.at, self.steps[-1])
             self.at += 1
             if self.marks[-1] == "{":
                 return "name"
@@ -196,7 +200,7 @@ class _Scan:
             self.steps[-1] = step + 1
             return "value"
         if mark == _CLOSES[self.marks[-1]]:
-            return self._closed()
+            return self._closed(self.steps[-1])
         raise _NotJson
 
     def _unfinished(self) -> str:
