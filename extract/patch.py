@@ -23,7 +23,7 @@ from .jsontext import same
 from .nodes import Type
 from .pointer import ABSENT, drop, existing, get, inside, join, put, split
 
-__all__ = ["GONE", "Answer", "Change", "Patch", "Patched", "ignored", "patch_of", "target_of"]
+__all__ = ["GONE", "Answer", "Change", "Patch", "Patched", "comparable", "ignored", "patch_of", "target_of"]
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,39 @@ def _taken(value: Any, change: Change, wanted: tuple[str, ...]) -> tuple[Any, tu
     asked = [place for place in wanted if inside(place, change.pointer)]
     events: tuple[Event, ...] = ()
     settled: list[str] = []
-    for place in asked:
+    own = [place[len(change.pointer) :] for place in asked]
+    for place, inner in zip(asked, own, strict=True):
+        if not comparable(get(value, change.pointer), change.value, inner, own):
+            events += (ignored(replace(change, pointer=place, value=get(change.value, inner))),)
+            continue  # its list has other items there, so it is not known which of them is meant
         missing = existing(value, place)  # where even what is around it is not there, that comes as a whole
         at = missing if inside(missing, change.pointer) else change.pointer
         value, made, there = _put(value, at, replace(change, value=get(change.value, at[len(change.pointer) :])))
         events += made
         settled += there
     return value, events if asked else (ignored(change),), settled
+
+
+def comparable(old: Any, new: Any, place: str, places: Iterable[str]) -> bool:
+    """Whether every list on the way to `place` has the same items in both values, failed places aside."""
+    steps = split(place)
+    for depth in range(len(steps)):
+        at = join(*steps[:depth])
+        before, after = get(old, at), get(new, at)
+        if not isinstance(before, list):
+            continue
+        if depth < len(steps) - 1:  # the place is inside an item: this item must be the same one
+            item = join(steps[depth])
+            before, after = get(before, item), get(after, item)
+            at += item
+        elif not isinstance(after, list) or len(before) != len(after):
+            return False  # the place is an item itself: its neighbours must be the same
+        for failed in places:
+            if inside(failed, at) and failed != at:
+                before, after = drop(before, failed[len(at) :]), drop(after, failed[len(at) :])
+        if not same(before, after):
+            return False
+    return True
 
 
 def ignored(change: Change) -> Event:

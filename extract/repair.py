@@ -21,8 +21,8 @@ from .catalogue import ModelFacts
 from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
-from .patch import GONE
-from .pointer import ABSENT, drop, existing, get, inside, join, put, split
+from .patch import GONE, comparable
+from .pointer import ABSENT, existing, get, inside, join, put, split
 
 __all__ = ["Way", "changes", "mend", "named_in", "price", "said", "still_wrong"]
 
@@ -82,7 +82,7 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
     value = old
     for place in places:
         before, after = get(value, place), get(new, place)
-        if not _comparable(old, new, place, places) or after is ABSENT or same(before, after):
+        if not comparable(old, new, place, places) or after is ABSENT or same(before, after):
             continue
         try:
             value = put(value, place, after)
@@ -108,7 +108,7 @@ def still_wrong(
         at = problem.pointer
         if changes(at, old, value, changed):
             continue
-        spoken = get(new, join(*split(at)[:-1])) is not ABSENT and _comparable(old, new, at, places)
+        spoken = get(new, join(*split(at)[:-1])) is not ABSENT and comparable(old, new, at, places)
         if spoken and at in told:
             made.append(told[at])
         elif spoken and get(new, at) is ABSENT and get(value, at) is ABSENT:
@@ -132,25 +132,3 @@ def _outermost(pointers: Iterable[str]) -> list[str]:
         if not any(inside(pointer, other) for other in kept):
             kept.append(pointer)
     return kept
-
-
-def _comparable(old: Any, new: Any, place: str, places: list[str]) -> bool:
-    """Whether every list on the way to `place` has the same items in both values, failed places aside."""
-    steps = split(place)
-    for depth in range(len(steps)):
-        at = join(*steps[:depth])
-        before, after = get(old, at), get(new, at)
-        if not isinstance(before, list):
-            continue
-        if depth < len(steps) - 1:  # the place is inside an item: this item must be the same one
-            item = join(steps[depth])
-            before, after = get(before, item), get(after, item)
-            at += item
-        elif not isinstance(after, list) or len(before) != len(after):
-            return False  # the place is an item itself: its neighbours must be the same
-        for failed in places:
-            if inside(failed, at) and failed != at:
-                before, after = drop(before, failed[len(at) :]), drop(after, failed[len(at) :])
-        if not same(before, after):
-            return False
-    return True

@@ -120,6 +120,8 @@ class Task(Generic[T]):
     def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
         answer, settings = None, self.settings
+        if state.cut is not None:  # another model had not enough room with these
+            settings = _more_room(state.cut, facts) or state.cut
         fruitless: frozenset[Way] = frozenset()
         for left in reversed(range(self.attempts)):
             if (reached := self.limits.reached(state.attempts)) is not None:
@@ -131,7 +133,7 @@ class Task(Generic[T]):
                 return state.halt(halt)
             before, state = state, self._worth(document, state, call, reply)
             if reply.finish == "length":
-                roomier = _more_room(settings, facts)
+                roomier, state = _more_room(settings, facts), replace(state, cut=settings)
                 fruitless |= {way}
                 goes_on = roomier or (facts.asks_again and state.goes_on(before))
                 others = self._ways(facts, document, state, None, settings).keys() - fruitless
@@ -446,13 +448,14 @@ class Task(Generic[T]):
 class _State(Generic[T]):
     """What is known of one document so far. `open` is what a value lacks whose answer was cut off; `left` is what the
     reader left out or as it was, and why: it stays wrong until its place changes, though validation may not mind;
-    `stuck` are complaints that an answer did not settle. `halted` is why the present model was given up, `unread` why
-    its last answer could not be read."""
+    `stuck` are complaints that an answer did not settle, `cut` the settings that an answer had not enough room with.
+    `halted` is why the present model was given up, `unread` why its last answer could not be read."""
 
     value: Any = ABSENT
     open: tuple[Gap, ...] = ()
     left: tuple[Problem, ...] = ()
     stuck: frozenset[tuple[str, str]] = frozenset()
+    cut: Mapping[str, Any] | None = None
     salvage: Any = None
     instance: T | None = None
     problems: tuple[Problem, ...] = ()

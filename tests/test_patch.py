@@ -331,3 +331,12 @@ def test_a_list_of_records_that_may_be_null_can_be_answered_with_null() -> None:
         other: list[Line] = Field(default_factory=lambda: [Line(name="a", price=Decimal(1))])
 
     assert [*compile(Maybe).patch.places.by_path] == ["/lines", "/other", "/lines/*", "/more/*", "/other/*"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "taken"), [(["x", "z"], "z"), (["x"], "y"), (["z", "x"], "y"), (["x", "y", "z"], "y")]
+)
+def test_of_a_whole_list_an_item_is_taken_between_the_same_neighbours_only(tags: list[str], taken: str) -> None:
+    line = {**VALUE["lines"][0], "tags": tags}
+    made = BILL.patch.apply(VALUE, _answer({"path": "/lines/*", "at": [0], "value": line}), ["/lines/0/tags/1"])
+    assert made.value == {**VALUE, "lines": [{**VALUE["lines"][0], "tags": ["x", taken]}, VALUE["lines"][1]]}

@@ -737,6 +737,17 @@ def test_what_was_cut_off_is_asked_of_the_next_model() -> None:
     assert result.partial == {**GOOD, "lines": [{"name": f"n{index}", "price": "1"} for index in range(3)]}
 
 
+def test_the_next_model_does_not_begin_with_the_room_that_was_too_small() -> None:
+    rooms: list[tuple[str, int]] = []
+
+    def answer(call: Call) -> Reply:
+        rooms.append((call.model, call.settings["max_tokens"]))
+        return Reply(text='{"company": "AC', mode="json_schema", finish="length")
+
+    drive(Task(BILL, (MINI, LARGE), settings={"max_tokens": 100}, attempts=2), answer)
+    assert rooms == [("mini", 100), ("mini", 200), ("large", 400), ("large", 800)]
+
+
 # ---- whatever code of the user's does, the task ends with what was paid for
 
 
