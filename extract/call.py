@@ -204,7 +204,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One token of the answer: its bytes and the natural logarithm of its probability."""
+    """One token of the answer: its bytes and the natural logarithm of its probability. The bytes of all tokens in order
+    are those of the answer, so a token stands where the ones before it end. It may end inside a character."""
 
     bytes: bytes
     logprob: float
@@ -216,7 +217,8 @@ class Reply:
 
     `mode` is how the schema was asked for, so that the text is read in the shape that was asked. `finish` is ``stop``,
     ``length`` or ``filter``. `confidence` maps JSON pointers in the user's value to a number from 0 to 1, from models
-    that know it themselves. `model` is the name that the provider reports, `endpoint` the host that answered.
+    that know it themselves; from `logprobs`, the room `confidence` makes it. `model` is the name that the provider
+    reports, `endpoint` the host that answered.
     """
 
     text: str | None = None

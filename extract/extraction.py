@@ -1,9 +1,9 @@
 """The result of a task: the record, and everything that a careful reader wants to know about it.
 
 An `Extraction` says what the value is, what is still wrong with it (`problems`; none means that it is whole and valid),
-where each leaf stands in the source (`evidence`), how sure the model was (`confidence`), and what was asked and paid on
-the way (`attempts`, `usage`, `cost`, `events`). Where a record was kept without fields that failed, what was wrong with
-them is in `waived`.
+where each leaf stands in the source (`evidence`), how sure the model was of it (`confidence`: by its own account, or by
+the log-probabilities of its tokens), and what was asked and paid on the way (`attempts`, `usage`, `cost`, `events`).
+Where a record was kept without fields that failed, what was wrong with them is in `waived`.
 """
 
 from __future__ import annotations

@@ -194,6 +194,7 @@ class Traffic:
         return any(budget.limit is not None for budget in self._budgets)
 
     def settle(self, reserved: Amounts, taken: Amounts) -> None:
-        """Replaces what was set aside by what was taken."""
+        """Replaces what was set aside by what was taken. Dollars are counted in any case, to be shown."""
         for budget, before, after in zip(self._budgets, reserved, taken, strict=True):
-            budget.settle(before, after)
+            if budget.limit is not None or budget is self.budget:
+                budget.settle(before, after)

@@ -20,7 +20,7 @@ from .compiler.patching import Change, Place, Places, places_of
 from .events import Event
 from .extraction import Problem
 from .jsontext import same
-from .nodes import Type
+from .nodes import Record, Type
 from .pointer import ABSENT, drop, existing, get, inside, join, put, split
 
 __all__ = ["GONE", "Answer", "Change", "Patch", "Patched", "comparable", "ignored", "patch_of", "target_of"]
@@ -77,6 +77,15 @@ class Patch:
         found = self.places.below(steps) if around is None else [around]
         return tuple(target_of(place, steps) for place in found)
 
+    def whole(self, pointer: str) -> str:
+        """What must be asked for to change a place without regard to what it is in: itself, where that is a record; if
+        it is in one of several alternatives, or in any value, that as a whole."""
+        steps = split(pointer)
+        around = self.places.around(steps)
+        if around is None or isinstance(self.places.bare(around), Record):
+            return pointer
+        return join(*steps[: len(around.steps)])
+
     def covers(self, pointers: Iterable[str]) -> bool:
         """Whether each of these places can be changed by itself."""
         return all(self.targets(pointer) for pointer in pointers)
@@ -109,12 +118,18 @@ class Patch:
         sound = not (lost or others or partial)
         return Answer(tuple(changes), tuple(refused), tuple(begun), found.events, found.problems, sound)
 
+    def pointer_of(self, wire: Any) -> str | None:
+        """The place that one item of an answer changes, or None."""
+        change = self._change(wire)
+        return None if change is None else change.pointer
+
     def _change(self, wire: Any) -> Change | None:
         """The change that one item of an answer stands for; none, where its path is unknown or its place unsaid."""
         made = self.wired.codec.partial({"changes": [wire]})["changes"]
         one = made[0] if made and isinstance(made[0], dict) else {}
-        place, at = self.places.by_path.get(one.get("path", "")), one.get("at", [])
-        if place is None or len(at) != len(place.keys):
+        path, at = one.get("path"), one.get("at", [])
+        place = self.places.by_path.get(path) if isinstance(path, str) else None
+        if place is None or not isinstance(at, list) or len(at) != len(place.keys):
             return None
         return Change(place.pointer(at), one.get("value", ABSENT), place.node, place.lists(at))
 
@@ -146,7 +161,7 @@ GONE = "the answer says that there is none"
 
 def patch_of(name: str, type_: Type, extras: Extras) -> Patch:
     """The patch of a schema of this name and type."""
-    places = places_of(type_)
+    places = places_of(type_, extras)
     return Patch(f"{name[:56]}_changes", places, wire_of(places.type, extras))
 
 

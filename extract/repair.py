@@ -24,7 +24,7 @@ from .jsontext import dump, same
 from .patch import GONE, comparable
 from .pointer import ABSENT, existing, get, inside, join, put, split
 
-__all__ = ["Way", "changes", "mend", "named_in", "price", "said", "still_wrong"]
+__all__ = ["Way", "answered", "changes", "mend", "named_in", "price", "said", "still_wrong"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -77,12 +77,11 @@ def named_in(message: str, targets: Iterable[Target]) -> tuple[Target, ...]:
 
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
     """The old value with the `failed` places taken from the new one, and an event for each place that changed."""
-    places = _outermost(existing(old, place) for place in failed)
     events = []
     value = old
-    for place in places:
+    for place in answered(old, new, failed):
         before, after = get(value, place), get(new, place)
-        if not comparable(old, new, place, places) or after is ABSENT or same(before, after):
+        if after is ABSENT or same(before, after):
             continue
         try:
             value = put(value, place, after)
@@ -91,6 +90,14 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
         shown = None if before is ABSENT else before
         events.append(Event("repair.field", place, before=shown, after=after))
     return value, tuple(events)
+
+
+def answered(old: Any, new: Any, failed: Iterable[str]) -> tuple[str, ...]:
+    """The `failed` places that a new value speaks of: those that it has, or both lack, and that are the same place in
+    both."""
+    places = _outermost(existing(old, place) for place in failed)
+    there = (place for place in places if get(new, place) is not ABSENT or get(old, place) is ABSENT)
+    return tuple(place for place in there if comparable(old, new, place, places))
 
 
 def still_wrong(

@@ -7,8 +7,9 @@ an answer over: values where they were missing, items in their order behind thos
 
 A gap stays until it is closed: a value when it is given, be it as null where there may be none; a list or a map when an
 answer that ended by itself gave more of it, and each item had a place. That there is no more of a list is said by an
-answer that gives nothing at all, where nothing but lists and maps was asked for. So nothing that was cut off is lost in
-silence.
+answer that gives nothing at all, where nothing but lists and maps was asked for. What need not be there, and what the
+first answer had gone past before it was cut, is not there if an answer that is asked for it says nothing of it either.
+So nothing that was cut off is lost in silence.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ __all__ = ["Begun", "Gap", "Rest", "asked", "begin", "go_on"]
 @dataclass(frozen=True, slots=True)
 class Gap:
     """What is missing at a place: its value, the next items of the list there, or the other entries of the map. `more`:
-    that there is at least one more is known; `wrong` is what was wrong with a value that was given."""
+    that there is at least one more is known; `passed`: it need not be there, and the answer had gone on behind it;
+    `wrong` is what was wrong with a value that was given."""
 
     pointer: str
     kind: Literal["value", "items", "entries"]
     target: Target
     more: bool = False
+    passed: bool = False
     wrong: Problem | None = None
 
 
@@ -75,7 +78,7 @@ def begin(patch: Patch, cut: Reading, seen: Any = ABSENT) -> Begun | None:
         certain, begun = _certain(cut.value, cut.cut, kept, seen)
         found = _gaps(patch.places, certain, kept, begun)
         if found is not None:
-            value, gaps = found
+            value, gaps = found[0], tuple(_passed(patch.places, cut.value, cut.cut, kept, found[1]))
             return _judged(value, gaps, cut.problems, certain, kept) if certain and gaps else None
     return None
 
@@ -161,6 +164,21 @@ def _missing(places: Places, value: Any, pointer: str, member: Place) -> tuple[A
     return _lacking(places, put(value, pointer, [] if container.kind == "list" else {}), pointer, container, False)
 
 
+def _passed(places: Places, value: Any, cut: Cut, kept: list[str], gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """The gaps, with what is known of fields that an answer left out on its way to later ones."""
+    left_out: list[str] = []
+    for place in kept:
+        container = places.container(split(place))
+        behind = False
+        for member in reversed(container.members if container is not None and container.kind == "record" else ()):
+            at = place + join(str(member.steps[-1]))
+            if behind and not member.required:
+                left_out.append(at)
+            behind = behind or get(value, at) is not ABSENT or at in cut.open
+    for gap in gaps:
+        yield replace(gap, passed=any(inside(gap.pointer, at) for at in left_out) and gap.pointer not in kept)
+
+
 def _target(place: Place, pointer: str) -> Target:
     return target_of(place, split(pointer))
 
@@ -177,7 +195,8 @@ def _judged(value: Any, gaps: tuple[Gap, ...], problems: tuple[Problem, ...], ce
             wrong.setdefault(gap.pointer, problem)
         elif gap is None and place not in way and get(certain, around if around not in way else place) is not ABSENT:
             left.append(problem)
-    made = (replace(gap, wrong=wrong.get(gap.pointer)) if gap.kind == "value" else gap for gap in gaps)
+    told = (wrong.get(gap.pointer) if gap.kind == "value" else None for gap in gaps)
+    made = (replace(gap, wrong=one, passed=gap.passed and one is None) for gap, one in zip(gaps, told, strict=True))
     return Begun(value, tuple(made), tuple(left))
 
 
@@ -215,7 +234,7 @@ def go_on(value: Any, gaps: Sequence[Gap], answer: Answer, ended: bool) -> Rest:
     left: list[Gap] = []
     problems: list[Problem] = []
     placed: set[int] = set()
-    nothing = not answer.changes and all(gap.kind != "value" for gap in gaps)
+    nothing = not answer.changes and all(gap.kind != "value" or gap.passed for gap in gaps)
     for gap in gaps:
         given = {index: one for index, one in enumerate(answer.changes) if _fits(gap, one)}
         wrong = next((one for one in answer.refused if inside(one.pointer, gap.pointer)), None)
@@ -223,13 +242,20 @@ def go_on(value: Any, gaps: Sequence[Gap], answer: Answer, ended: bool) -> Rest:
             value, taken = _given(value, given)
             if wrong is not None and not given:
                 problems.append(replace(wrong, pointer=gap.pointer, message=_inner(wrong, gap.pointer)))
-            elif not taken:
+            elif not (taken or (ended and gap.passed and not given)):
                 left.append(gap)
         else:
             value, taken, clean = (_items if gap.kind == "items" else _entries)(value, gap.pointer, given)
             strays = (one for one in answer.changes if inside(one.pointer, gap.pointer) and not _asked(one, gaps))
             more = (gap.more and not taken) or any(inside(place, gap.pointer) for place in answer.begun)
-            closed = ended and clean and not more and wrong is None and not any(strays) and (bool(given) or nothing)
+            closed = (
+                ended
+                and clean
+                and not more
+                and wrong is None
+                and not any(strays)
+                and (bool(given) or nothing or gap.passed)
+            )
             left += [] if closed else [replace(gap, more=more, wrong=wrong)]
         placed |= taken
     return Rest(value, tuple(left), tuple(problems), answer.events + tuple(_told(answer.changes, placed)))

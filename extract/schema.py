@@ -20,6 +20,7 @@ from . import parse as reading
 from .call import Shape
 from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_of
 from .compiler.checking import Check, json_schema_check, pydantic_check
+from .compiler.codec import Codec
 from .compiler.declared import declared, name_of
 from .compiler.faults import worded
 from .compiler.growing import view_of
@@ -100,6 +101,11 @@ class Schema(Generic[T]):
         return self.shape.fingerprint
 
     # ---- the codec
+
+    @property
+    def codec(self) -> Codec:
+        """The codec between the two shapes."""
+        return self._wired.codec
 
     def encode(self, value: Json) -> Json:
         """The value as it stands on the wire. Raises `SchemaError` for what has no place there."""

@@ -16,7 +16,7 @@ Each kind of failure has its own policy. What is invalid is asked for again, and
 that failed, shown an excerpt or the whole document, or as the whole record where that is cheaper; nothing else is taken
 from the answer. A truncated answer gets more room, and where there is no more, what is finished is kept and the rest is
 asked for. A refusal, a content filter and a request that never got through end the model's turn at once. What one model
-cannot settle goes to the next, field by field.
+cannot settle, or is not sure of, goes to the next, field by field.
 """
 
 from __future__ import annotations
@@ -28,20 +28,22 @@ from typing import Any, Generic, TypeVar, cast
 
 from .call import Asked, Call, Example, Failed, Part, Reply, Target
 from .catalogue import ModelFacts
+from .confidence import Said, of_changes, of_record
 from .document import Document
 from .document_limits import DocumentLimits
 from .errors import ExtractError, NestedCall, SchemaError
 from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
-from .extraction import Attempt, Extraction, Problem
-from .jsontext import dump, same
+from .extraction import Extraction, Problem
+from .jsontext import dump
 from .nodes import Record
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, changes, mend, named_in, price, said, still_wrong
+from .repair import Way, answered, changes, mend, named_in, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
 from .schema import Schema
+from .state import State, reassured, touched, within
 
 __all__ = ["Check", "Rounds", "Task"]
 
@@ -67,9 +69,9 @@ class Task(Generic[T]):
     """What to extract and by which rules; frozen, so that nothing in it changes between two starts of a run.
 
     `models` is the cascade. `attempts` is the greatest number of calls to each of its models for one document, `limits`
-    what all of them may take together. A field that a model reports to be surer of than `sure` (0 to 1) is settled; a
-    less sure one is asked of the next model. `values` are named inputs beside the document; `context` reaches
-    pydantic's validators. Raises `ModelError` for a budget where a model has no price.
+    what all of them may take together. What a model is less sure of than `sure` (0 to 1), by its own account or, where
+    its answers come with log-probabilities, by its tokens, is asked of the next model. `values` are named inputs beside
+    the document; `context` reaches pydantic's validators. Raises `ModelError` for a budget where a model has no price.
     """
 
     schema: Schema[T]
@@ -97,14 +99,14 @@ class Task(Generic[T]):
 
     def steps(self, document: Document) -> Rounds[T]:
         """The rounds of calls for one document; returns its `Extraction`, always."""
-        state: _State[T] = _State()
+        state: State[T] = State()
         if document.empty:
             return self._extraction(document, state.halt(Problem("", "The document is empty.", "document")))
         for facts in self.models:
             if (reached := self.limits.reached(state.attempts)) is not None:
                 state = state.halt(reached)
                 break
-            state = yield from self._ask(facts, document, replace(state, halted=None, unread=None))
+            state = yield from self._ask(facts, document, self._handed_on(state))
             if state.settled or state.limited:
                 break
         return self._extraction(document, state)
@@ -115,9 +117,15 @@ class Task(Generic[T]):
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""
-        return self._whole(self.models[0], document, _State(), None, self.settings)
+        return self._whole(self.models[0], document, State(), None, self.settings)
 
-    def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
+    def _handed_on(self, state: State[T]) -> State[T]:
+        """The state as the next model begins with it: what the last one doubted is to be asked for."""
+        doubted = map(self.schema.patch.whole, state.doubted) if state.doubted else ()
+        unsure = tuple(dict.fromkeys((*state.unsure, *doubted)))
+        return replace(state, halted=None, unread=None, unsure=unsure, doubted=())
+
+    def _ask(self, facts: ModelFacts, document: Document, state: State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
         answer, settings = None, self.settings
         if state.cut is not None:  # another model had not enough room with these
@@ -157,7 +165,7 @@ class Task(Generic[T]):
         self,
         facts: ModelFacts,
         document: Document,
-        state: _State[T],
+        state: State[T],
         answer: str | None,
         settings: Mapping[str, Any],
         fruitless: frozenset[Way],
@@ -180,7 +188,7 @@ class Task(Generic[T]):
         return min(left.items(), key=cost)
 
     def _ways(
-        self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
+        self, facts: ModelFacts, document: Document, state: State[T], answer: str | None, settings: Mapping[str, Any]
     ) -> dict[Way, Call]:
         """The ways of asking for what is wanted: single changes where each place has a path, and the whole."""
         ways: dict[Way, Call] = {}
@@ -195,7 +203,7 @@ class Task(Generic[T]):
         ways["whole"] = self._whole(facts, document, state, answer, settings)
         return ways
 
-    def _failed(self, state: _State[T]) -> tuple[Failed, ...]:
+    def _failed(self, state: State[T]) -> tuple[Failed, ...]:
         """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths."""
         wrong: dict[str, Failed] = {}
         for problem in state.problems:
@@ -210,21 +218,21 @@ class Task(Generic[T]):
             wrong.setdefault(place, Failed(place, shown, "this is not settled yet", self.schema.patch.targets(place)))
         return tuple(wrong.values())
 
-    def _named(self, state: _State[T], problem: Problem) -> tuple[Target, ...]:
+    def _named(self, state: State[T], problem: Problem) -> tuple[Target, ...]:
         """Of a record that fails as a whole, the fields that the complaint names, if it names some: they are asked for
         first, and all of them where that did not help."""
         if not isinstance(problem.value, dict) or (problem.pointer, problem.message) in state.stuck:
             return ()
         return named_in(problem.message, self.schema.patch.targets(problem.pointer))
 
-    def _wanted(self, state: _State[T]) -> tuple[str, ...]:
+    def _wanted(self, state: State[T]) -> tuple[str, ...]:
         """The places that the next answer may change: those that it is asked for."""
         places: dict[str, None] = {}
         for problem in state.problems:
             places |= dict.fromkeys([one.path for one in self._named(state, problem)] or [problem.pointer])
         return (*places, *(one for one in state.unsure if one not in places))
 
-    def _excerpt(self, document: Document, state: _State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
+    def _excerpt(self, document: Document, state: State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
         """The lines that matter for what failed; for a whole record, for the fields of it that are asked for."""
         if document.attachments:
             return None
@@ -241,7 +249,7 @@ class Task(Generic[T]):
         self,
         facts: ModelFacts,
         shown: tuple[Part, ...],
-        state: _State[T],
+        state: State[T],
         failed: tuple[Failed, ...],
         settings: Mapping[str, Any],
         ask: Asked,
@@ -258,7 +266,7 @@ class Task(Generic[T]):
         )
 
     def _whole(
-        self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
+        self, facts: ModelFacts, document: Document, state: State[T], answer: str | None, settings: Mapping[str, Any]
     ) -> Call:
         wrong = state.problems + (() if state.unread is None else (state.unread,))
         failed = () if answer is None else tuple(Failed(p.pointer, p.value, p.message) for p in wrong)
@@ -276,7 +284,7 @@ class Task(Generic[T]):
 
     # ---- what an answer is worth
 
-    def _worth(self, document: Document, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+    def _worth(self, document: Document, state: State[T], call: Call, reply: Reply) -> State[T]:
         """The state with what an answer gives. A validator that must not do what it does ends the task, with what was
         paid for."""
         try:
@@ -291,13 +299,13 @@ class Task(Generic[T]):
         """What can be seen of an answer that is no record."""
         return self.schema.read(reply.text or "", shape=shape_of(reply.mode), partial=True).value
 
-    def _taken_over(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+    def _taken_over(self, state: State[T], call: Call, reply: Reply) -> State[T]:
         """The state with what an answer that ended by itself gives."""
         if call.ask == "rest":
             return self._continued(state, reply, ended=True)
         return (self._read(state, reply) if call.ask == "whole" else self._changed(state, reply)).after(state)
 
-    def _cut(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+    def _cut(self, state: State[T], call: Call, reply: Reply) -> State[T]:
         """The state with what is finished of an answer that was cut off: never a record that is whole."""
         if call.ask == "rest":
             return self._continued(state, reply, ended=False)
@@ -309,30 +317,51 @@ class Task(Generic[T]):
         cut = self.schema.read_cut(reply.text or "", shape_of(reply.mode))
         if (begun := begin(self.schema.patch, cut, state.salvage)) is None:
             return state
-        left, events = begun.problems, state.events + cut.events
-        return replace(state, value=begun.value, open=begun.gaps, left=left, problems=left, events=events)
+        sure = self._sure(reply, begun.value)
+        return replace(
+            state,
+            value=begun.value,
+            open=begun.gaps,
+            left=begun.problems,
+            problems=begun.problems,
+            confidence=reassured(state.confidence, sure, ("",)),
+            doubted=self._doubted(state, reply, sure, ("",)),
+            events=state.events + cut.events,
+        )
 
-    def _continued(self, state: _State[T], reply: Reply, ended: bool) -> _State[T]:
+    def _continued(self, state: State[T], reply: Reply, ended: bool) -> State[T]:
         """The state with what an answer adds to a record that was cut off. It is a record once nothing of it is
         missing."""
         answer = self.schema.patch.read(reply.text or "", partial=not ended)
         made = go_on(state.value, state.open, answer, ended and answer.sound)
+        sure, told = self._sure(reply, made.value, made.events, changes=True), _changed_places(made.events)
         left = state.left + made.problems
-        state = replace(state, value=made.value, open=made.gaps, left=left, problems=left)
         failed = tuple(Event("failure.reading", note=one.message) for one in answer.problems[:1] if ended)
-        state = replace(state, events=state.events + made.events + failed)
-        return state if state.open else self._settled(state, reply, state.value, left)
+        state = replace(
+            state,
+            value=made.value,
+            open=made.gaps,
+            left=left,
+            problems=left,
+            confidence=reassured(state.confidence, sure, told),
+            doubted=self._doubted(state, reply, sure, told),
+            events=state.events + made.events + failed,
+        )
+        return state if state.open else self._settled(state, reply, state.value, left, sure, told)
 
-    def _changed(self, state: _State[T], reply: Reply, partial: bool = False) -> _State[T]:
+    def _changed(self, state: State[T], reply: Reply, partial: bool = False) -> State[T]:
         """The state with the changes of an answer. What the reader refused stays a problem until its place changes."""
-        made = self.schema.patch.apply(state.value, reply.text or "", self._wanted(state), partial)
+        wanted = self._wanted(state)
+        made = self.schema.patch.apply(state.value, reply.text or "", wanted, partial)
         if made.problems and made.value is state.value and not made.settled:
             failed = Event("failure.reading", note=made.problems[0].message)
             return replace(state, events=(*state.events, *made.events, failed))
         left = tuple(one for one in state.left if not changes(one.pointer, state.value, made.value, made.settled))
-        return self._settled(state, reply, made.value, left, made.events, made.spoken)
+        sure = self._sure(reply, made.value, made.events, changes=True)
+        told = (*_changed_places(made.events), *within(sure or (), wanted))
+        return self._settled(state, reply, made.value, left, sure, told, made.events, made.spoken)
 
-    def _read(self, state: _State[T], reply: Reply) -> _State[T]:
+    def _read(self, state: State[T], reply: Reply) -> State[T]:
         """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
         state = replace(state, events=state.events + reading.events)
@@ -341,39 +370,42 @@ class Task(Generic[T]):
             return replace(state, unread=unread)
         state, new = replace(state, unread=None), reading.value
         if state.value is ABSENT or state.open:
-            return self._settled(replace(state, value=ABSENT, open=()), reply, new, reading.problems)
+            sure = self._sure(reply, new, reading.events)
+            return self._settled(replace(state, value=ABSENT, open=()), reply, new, reading.problems, sure, ("",))
         wanted = self._wanted(state)
         value, events = mend(state.value, new, wanted)
         left, gone = still_wrong(state.left, state.value, new, value, reading.problems, events)
-        spoken = tuple(
-            place for place in wanted if get(new, place) is not ABSENT and same(get(value, place), get(new, place))
-        )
-        return self._settled(state, reply, value, left, events + gone, spoken)
+        sure, told = self._sure(reply, value, reading.events), answered(state.value, new, wanted)
+        return self._settled(state, reply, value, left, sure, told, events + gone)
 
     def _settled(
         self,
-        state: _State[T],
+        state: State[T],
         reply: Reply,
         value: Any,
         left: tuple[Problem, ...],
+        sure: Mapping[str, float] | None,
+        told: tuple[str, ...],
         events: tuple[Event, ...] = (),
-        spoken: tuple[str, ...] = ("",),
-    ) -> _State[T]:
-        """The state with another value: what is wrong with it, and how sure the places are that the answer spoke of. A
-        record that is valid stays as it was where it would not be valid any more."""
+        spoken: tuple[str, ...] = (),
+    ) -> State[T]:
+        """The state with another value: what is wrong with it, and how sure the places are that the answer told of (of
+        those that it spoke of only, it said what is there). A record that is valid stays as it was where it would not
+        be valid any more."""
         instance, problems = self._judged(value, left)
         if problems and state.valid:
-            told = (replace(one, rule="repair.ignored") if one.rule == "repair.field" else one for one in events)
-            return replace(state, events=(*state.events, *told))
-        confidence = _taken(state.confidence, reply.confidence, spoken)
+            ignored = (replace(one, rule="repair.ignored") if one.rule == "repair.field" else one for one in events)
+            return replace(state, events=(*state.events, *ignored))
+        confidence = reassured(state.confidence, sure, told)
         return replace(
             state,
             value=value,
             left=left,
             instance=instance,
             problems=problems,
-            unsure=self._unsure(value, reply, confidence, spoken, state.unsure),
+            unsure=self._unsure(value, reply, confidence, told + spoken, state.unsure),
             confidence=confidence,
+            doubted=self._doubted(state, reply, sure, told),
             events=state.events + events,
         )
 
@@ -401,6 +433,26 @@ class Task(Generic[T]):
                 problems += tuple(_broken(check, row, pointer) for pointer in check.pointers or ("",))
         return checked.value if not problems else None, problems
 
+    def _sure(
+        self, reply: Reply, record: Any, events: tuple[Event, ...] = (), changes: bool = False
+    ) -> Mapping[str, float] | None:
+        """How sure the model is of what it gave to a record: as it says itself, or by its tokens."""
+        if reply.confidence is not None or reply.logprobs is None:
+            return reply.confidence
+        said = Said(reply.text or "", reply.logprobs, events, cut=reply.finish == "length")
+        if changes:
+            return of_changes(said, self.schema.patch.wired.codec, record, self.schema.patch.pointer_of)
+        wire = shape_of(reply.mode) == "wire"
+        return of_record(said, self.schema.codec if wire else self.schema.type, record)
+
+    def _doubted(
+        self, state: State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The leaves of which the tokens of the model's answers are not sure enough. It is not asked again for them."""
+        gone = touched(state.doubted, told)
+        low = () if reply.confidence is not None else [p for p, c in (sure or {}).items() if c < self.sure]
+        return (*(p for p in state.doubted if p not in gone), *within(low, told))
+
     def _unsure(
         self,
         value: Any,
@@ -422,7 +474,7 @@ class Task(Generic[T]):
             or min((c for p, c in confidence.items() if inside(p, place)), default=1.0) < self.sure
         )
 
-    def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
+    def _extraction(self, document: Document, state: State[T]) -> Extraction[T]:
         problems = state.problems
         if (
             state.value is ABSENT or state.open or problems
@@ -444,76 +496,7 @@ class Task(Generic[T]):
         )
 
 
-@dataclass(frozen=True)
-class _State(Generic[T]):
-    """What is known of one document so far. `open` is what a value lacks whose answer was cut off; `left` is what the
-    reader left out or as it was, and why: it stays wrong until its place changes, though validation may not mind;
-    `stuck` are complaints that an answer did not settle, `cut` the settings that an answer had not enough room with.
-    `halted` is why the present model was given up, `unread` why its last answer could not be read."""
-
-    value: Any = ABSENT
-    open: tuple[Gap, ...] = ()
-    left: tuple[Problem, ...] = ()
-    stuck: frozenset[tuple[str, str]] = frozenset()
-    cut: Mapping[str, Any] | None = None
-    salvage: Any = None
-    instance: T | None = None
-    problems: tuple[Problem, ...] = ()
-    unsure: tuple[str, ...] = ()
-    halted: Problem | None = None
-    unread: Problem | None = None
-    confidence: Mapping[str, float] = field(default_factory=dict)
-    attempts: tuple[Attempt, ...] = ()
-    events: tuple[Event, ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        """Whether there is a record that is read, complete and valid."""
-        return self.value is not ABSENT and not (self.problems or self.open or self.unread)
-
-    @property
-    def valid(self) -> bool:
-        """Whether there is a valid record, whatever its last answer was."""
-        return self.value is not ABSENT and not (self.problems or self.open)
-
-    @property
-    def settled(self) -> bool:
-        return self.whole and not (self.unsure or self.halted)
-
-    def better(self, before: _State[T]) -> bool:
-        """Whether other places are wrong than before: those that were have been mended."""
-        now, then = ({problem.pointer for problem in one.problems} for one in (self, before))
-        return now != then or (before.value is ABSENT) != (self.value is ABSENT)
-
-    def goes_on(self, before: _State[T]) -> bool:
-        """Whether a cut answer left something that the next one goes on from, and more than there was."""
-        return self.value is not before.value and (bool(self.open) or self.better(before))
-
-    @property
-    def limited(self) -> bool:
-        return self.halted is not None and self.halted.kind == "limit"
-
-    @property
-    def failing(self) -> list[str]:
-        """The places that are to be asked for again."""
-        return [problem.pointer for problem in self.problems] + list(self.unsure)
-
-    def after(self, before: _State[T]) -> _State[T]:
-        """The state with the complaints that an answer was to settle and did not."""
-        then = {(one.pointer, one.message) for one in before.problems}
-        return replace(self, stuck=self.stuck | (then & {(one.pointer, one.message) for one in self.problems}))
-
-    def halt(self, problem: Problem) -> _State[T]:
-        event = Event(f"failure.{problem.kind}", note=problem.message)
-        return replace(self, halted=problem, events=(*self.events, event))
-
-    def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> _State[T]:
-        cost = facts.price.of(reply.usage) if reply.paid and facts.price else None if reply.paid else Decimal(0)
-        attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
-        return replace(self, attempts=(*self.attempts, attempt))
-
-
-_Turn = Generator[tuple[Call, ...], tuple[Reply, ...], _State[T]]
+_Turn = Generator[tuple[Call, ...], tuple[Reply, ...], State[T]]
 
 
 def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:
@@ -561,7 +544,5 @@ def _broken(check: Check, row: Mapping[str, Any], pointer: str) -> Problem:
     return Problem(pointer, f"the check `{check.text}` does not hold", "check", None if value is ABSENT else value)
 
 
-def _taken(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:
-    """The confidences after `taken` places came from another answer."""
-    kept = {p: c for p, c in old.items() if not any(inside(p, place) for place in taken)}
-    return kept | {p: c for p, c in (new or {}).items() if any(inside(p, place) for place in taken)}
+def _changed_places(events: tuple[Event, ...]) -> tuple[str, ...]:
+    return tuple(event.pointer for event in events if event.rule == "repair.field")

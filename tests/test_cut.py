@@ -360,18 +360,16 @@ def _shapes(draw: st.DrawFn, depth: int = 2) -> tuple[Any, st.SearchStrategy[Any
 def _records(draw: st.DrawFn, depth: int = 2) -> tuple[Any, st.SearchStrategy[Any]]:
     fields: dict[str, Any] = {}
     members: dict[str, st.SearchStrategy[Any]] = {}
+    optional: dict[str, st.SearchStrategy[Any]] = {}
     for index in range(draw(st.integers(1, 9 if depth else 3))):
         source, values = draw(_shapes(depth))
-        default = draw(st.sampled_from([..., ..., "given"]))
-        if default == "given":
-            made = draw(values)
-            fields[f"f{index}"] = (
-                (source, Field(default_factory=lambda made=made: made)) if draw(st.booleans()) else (source, made)
-            )
-        else:
-            fields[f"f{index}"] = (source, ...)
-        members[f"f{index}"] = values
-    return create_model("M", **fields), st.fixed_dictionaries(members)
+        name, kind = f"f{index}", draw(st.sampled_from(["required", "required", "default", "made"]))
+        made = draw(values) if kind != "required" else None
+        default = Field(default_factory=lambda made=made: made) if kind == "made" else made
+        fields[name] = (source, ... if kind == "required" else default)
+        (members if kind == "required" else optional)[name] = values
+    values = st.fixed_dictionaries(members, optional=optional)
+    return create_model("M", **fields), values.flatmap(lambda one: st.permutations(list(one.items())).map(dict))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

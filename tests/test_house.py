@@ -15,9 +15,9 @@ PACKAGE = ROOT / "extract"
 FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
-        *("document_limits", "endpoints", "image_rules", "settings", "waiving"),
+        *("confidence", "document_limits", "endpoints", "image_rules", "settings", "waiving"),
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
-        *("excerpt", "patch", "repair", "rest", "schema", "task"),
+        *("excerpt", "patch", "repair", "rest", "schema", "state", "task"),
     },
     {
         *("door", "images", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables"),

@@ -461,6 +461,14 @@ def test_numbers_and_choices_are_withheld_until_they_end() -> None:
     ]
 
 
+def test_a_name_in_a_stream_that_escapes_nothing_is_a_problem() -> None:
+    found = compile({"additionalProperties": {"type": "integer"}}).read('{"a": 1, "b\\x": 1}', partial=True)
+    assert found.value == {"a": 1}
+    assert [problem.message for problem in found.problems] == [
+        "From character 9 on the text cannot be read as it comes: a backslash stands in a name and escapes nothing"
+    ]
+
+
 def test_a_stream_that_contradicts_itself_is_a_problem() -> None:
     reader = Reader(RECEIPT, "lenient")
     live = reader.feed('{"company": "ACME", "total": 1}')

@@ -250,7 +250,8 @@ def test_what_is_open_and_has_no_path_is_asked_for_with_what_is_around_it(
 def test_what_goes_on_nowhere_is_not_kept() -> None:
     wide = compile({"type": "object", "properties": {f"f{index}": {"type": "integer"} for index in range(200)}})
     carried = compile({"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": {}})
-    for schema in (wide, carried, compile(Card | Cash), compile(tuple[int, str])):
+    kept = compile({"type": "object", "properties": {"a": {"type": "integer"}}}, extras="keep")
+    for schema in (wide, carried, kept, compile(Card | Cash), compile(tuple[int, str])):
         for value in ({"f1": 1, "f2": 2}, {"a": 1, "b": 2}, {"kind": "card"}, [1]):
             assert begin(schema.patch, Reading(value, complete=False, cut=Cut(("",)))) is None
 
@@ -291,6 +292,33 @@ def test_a_list_is_closed_by_items_that_follow_each_other(
     assert cut.gaps != ()
     more = go_on(value, [_gap("/lines", more=True)], BILL.patch.read(_said(*items)), ended=True)
     assert (more.gaps == ()) is (closed and bool(items))
+
+
+def test_what_need_not_be_there_and_was_gone_past_is_not_there_if_a_rest_does_not_say_so_either() -> None:
+    class Part(BaseModel):
+        name: str
+        count: int = 1
+        size: int = Field(2, gt=0)
+        more: list[Line] = []
+        lines: list[Line]
+        note: str = "n"
+
+    patch = compile(Part).patch
+    text = '{"name": "a", "size": -1, "lines": [{"name": "b", "price": "1"}, {"na'
+    begun = begin(patch, compile(Part).read_cut(text))
+    assert begun is not None
+    assert {gap.pointer: gap.passed for gap in begun.gaps} == {
+        "/count": True, "/size": False, "/more": True, "/note": False, "/lines": False
+    }  # fmt: skip
+    line = {"path": "/lines/*", "at": [1], "value": {"name": "c", "price": "1", "tags": []}}
+    said = dump(patch.wired.codec.encode({"changes": [line]}))
+    assert {gap.pointer for gap in go_on(begun.value, begun.gaps, patch.read(said), ended=True).gaps} == {
+        "/size",
+        "/note",
+    }
+    assert {gap.pointer for gap in go_on(begun.value, begun.gaps, patch.read(said), ended=False).gaps} == {
+        gap.pointer for gap in begun.gaps
+    }
 
 
 def test_that_there_is_no_more_is_said_by_an_answer_that_says_nothing() -> None:

@@ -185,6 +185,23 @@ def test_the_sdk_takes_it_for_the_real_one(server: FakeOpenAI) -> None:
         assert "".join(pieces) == '{"total": 4.95}'
 
 
+def test_an_answer_may_bring_its_own_tokens(server: FakeOpenAI) -> None:
+    tokens = [(b'{"total": \xf0', -0.5), ("42}", -1.5), (b"", -9.0)]
+    server.replies(*[Answer('{"total": 4.95}', logprobs=tokens)] * 3)
+    sent = [
+        {"token": '{"total": \ufffd', "bytes": list(tokens[0][0]), "logprob": -0.5, "top_logprobs": []},
+        {"token": "42}", "bytes": [52, 50, 125], "logprob": -1.5, "top_logprobs": []},
+        {"token": "", "bytes": [], "logprob": -9.0, "top_logprobs": []},
+    ]
+    whole = json.loads(post(server, asking(logprobs=True))[2])["choices"][0]
+    assert (whole["message"]["content"], whole["logprobs"]["content"]) == ('{"total": 4.95}', sent)
+    lines = post(server, asking(logprobs=True, stream=True))[2].removesuffix("data: [DONE]\n\n").split("data: ")[1:]
+    choices = [json.loads(line)["choices"][0] for line in lines]
+    assert "".join(one["delta"].get("content", "") for one in choices) == '{"total": 4.95}'
+    assert [token for one in choices for token in (one["logprobs"] or {"content": []})["content"]] == sent
+    assert json.loads(post(server, asking())[2])["choices"][0]["logprobs"] is None
+
+
 # What it refuses
 
 REFUSED: Mapping[str, tuple[Any, str | None, str | None, str]] = {

@@ -182,10 +182,12 @@ class UnionCodec(Codec):
         return None
 
     def partial(self, wire: Any) -> Any:
-        branch = self._meant(wire)
-        if branch is None and isinstance(wire, dict):
-            branch = self._likely(wire)
+        branch = self.branch(wire)
         return ABSENT if branch is None else branch.codec.partial(wire)
+
+    def branch(self, wire: Any) -> Branch | None:
+        """The branch that a wire value belongs to; of an unfinished object, the one that it can still become."""
+        return self._meant(wire) or (self._likely(wire) if isinstance(wire, dict) else None)
 
     def _likely(self, wire: Mapping[str, Any]) -> Branch | None:
         """The one branch that an unfinished object can still become."""
@@ -199,7 +201,7 @@ class UnionCodec(Codec):
         return next(iter(fitting.values())) if len(fitting) == 1 else None
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
-        branch = self._meant(wire) or (self._likely(wire) if isinstance(wire, dict) else None)
+        branch = self.branch(wire)
         return () if branch is None else branch.codec.locate(tokens, wire)
 
 

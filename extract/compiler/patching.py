@@ -121,6 +121,10 @@ class Places:
         found = [place for place in self.by_path.values() if place.holds(steps)]
         return max(found, key=lambda place: len(place.steps), default=None)
 
+    def bare(self, place: Place) -> nodes.Node:
+        """The node of a place; of something that may be null, the rest."""
+        return _resolved(self.type, _Spot(place)).node
+
     def below(self, steps: tuple[str, ...]) -> list[Place]:
         """The places inside of what a pointer leads to."""
         return [place for place in self.by_path.values() if place.within(steps)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 
 from ..call import Call, Failure, Reply
 from ..catalogue import ModelFacts
-from ..errors import ExtractError, ModelError
+from ..errors import ExtractError, ModelError, RunError
 from ..ledger import Ledger
 from ..limits import NOTHING, Amounts, Traffic
 from ..models import Model
@@ -53,16 +54,17 @@ class Calls:
         shared = self._under_way.get(call.key)
         first = shared is None
         if shared is None:
-            shared = self._under_way[call.key] = _Shared(asyncio.ensure_future(self._answered(call, facts, watch)))
-            shared.future.add_done_callback(lambda _: self._forget(call.key, shared))
-        shared.waiting += 1
+            shared = self._under_way[call.key] = _Shared()
+            shared.task = asyncio.create_task(self._share(call, facts, watch, shared))
+        waiter = asyncio.get_running_loop().create_future()
+        shared.waiters.append(waiter)
         try:
-            reply = await asyncio.shield(shared.future)
+            reply: Reply = await waiter
         finally:
-            shared.waiting -= 1
-            if not shared.waiting and not shared.future.done():
+            shared.waiters.remove(waiter)
+            if not shared.waiters and shared.task is not None and not shared.task.done():
                 self._forget(call.key, shared)
-                shared.future.cancel()
+                shared.task.cancel()
         if not first:
             await watch.replied(call, reply, cost_of(reply, facts), "shared")
         return reply
@@ -106,9 +108,17 @@ class Calls:
     async def settled(self) -> None:
         """Waits until nothing is under way and everything that was paid for is recorded."""
         while self._under_way or self._recording:
-            pending: list[asyncio.Future[Any]] = [one.future for one in self._under_way.values()]
+            pending = [one.task for one in self._under_way.values() if one.task is not None]
             await asyncio.wait([*pending, *self._recording])
             await asyncio.sleep(0)  # their callbacks take them off the lists
+
+    async def finished(self, seconds: float) -> None:
+        """Sends nothing more, and gives what is on the wire so many seconds, where the ledger outlives it."""
+        self.stop(RunError("The run was interrupted.", fix="Start it again: it goes on where it stopped."))
+        if self.ledger.lasting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.settled()
 
     def stop(self, error: ExtractError) -> None:
         """Nothing more is sent, for this reason; the first one is kept."""
@@ -117,11 +127,25 @@ class Calls:
 
     # ---- one call
 
+    async def _share(self, call: Call, facts: ModelFacts, watch: Watch, shared: _Shared) -> None:
+        """Answers a call for all who wait for it, with a reply or with what it raises."""
+        try:
+            reply = await self._answered(call, facts, watch)
+            for waiter in shared.left():
+                waiter.set_result(reply)
+        except asyncio.CancelledError:
+            for waiter in shared.left():
+                waiter.cancel()
+            raise
+        except BaseException as error:  # noqa: BLE001  it is raised where it was asked for
+            for waiter in shared.left():
+                waiter.set_exception(error)
+        finally:
+            self._forget(call.key, shared)
+
     def _forget(self, key: str, shared: _Shared) -> None:
         if self._under_way.get(key) is shared:
             del self._under_way[key]
-        if not shared.future.cancelled() and shared.future.done():
-            shared.future.exception()  # whoever waited for it has had it; nobody did if all were cancelled
 
     async def _answered(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         recorded = await self.ledger.reply(call.key)
@@ -186,7 +210,8 @@ class Calls:
                     break
             await self._pause(min(wait, _LOOK_AGAIN))
         await self._record(call, reply, facts)
-        await watch.replied(call, reply, cost_of(reply, facts))
+        if not watch.silent:
+            await watch.replied(call, reply, cost_of(reply, facts))
         return reply
 
     async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
@@ -255,10 +280,17 @@ class Calls:
 
 
 class _Shared:
-    """A call under way, and how many wait for it."""
+    """A call under way, and who waits for it."""
 
-    def __init__(self, future: asyncio.Future[Reply]):
-        self.future, self.waiting = future, 0
+    __slots__ = ("task", "waiters")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.waiters: list[asyncio.Future[Reply]] = []
+
+    def left(self) -> list[asyncio.Future[Reply]]:
+        """Those who have not gone away."""
+        return [waiter for waiter in self.waiters if not waiter.done()]
 
 
 def _passes(reply: Reply) -> bool:

@@ -79,16 +79,16 @@ class Watch:
     """Tells what happens to one document, which is not known by its content until it is opened."""
 
     def __init__(self, hook: Hook, source: str = ""):
-        self._hook, self._silent = hook, hook.silent
+        self._hook, self.silent = hook, hook.silent
         self.document, self.source = "", source
 
     def opened(self, document: Document) -> None:
-        if not self._silent:
+        if not self.silent:
             self.document, self.source = document.id, document.source or self.source
 
     async def repairs(self, calls: tuple[Call, ...]) -> None:
         """Says which of these calls ask for something again."""
-        if self._silent:
+        if self.silent:
             return
         for call in calls:
             if call.failed:
@@ -97,18 +97,18 @@ class Watch:
                 )
 
     async def sent(self, call: Call, tried: int) -> None:
-        if not self._silent:
+        if not self.silent:
             await self._hook.tell(CallSent(**self._about(call), tried=tried))
 
     async def retries(self, call: Call, seconds: float, why: str) -> None:
-        if not self._silent:
+        if not self.silent:
             await self._hook.tell(RetryScheduled(**self._about(call), seconds=seconds, why=why))
 
     async def replied(
         self, call: Call, reply: Reply, cost: Decimal | None, origin: Literal["model", "ledger", "shared"] = "model"
     ) -> None:
         """Says what came back: a reply, or the failure that stands for one."""
-        if self._silent:
+        if self.silent:
             return
         about = self._about(call)
         if reply.failure is not None:
@@ -119,7 +119,7 @@ class Watch:
         await self._hook.tell(told)
 
     async def ended(self, extraction: Extraction[Any] | None) -> None:
-        if not self._silent:
+        if not self.silent:
             await self._hook.tell(DocumentEnded(document=self.document, source=self.source, extraction=extraction))
 
     def _about(self, call: Call) -> dict[str, Any]:

@@ -42,6 +42,9 @@ _WORKERS = 2000
 _AHEAD = 16
 """How many documents, for each place on the wire, may be done before one that comes first in order."""
 
+_GRACE = 4.0
+"""Seconds that requests on the wire have, when a run is interrupted, to bring what they may be charged for anyway."""
+
 _SHORT = 32_000
 """Characters of a document and of an answer up to which reading takes less than a thread is worth."""
 
@@ -182,6 +185,10 @@ class Local:
                     yield waiting.pop(turn)
                     turn += 1
                     room.release()
+        except asyncio.CancelledError:
+            source.close()
+            await self.calls.finished(_GRACE)
+            raise
         finally:
             source.close()
             for worker in workers:
@@ -295,7 +302,7 @@ class _Source(Generic[T]):
         async with self._turn:
             if self._closed:
                 return None
-            return await on_thread(lambda: next(self._jobs, None), self._thread, "an iterator of documents")
+            return await on_thread(lambda: next(self._jobs, None), self._thread, "an iterator of documents", apart=True)
 
     def close(self) -> None:
         """There are no more jobs."""

@@ -25,11 +25,18 @@ _MOST = 1_000
 _workers: tuple[int, ThreadPoolExecutor] | None = None
 
 
-async def on_thread(work: Callable[[], R], executor: Executor | None = None, whose: str = "a schema or a model") -> R:
-    """What `work` gives, from a thread of the executor (one for all engines of the process, if none is named)."""
+async def on_thread(
+    work: Callable[[], R],
+    executor: Executor | None = None,
+    whose: str = "a schema or a model",
+    *,
+    apart: bool = False,
+) -> R:
+    """What `work` gives, from a thread of the executor (one for all engines of the process, if none is named). A thread
+    that no other work waits for is `apart`: synchronous calls may be made from it."""
 
     def guarded() -> R:
-        working.set(True)
+        working.set(not apart)
         try:
             return work()
         except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError) as error:

@@ -24,6 +24,10 @@ class Ticket:
     sent: tuple[float, float]
 
 
+_NEAR = 0.75
+"""What is left of a limit is followed once it is less than this share; before that nothing has to wait for it."""
+
+
 class _Level:
     """How much of one kind may still be sent: `level` at the time `at`, filling by `rate` a second up to `most`."""
 
@@ -46,8 +50,9 @@ class _Level:
         return lacking / self.rate if self.known and lacking > 1e-9 and self.rate > 0 else 0.0
 
     def take(self, now: float, amount: float) -> None:
-        self.level, self.at = self.now(now) - amount, now
         self.sent += amount
+        if self.known:
+            self.level, self.at = self.now(now) - amount, now
 
     def learn(
         self, limit: float, remaining: float, reset: float | None, ticket_at: float, since: float, now: float
@@ -71,8 +76,11 @@ class Allowance:
 
     def wait(self, now: float, tokens: float) -> float:
         """Seconds until a request of so many tokens may be sent; 0 for now."""
-        amounts = zip(self._levels, (1.0, tokens), strict=True)
-        return max(0.0, self._resting - now, *(level.wait(now, amount) for level, amount in amounts))
+        requests, counted = self._levels
+        resting = self._resting - now
+        if not (requests.known or counted.known):
+            return max(0.0, resting)
+        return max(0.0, resting, requests.wait(now, 1.0), counted.wait(now, tokens))
 
     def take(self, now: float, tokens: float) -> Ticket:
         """Notes that a request is sent."""
@@ -91,7 +99,7 @@ class Allowance:
         for level, kind, sent in zip(self._levels, ("requests", "tokens"), ticket.sent, strict=True):
             limit = _number(headers.get(f"x-ratelimit-limit-{kind}"))
             remaining = _number(headers.get(f"x-ratelimit-remaining-{kind}"))
-            if limit and remaining is not None:
+            if limit and remaining is not None and (level.known or remaining < _NEAR * limit):
                 reset = seconds_in(headers.get(f"x-ratelimit-reset-{kind}") or "")
                 level.learn(limit, max(0.0, remaining), reset, ticket.at, level.sent - sent, now)
 

@@ -315,7 +315,10 @@ def _union(of: Checks, node: nodes.Node) -> Check:
         return lambda value: sum(branch(value) for branch in branches) == 1
 
     def check(value: Any) -> bool:
-        return any(branch(value) for branch in branches)
+        for branch in branches:  # noqa: SIM110  a generator would take longer than the branches
+            if branch(value):
+                return True
+        return False
 
     return check
 

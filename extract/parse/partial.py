@@ -13,7 +13,6 @@ grows, and what a step has seen it does not look at again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -458,8 +457,9 @@ class Reader:
             return _WAIT
         written = found[1]
         if written[0] == '"':
-            name = json.loads(written, strict=False) if "\\" in written else written[1:-1]
-            return self._named(name, text, at, found.end())
+            said = pieces.name_of(written)
+            wrong = "a backslash stands in a name and escapes nothing"
+            return self._stop(at, wrong) if said is None else self._named(said, text, at, found.end())
         if self._policy == "strict":
             return self._stop(at, "no name stands where one should")
         rule, name = ("read.quoted-name", written[1:-1]) if written[0] == "'" else ("read.bare-name", written)

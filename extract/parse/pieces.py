@@ -27,6 +27,7 @@ __all__ = [
     "SCALAR_SO_FAR",
     "SPACE",
     "WHOLE",
+    "name_of",
     "unescaped",
 ]
 
@@ -58,3 +59,12 @@ def unescaped(inside: str) -> str:
     """What the inside of a text says; a line break in it stands for itself."""
     text: str = _STRINGS.decode(f'"{inside}"')
     return text
+
+
+def name_of(written: str) -> str | None:
+    """The name in double quotes, or None where it has an escape that JSON has not."""
+    try:
+        name: str = _STRINGS.decode(written)
+    except ValueError:
+        return None
+    return name

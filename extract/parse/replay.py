@@ -7,12 +7,12 @@ range the later. What comes out is the JSON text of the value that was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..events import Event
 from ..jsontext import dump
 
-__all__ = ["PUNCTUATION", "replay"]
+__all__ = ["PUNCTUATION", "pieces", "replay"]
 
 PUNCTUATION = frozenset(
     "read." + name
@@ -27,17 +27,21 @@ PUNCTUATION = frozenset(
 
 def replay(text: str, events: Iterable[Event]) -> str:
     """The JSON text that the events make of a text."""
+    return "".join(piece for piece, _ in pieces(text, events))
+
+
+def pieces(text: str, events: Iterable[Event]) -> Iterator[tuple[str, int]]:
+    """The same in pieces, each with the character of the text where it stands as it is, or -1 if an event made it."""
     placed = [(event.span, event) for event in events if event.span is not None]
     placed.sort(key=lambda one: (one[0][0], one[0][1] > one[0][0], -one[0][1]))
-    out, at = [], 0
+    at = 0
     for i, ((start, end), event) in enumerate(placed):
         if start < at or _spoken_over(placed, i):
             continue
-        out.append(text[at:start])
-        out.append(_after(event))
+        yield text[at:start], at
+        yield _after(event), -1
         at = end
-    out.append(text[at:])
-    return "".join(out)
+    yield text[at:], at
 
 
 def _spoken_over(placed: list[tuple[tuple[int, int], Event]], i: int) -> bool:

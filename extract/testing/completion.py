@@ -1,13 +1,14 @@
 """An answer in OpenAI's wire form: the body of a chat completion, and the events of a streamed one.
 
-Tokens are pieces of four bytes, which fall inside characters now and then as real ones do; their log-probabilities are
-made up, always the same, and fit the length of the answer.
+Where an answer does not say what its tokens are, they are pieces of four bytes, which fall inside characters now and
+then as real ones do; their log-probabilities are made up, always the same, and fit the length of the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -44,7 +45,7 @@ class Completion:
         choice = {
             "index": 0,
             "message": message,
-            "logprobs": self._logprobs(answer.text),
+            "logprobs": self._logprobs(self._tokens(answer.text)),
             "finish_reason": answer.finish,
         }
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
@@ -53,8 +54,10 @@ class Completion:
         """The events of a stream: the role, the pieces, the end, and the usage where it was asked for."""
         yield self._event({"role": "assistant", "content": "", "refusal": None})
         text = self.answer.refusal if self.answer.refusal is not None else self.answer.text
-        for piece in _pieces(text):
-            yield self._event(self._delta(piece), logprobs=self._logprobs(piece))
+        tokens = None if self.answer.logprobs is None else self._tokens(text)
+        for piece, own in zip_longest(_pieces(text), tokens or (), fillvalue=None):
+            held = self._tokens(piece or "") if tokens is None else [] if own is None else [own]
+            yield self._event(self._delta(piece or ""), logprobs=self._logprobs(held))
         yield self._event({}, finish=self.answer.finish)
         if with_usage:
             yield {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
@@ -89,17 +92,21 @@ class Completion:
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": 0},
         }
 
-    def _logprobs(self, text: str) -> dict[str, Any] | None:
-        if not self.logprobs:
-            return None
+    def _tokens(self, text: str) -> list[tuple[bytes, float]]:
+        if self.answer.logprobs is not None:
+            given = self.answer.logprobs
+            return [(one.encode() if isinstance(one, str) else one, logprob) for one, logprob in given]
         data = text.encode()
         tokens = [data[start : start + _TOKEN] for start in range(0, len(data), _TOKEN)]
-        return {"content": [_logprob(token) for token in tokens], "refusal": None}
+        return [(token, -(token[0] % 16) / 64) for token in tokens]
+
+    def _logprobs(self, tokens: list[tuple[bytes, float]]) -> dict[str, Any] | None:
+        return {"content": [_logprob(*one) for one in tokens], "refusal": None} if self.logprobs else None
 
 
-def _logprob(token: bytes) -> dict[str, Any]:
+def _logprob(token: bytes, logprob: float) -> dict[str, Any]:
     text = token.decode("utf-8", "replace")
-    return {"token": text, "bytes": list(token), "logprob": -(token[0] % 16) / 64, "top_logprobs": []}
+    return {"token": text, "bytes": list(token), "logprob": logprob, "top_logprobs": []}
 
 
 def _pieces(text: str) -> Iterator[str]:

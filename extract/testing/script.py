@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -42,7 +42,8 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the model says. `usage` is counted from the bytes where it is not given, `cached` is the part of its input
-    that was cached, `reasoning` are tokens of thought. `delay` is in seconds."""
+    that was cached, `reasoning` are tokens of thought. `delay` is in seconds. `logprobs` are the tokens of the answer
+    with their log-probabilities, for requests that ask for them; where they are not given they are made up."""
 
     text: str = ""
     refusal: str | None = None
@@ -51,6 +52,7 @@ class Answer:
     cached: int = 0
     reasoning: int = 0
     delay: float = 0.0
+    logprobs: Sequence[tuple[bytes | str, float]] | None = None
 
 
 @dataclass(frozen=True)
