@@ -35,7 +35,10 @@ class DocumentLimits:
         if tokens is not None and not (type(tokens) is int and tokens > 0):
             raise ExtractError(f"The tokens for one document are a whole number above 0, not {tokens!r}.")
         if budget is not None and not (
-            isinstance(budget, (Decimal, int)) and Decimal(budget).is_finite() and budget > 0
+            isinstance(budget, (Decimal, int))
+            and not isinstance(budget, bool)
+            and Decimal(budget).is_finite()
+            and budget > 0
         ):
             raise ExtractError(
                 f"The budget for one document is a Decimal of US dollars above 0, not {budget!r}.",

@@ -21,7 +21,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from .errors import ExtractError
+from .errors import NestedCall
 
 __all__ = ["GRACE", "iterate", "run", "working"]
 
@@ -98,7 +98,7 @@ async def _closed(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def _opened(twin: str) -> _Door:
     global _door, _registered
     if working.get() or (_door is not None and threading.current_thread() is _door.thread):
-        raise ExtractError(
+        raise NestedCall(
             "A synchronous call was made from inside the work of another one, which would wait for itself.",
             fix=f"Use {twin}, or make the call before or after.",
         )

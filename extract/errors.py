@@ -22,6 +22,7 @@ __all__ = [
     "DocumentError",
     "ExtractError",
     "ModelError",
+    "NestedCall",
     "PipelineError",
     "ReadingFailed",
     "RunError",
@@ -129,6 +130,13 @@ class ValidationFailed(ExtractError):
 class BudgetExceeded(ExtractError):
     """The next call would pass the budget. A run in a folder goes on with a larger one, and pays nothing twice; of a
     single document `extraction` holds what was paid for, with the best value so far (None for a whole run)."""
+
+    extraction: Extraction[Any] | None = None
+
+
+class NestedCall(ExtractError):
+    """A synchronous call from inside the work of another one, such as a validator's: its code has to be changed.
+    `extraction`, where there is one, holds what was paid for before."""
 
     extraction: Extraction[Any] | None = None
 

@@ -2,7 +2,7 @@
 
 `Patch` belongs to one schema and is compiled once. It says by which paths a failing place can be changed, reads an
 answer, and applies it: a change is taken where it was asked for and nowhere else, so every other leaf stays as it was,
-whatever the answer holds.
+whatever the answer holds. How a record that was cut off goes on by such changes is the work of `rest`.
 """
 
 from __future__ import annotations
@@ -13,25 +13,43 @@ from functools import cached_property
 from typing import Any
 
 from . import parse as reading
-from .call import Failed, Shape, Target
+from .call import Shape, Target
 from .compiler import Extras, Wired, read_schema, wire_of
+from .compiler.faults import worded
 from .compiler.patching import Change, Place, Places, places_of
 from .events import Event
 from .extraction import Problem
-from .jsontext import dump, same
+from .jsontext import same
 from .nodes import Record, Type
-from .pointer import ABSENT, drop, get, inside, join, put, split
+from .pointer import ABSENT, drop, existing, get, inside, join, put, split
 
-__all__ = ["Change", "Patch", "Patched", "patch_of"]
+__all__ = ["GONE", "Answer", "Change", "Patch", "Patched", "comparable", "ignored", "patch_of", "target_of"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an answer with changes says: those that could be read, the places of those that could not (`refused`: what
+    was wrong with them), the place of one that the answer was cut off in (`begun`), and what was mended to read it.
+    `sound`: there is nothing else in it, so that what it does not say is not there."""
+
+    changes: tuple[Change, ...] = ()
+    refused: tuple[Problem, ...] = ()
+    begun: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    sound: bool = True
 
 
 @dataclass(frozen=True)
 class Patched:
-    """What came of an answer: the value, an event for each change that was taken or left, and what was wrong with the
-    answer itself."""
+    """What came of an answer: the value, an event for each change that was taken or left, the places that it settled
+    (there may be nothing there now), those that it spoke of (it may have said what is there), and what was wrong with
+    the answer itself."""
 
     value: Any
     events: tuple[Event, ...] = ()
+    settled: tuple[str, ...] = ()
+    spoken: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -57,7 +75,7 @@ class Patch:
         steps = split(pointer)
         around = self.places.around(steps)
         found = self.places.below(steps) if around is None else [around]
-        return tuple(Target(place.path, place.at(steps), _words(place)) for place in found)
+        return tuple(target_of(place, steps) for place in found)
 
     def whole(self, pointer: str) -> str:
         """What must be asked for to change a place without regard to what it is in: itself, where that is a record; if
@@ -72,116 +90,150 @@ class Patch:
         """Whether each of these places can be changed by itself."""
         return all(self.targets(pointer) for pointer in pointers)
 
-    def additions(self, value: Any, pointer: str) -> tuple[Failed, ...]:
-        """What can be added to an object or a list of a record that is not whole, as a call asks for it."""
-        held = get(value, pointer)
-        if isinstance(held, list):
-            item = self.places.around((*split(pointer), str(len(held))))
-            if item is None or len(item.steps) != len(split(pointer)) + 1:
-                return ()
-            last = f", the last one {dump(held[-1])}" if held else ""
-            target = Target(item.path, item.at(split(pointer)), _words(item))
-            return (Failed(pointer, None, f"{len(held)} items are there{last}; the next ones are missing", (target,)),)
-        inner = (_outer(place, pointer) for place in self.places.below(split(pointer)))
-        wanted = dict.fromkeys(one for one in inner if get(value, one) is ABSENT)
-        return tuple(Failed(one, None, "this is not there yet", self.targets(one)) for one in wanted)
-
-    def read(
-        self, text: str, partial: bool = False
-    ) -> tuple[tuple[Change, ...], tuple[Event, ...], tuple[Problem, ...]]:
-        """The changes in an answer, what was mended to read it, and what could not be read. `partial`: the answer was
-        cut off, and its last change may not be whole, so it is left out."""
-        found = reading.read(text, self._wire_type, "safe", partial)
-        wrong = [problem.pointer for problem in found.problems]
+    def read(self, text: str, partial: bool = False) -> Answer:
+        """The changes in an answer. `partial`: the answer was cut off, and its last change may not be whole, so it is
+        left out."""
+        found = reading.read_cut(text, self._wire_type) if partial else reading.read(text, self._wire_type, "safe")
         listed = found.value.get("changes") if isinstance(found.value, dict) else None
         listed = listed if isinstance(listed, list) else []
-        changes = []
-        for index, one in enumerate(listed[:-1] if partial else listed):
-            if not any(inside(pointer, f"/changes/{index}") for pointer in wrong):
-                changes += self._change(one)
-        return tuple(changes), found.events, found.problems
+        open_ = ("",) if found.cut is None else found.cut.open
+        whole = len(listed) - (partial and ("/changes" not in open_ or f"/changes/{len(listed) - 1}" in open_))
+        wrong = {index: f"/changes/{index}" for index in range(len(listed))}
+        changes: list[Change] = []
+        refused: list[Problem] = []
+        begun: list[str] = []
+        lost = not isinstance(found.value, dict)
+        for index, one in enumerate(listed):
+            problems = [problem for problem in found.problems if inside(problem.pointer, wrong[index])]
+            change = self._change(one)
+            if index >= whole:
+                begun += [] if change is None else [change.pointer]
+            elif change is None:
+                lost = True
+            elif problems:
+                refused += (self._placed(problem, change, index, found.value) for problem in problems)
+            else:
+                changes.append(change)
+        others = [one for one in found.problems if not any(inside(one.pointer, at) for at in wrong.values())]
+        sound = not (lost or others or partial)
+        return Answer(tuple(changes), tuple(refused), tuple(begun), found.events, found.problems, sound)
 
     def pointer_of(self, wire: Any) -> str | None:
         """The place that one item of an answer changes, or None."""
-        return next((one.pointer for one in self._change(wire)), None)
+        change = self._change(wire)
+        return None if change is None else change.pointer
 
-    def _change(self, wire: Any) -> list[Change]:
+    def _change(self, wire: Any) -> Change | None:
         """The change that one item of an answer stands for; none, where its path is unknown or its place unsaid."""
         made = self.wired.codec.partial({"changes": [wire]})["changes"]
         one = made[0] if made and isinstance(made[0], dict) else {}
         path, at = one.get("path"), one.get("at", [])
         place = self.places.by_path.get(path) if isinstance(path, str) else None
         if place is None or not isinstance(at, list) or len(at) != len(place.keys):
-            return []
-        return [Change(place.pointer(at), one.get("value", ABSENT), place.lists(at))]
+            return None
+        return Change(place.pointer(at), one.get("value", ABSENT), place.node, place.lists(at))
 
-    def extend(self, old: Any, text: str, open_: Iterable[str], partial: bool = False) -> Patched:
-        """The old value with what an answer adds to the objects and lists at the `open_` places; the rest stays."""
-        changes, events, problems = self.read(text, partial)
-        places = tuple(open_)
-        value = old
-        for change in changes:
-            fits = any(inside(change.pointer, place) for place in places) and get(value, change.pointer) is ABSENT
-            value, made = _put(value, change.pointer, change) if fits else (value, _ignored(change))
-            events += made
-        return Patched(value, events, problems)
+    def _placed(self, problem: Problem, change: Change, index: int, wire: Any) -> Problem:
+        """A problem with the place in the record that it is about."""
+        if len(split(problem.pointer)) < len(("changes", index, "value")):  # the change as a whole fits nowhere
+            return replace(problem, pointer=change.pointer, value=None)
+        inner = self.wired.codec.locate(split(problem.pointer), wire)[3:]
+        told = worded(problem, self.places.type, change.node, inner)
+        return replace(told, pointer=change.pointer + join(*inner))
 
-    def apply(self, old: Any, text: str, failed: Iterable[str], partial: bool = False) -> Patched:
-        """The old value with what an answer changes at the `failed` places."""
-        changes, events, problems = self.read(text, partial)
-        places = tuple(failed)
-        value = old
-        for change in changes:
-            value, made = _taken(value, change, places)
+    def apply(self, old: Any, text: str, wanted: Iterable[str], partial: bool = False) -> Patched:
+        """The old value with what an answer changes at the `wanted` places."""
+        answer = self.read(text, partial)
+        places = tuple(wanted)
+        value, events = old, answer.events
+        settled: list[str] = []
+        for change in answer.changes:
+            value, made, at = _taken(value, change, places)
             events += made
-        return Patched(value, events, problems)
+            settled += at
+        spoken = tuple(change.pointer for change in answer.changes)
+        return Patched(value, events, tuple(settled), spoken, answer.problems)
+
+
+GONE = "the answer says that there is none"
+"""The note of an event that settles a place which stays without a value."""
 
 
 def patch_of(name: str, type_: Type, extras: Extras) -> Patch:
     """The patch of a schema of this name and type."""
-    places = places_of(type_)
+    places = places_of(type_, extras)
     return Patch(f"{name[:56]}_changes", places, wire_of(places.type, extras))
 
 
-def _words(place: Place) -> str:
-    return place.node.description
+def target_of(place: Place, steps: tuple[str, ...]) -> Target:
+    """How an answer names a place, as far as a pointer's steps say which one it is."""
+    return Target(place.path, place.at(steps), place.node.description)
 
 
-def _taken(value: Any, change: Change, failed: tuple[str, ...]) -> tuple[Any, tuple[Event, ...]]:
-    """The value with one change, as far as it was asked for."""
-    if any(inside(change.pointer, place) for place in failed):
+def _taken(value: Any, change: Change, wanted: tuple[str, ...]) -> tuple[Any, tuple[Event, ...], list[str]]:
+    """The value with one change, as far as it was asked for, and the places that it settles."""
+    if any(inside(change.pointer, place) for place in wanted):
         return _put(value, change.pointer, change)
-    asked = [place for place in failed if inside(place, change.pointer)]
+    asked = [place for place in wanted if inside(place, change.pointer)]
     events: tuple[Event, ...] = ()
-    for place in asked:
-        value, made = _put(value, place, replace(change, value=get(change.value, place[len(change.pointer) :])))
+    settled: list[str] = []
+    own = [place[len(change.pointer) :] for place in asked]
+    for place, inner in zip(asked, own, strict=True):
+        if not comparable(get(value, change.pointer), change.value, inner, own):
+            events += (ignored(replace(change, pointer=place, value=get(change.value, inner))),)
+            continue  # its list has other items there, so it is not known which of them is meant
+        missing = existing(value, place)  # where even what is around it is not there, that comes as a whole
+        at = missing if inside(missing, change.pointer) else change.pointer
+        value, made, there = _put(value, at, replace(change, value=get(change.value, at[len(change.pointer) :])))
         events += made
-    return value, events if asked else _ignored(change)
+        settled += there
+    return value, events if asked else (ignored(change),), settled
 
 
-def _ignored(change: Change) -> tuple[Event, ...]:
-    return (Event("repair.ignored", change.pointer, after=_shown(change.value)),)
+def comparable(old: Any, new: Any, place: str, places: Iterable[str]) -> bool:
+    """Whether every list on the way to `place` has the same items in both values, failed places aside."""
+    steps = split(place)
+    for depth in range(len(steps)):
+        at = join(*steps[:depth])
+        before, after = get(old, at), get(new, at)
+        if not isinstance(before, list):
+            continue
+        if depth < len(steps) - 1:  # the place is inside an item: this item must be the same one
+            item = join(steps[depth])
+            before, after = get(before, item), get(after, item)
+            at += item
+        elif not isinstance(after, list) or len(before) != len(after):
+            return False  # the place is an item itself: its neighbours must be the same
+        for failed in places:
+            if inside(failed, at) and failed != at:
+                before, after = drop(before, failed[len(at) :]), drop(after, failed[len(at) :])
+        if not same(before, after):
+            return False
+    return True
 
 
-def _outer(place: Place, pointer: str) -> str:
-    """The place itself, or the outermost one around it, right inside of what a pointer leads to."""
-    step = place.steps[len(split(pointer))]
-    return pointer + join("0" if step is None else step)
+def ignored(change: Change) -> Event:
+    """The event of a change that is not taken."""
+    return Event("repair.ignored", change.pointer, after=_shown(change.value))
 
 
-def _put(value: Any, pointer: str, change: Change) -> tuple[Any, tuple[Event, ...]]:
+def _put(value: Any, pointer: str, change: Change) -> tuple[Any, tuple[Event, ...], list[str]]:
     new = change.value
     before = get(value, pointer)
-    if before is new or (before is not ABSENT and new is not ABSENT and same(before, new)):
-        return value, ()
+    if before is ABSENT and new is ABSENT:
+        return value, (Event("repair.field", pointer, note=GONE),), [pointer]
+    if before is not ABSENT and new is not ABSENT and same(before, new):
+        return value, (), []
+    if new is ABSENT and isinstance(get(value, join(*split(pointer)[:-1])), list):
+        return value, (ignored(replace(change, pointer=pointer)),), []  # an item cannot go without the others moving up
     try:
         made = value
         for one in change.lists if new is not ABSENT else ():
             made = put(made, one, []) if get(made, one) in (ABSENT, None) else made
         made = drop(made, pointer) if new is ABSENT else put(made, pointer, new)
     except KeyError:  # the way there leads through something that is no record: the problem stays, and is reported
-        return value, (Event("repair.ignored", pointer, after=_shown(new)),)
-    return made, (Event("repair.field", pointer, before=_shown(before), after=_shown(new)),)
+        return value, (Event("repair.ignored", pointer, after=_shown(new)),), []
+    return made, (Event("repair.field", pointer, before=_shown(before), after=_shown(new)),), [pointer]
 
 
 def _shown(value: Any) -> Any:

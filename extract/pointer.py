@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-__all__ = ["ABSENT", "drop", "get", "inside", "join", "leaves", "put", "split"]
+__all__ = ["ABSENT", "drop", "existing", "get", "inside", "join", "leaves", "put", "split"]
 
 
 class _Absent:
@@ -46,6 +46,14 @@ def get(value: Any, pointer: str) -> Any:
         else:
             return ABSENT
     return value
+
+
+def existing(value: Any, pointer: str) -> str:
+    """The place itself, or the outermost one on the way to it that is missing: what is not there can only come as a
+    whole."""
+    steps = split(pointer)
+    ways = (join(*steps[:depth]) for depth in range(len(steps)))
+    return next((way for way in ways if get(value, way) is ABSENT), pointer)
 
 
 def put(value: Any, pointer: str, new: Any) -> Any:

@@ -17,7 +17,7 @@ from .jsontext import dump
 
 __all__ = ["VERSION", "Message", "common", "own", "render", "shape_of"]
 
-VERSION = "2"
+VERSION = "3"
 
 _RULES = """\
 Fill the fields of the answer from the document below. Copy values as they stand there; where the document does not \
@@ -34,8 +34,9 @@ Some values of a record that was read from the document below are not right. Ans
 at the end and for no others: the path, in `at` the index (from 0) or key for its *, and the right value. {_VALUES}"""
 
 _REST = f"""\
-The answer with a record of the document below was cut off. Answer with what is missing, as changes: the path, in `at` \
-the index (from 0) or key for its *, and the value. Lists go on after their last item; give nothing that is there. \
+The answer with a record of the document below was cut off. Answer with what is missing, as changes: one for each \
+value named at the end, one for each further item. A change has the path, in `at` the index (from 0) or key for its \
+*, and the value. Lists go on after their last item; give nothing that is there. \
 {_VALUES}"""
 
 _TOLD: Mapping[Asked, str] = {"whole": _RULES, "changes": _CHANGES, "rest": _REST}

@@ -19,10 +19,12 @@ from typing import Any, Literal
 from .call import Call, Target
 from .catalogue import ModelFacts
 from .events import Event
+from .extraction import Problem
 from .jsontext import dump, same
-from .pointer import ABSENT, drop, get, inside, join, put, split
+from .patch import GONE, comparable
+from .pointer import ABSENT, existing, get, inside, join, put, split
 
-__all__ = ["Way", "answered", "last_open", "mend", "named_in", "price", "said"]
+__all__ = ["Way", "answered", "changes", "mend", "named_in", "price", "said", "still_wrong"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -73,26 +75,6 @@ def named_in(message: str, targets: Iterable[Target]) -> tuple[Target, ...]:
     )
 
 
-def last_open(value: Any) -> tuple[Any, list[str]]:
-    """What is surely whole of a record whose answer was cut off, and the objects and lists in it that may go on. The
-    last leaf may be half a text and the last item of a list half an item, so they are left out."""
-    steps: list[str | int] = []
-    held = value
-    while isinstance(held, (dict, list)) and held:
-        if isinstance(held, list):
-            return put(value, join(*steps), held[:-1]), _ways(steps)
-        steps.append(list(held)[-1])
-        held = held[list(held)[-1]]
-    if not isinstance(held, (dict, list)) and steps:
-        value = drop(value, join(*steps))
-        steps.pop()
-    return value, _ways(steps)
-
-
-def _ways(steps: list[str | int]) -> list[str]:
-    return [join(*steps[:depth]) for depth in range(len(steps) + 1)]
-
-
 def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, ...]]:
     """The old value with the `failed` places taken from the new one, and an event for each place that changed."""
     events = []
@@ -113,9 +95,42 @@ def mend(old: Any, new: Any, failed: Iterable[str]) -> tuple[Any, tuple[Event, .
 def answered(old: Any, new: Any, failed: Iterable[str]) -> tuple[str, ...]:
     """The `failed` places that a new value speaks of: those that it has, or both lack, and that are the same place in
     both."""
-    places = _outermost(_existing(old, place) for place in failed)
+    places = _outermost(existing(old, place) for place in failed)
     there = (place for place in places if get(new, place) is not ABSENT or get(old, place) is ABSENT)
-    return tuple(place for place in there if _comparable(old, new, place, places))
+    return tuple(place for place in there if comparable(old, new, place, places))
+
+
+def still_wrong(
+    left: tuple[Problem, ...], old: Any, new: Any, value: Any, found: tuple[Problem, ...], events: tuple[Event, ...]
+) -> tuple[tuple[Problem, ...], tuple[Event, ...]]:
+    """What the reader left out of the value that `mend` made (`events` tell of it), with the events of what is known to
+    have no value: `left` of the old one where nothing came of it, and what was `found` of the new one where that was
+    taken over."""
+    changed = tuple(event.pointer for event in events)
+    told = {one.pointer: one for one in found}
+    places = _outermost(existing(old, one.pointer) for one in left)
+    made = [one for one in found if any(inside(one.pointer, at) for at in changed)]
+    gone: list[Event] = []
+    for problem in left:
+        at = problem.pointer
+        if changes(at, old, value, changed):
+            continue
+        spoken = get(new, join(*split(at)[:-1])) is not ABSENT and comparable(old, new, at, places)
+        if spoken and at in told:
+            made.append(told[at])
+        elif spoken and get(new, at) is ABSENT and get(value, at) is ABSENT:
+            gone.append(Event("repair.field", at, note=GONE))
+        else:
+            made.append(problem)
+    return tuple(made), tuple(gone)
+
+
+def changes(pointer: str, old: Any, new: Any, settled: Iterable[str]) -> bool:
+    """Whether the value at a place is another one now, or was settled with what is around it."""
+    if any(inside(pointer, place) for place in settled):
+        return True
+    before, after = get(old, pointer), get(new, pointer)
+    return before is not after and (before is ABSENT or after is ABSENT or not same(before, after))
 
 
 def _outermost(pointers: Iterable[str]) -> list[str]:
@@ -124,34 +139,3 @@ def _outermost(pointers: Iterable[str]) -> list[str]:
         if not any(inside(pointer, other) for other in kept):
             kept.append(pointer)
     return kept
-
-
-def _existing(value: Any, place: str) -> str:
-    """The place, or the outermost one on the way to it that is missing: what is not there can only come as a whole."""
-    steps = split(place)
-    for depth in range(len(steps)):
-        if get(value, join(*steps[:depth])) is ABSENT:
-            return join(*steps[:depth])
-    return place
-
-
-def _comparable(old: Any, new: Any, place: str, places: list[str]) -> bool:
-    """Whether every list on the way to `place` has the same items in both values, failed places aside."""
-    steps = split(place)
-    for depth in range(len(steps)):
-        at = join(*steps[:depth])
-        before, after = get(old, at), get(new, at)
-        if not isinstance(before, list):
-            continue
-        if depth < len(steps) - 1:  # the place is inside an item: this item must be the same one
-            item = join(steps[depth])
-            before, after = get(before, item), get(after, item)
-            at += item
-        elif not isinstance(after, list) or len(before) != len(after):
-            return False  # the place is an item itself: its neighbours must be the same
-        for failed in places:
-            if inside(failed, at) and failed != at:
-                before, after = drop(before, failed[len(at) :]), drop(after, failed[len(at) :])
-        if not same(before, after):
-            return False
-    return True

@@ -22,6 +22,7 @@ from .compiler import Extras, Finding, Rewrite, Wired, lint, read_schema, wire_o
 from .compiler.checking import Check, json_schema_check, pydantic_check
 from .compiler.codec import Codec
 from .compiler.declared import declared, name_of
+from .compiler.faults import worded
 from .compiler.growing import view_of
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
@@ -29,7 +30,7 @@ from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
 from .patch import Patch, patch_of
-from .pointer import ABSENT, join, leaves, split
+from .pointer import ABSENT, get, join, leaves, split
 
 __all__ = ["Checked", "Finding", "Json", "Rewrite", "Schema", "compile"]
 
@@ -178,8 +179,20 @@ class Schema(Generic[T]):
             return reader.so_far()
         _require_shape(shape)
         if shape == "user":
-            return reading.read(text, self.type, policy)
+            return self._worded(reading.read(text, self.type, policy))
         return self._unwired(reading.read(text, self.wire_type, policy))
+
+    def read_cut(self, text: str, shape: Literal["user", "wire"] = "user") -> reading.Reading:
+        """What is certain of an answer that was cut off, and which of its lists and objects were open."""
+        _require_shape(shape)
+        if shape == "user":
+            return self._worded(reading.read_cut(text, self.type))
+        wire = reading.read_cut(text, self.wire_type)
+        if wire.cut is None:
+            return self._unwired(wire)
+        places = tuple(dict.fromkeys(self.user_pointer(place, wire.value) for place in wire.cut.open))
+        last = None if wire.cut.last is None else self.user_pointer(wire.cut.last, wire.value)
+        return replace(self._unwired(wire), cut=replace(wire.cut, open=places, last=last))
 
     def reader(self, shape: Literal["user", "wire"] = "user", policy: reading.Policy = "safe") -> reading.Reader:
         """Reads an answer while it is being written, in the shape that was asked for."""
@@ -189,11 +202,11 @@ class Schema(Generic[T]):
     def _unwired(self, found: reading.Reading) -> reading.Reading:
         """A whole reading of the wire shape in the user's."""
         wire = found.value
-        if found.problems or not found.complete:
+        if found.problems:
             return self._placed(found, self.decode_partial(wire), wire)
-        value = self.decode(wire)
-        if not found.events and not self._has_entries:
-            return reading.Reading(value)
+        value = self.decode(wire) if found.complete else self.decode_partial(wire)
+        if not (found.events or self._has_entries):
+            return replace(found, value=value)
         if self._has_entries and not same(value, view_of(self._wired.codec).take(wire, 0)):
             # the view keeps the first of two entries with one name, decoding the last
             doubled = Problem("", "A name stands twice among the entries of an object", "reading")
@@ -202,12 +215,28 @@ class Schema(Generic[T]):
 
     def _placed(self, found: reading.Reading, value: Json, wire: Json) -> reading.Reading:
         """A reading of the wire shape with the user's value and the user's places."""
-        return replace(
-            found,
-            value=value,
-            events=tuple(self._event(event, wire) for event in found.events),
-            problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
+        return self._worded(
+            replace(
+                found,
+                value=value,
+                events=tuple(self._event(event, wire) for event in found.events),
+                problems=tuple(replace(one, pointer=self.user_pointer(one.pointer, wire)) for one in found.problems),
+            )
         )
+
+    def _worded(self, found: reading.Reading) -> reading.Reading:
+        """A reading whose problems are told in the words of the type."""
+        if not found.problems:
+            return found
+        return replace(found, problems=tuple(self._told(one, found.value) for one in found.problems))
+
+    def _told(self, problem: Problem, value: Json) -> Problem:
+        held = get(value, problem.pointer)
+        if (
+            problem.kind != "missing" and held is not ABSENT and not same(held, problem.value)
+        ):  # it is about something that has no place of its own
+            return problem
+        return worded(problem, self.type, self.type.root, split(problem.pointer))
 
     def _event(self, event: Event, wire: Json) -> Event:
         return replace(event, pointer=self.user_pointer(event.pointer, wire))

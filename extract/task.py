@@ -21,28 +21,29 @@ cannot settle, or is not sure of, goes to the next, field by field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 
-from .call import Asked, Call, Example, Failed, Part, Reply
+from .call import Asked, Call, Example, Failed, Part, Reply, Target
 from .catalogue import ModelFacts
 from .confidence import Said, of_changes, of_record
 from .document import Document
 from .document_limits import DocumentLimits
-from .errors import ExtractError
+from .errors import ExtractError, NestedCall, SchemaError
 from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
-from .extraction import Attempt, Extraction, Problem
+from .extraction import Extraction, Problem
 from .jsontext import dump
 from .nodes import Record
-from .patch import Patched
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, answered, last_open, mend, named_in, price, said
+from .repair import Way, answered, changes, mend, named_in, price, said, still_wrong
+from .rest import Gap, asked, begin, go_on
 from .schema import Schema
+from .state import State, reassured, touched, within
 
 __all__ = ["Check", "Rounds", "Task"]
 
@@ -86,6 +87,8 @@ class Task(Generic[T]):
     context: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if type(self.attempts) is not int:
+            raise ExtractError(f"The attempts are a whole number above 0, not {self.attempts!r}.", fix="Write 3.")
         if self.attempts < 1:
             raise ExtractError(f"A task needs at least one attempt, not {self.attempts}.")
         self.limits.check_priced(self.models)
@@ -96,7 +99,7 @@ class Task(Generic[T]):
 
     def steps(self, document: Document) -> Rounds[T]:
         """The rounds of calls for one document; returns its `Extraction`, always."""
-        state: _State[T] = _State()
+        state: State[T] = State()
         if document.empty:
             return self._extraction(document, state.halt(Problem("", "The document is empty.", "document")))
         for facts in self.models:
@@ -114,17 +117,19 @@ class Task(Generic[T]):
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""
-        return self._whole(self.models[0], document, _State(), None, self.settings)
+        return self._whole(self.models[0], document, State(), None, self.settings)
 
-    def _handed_on(self, state: _State[T]) -> _State[T]:
+    def _handed_on(self, state: State[T]) -> State[T]:
         """The state as the next model begins with it: what the last one doubted is to be asked for."""
         doubted = map(self.schema.patch.whole, state.doubted) if state.doubted else ()
         unsure = tuple(dict.fromkeys((*state.unsure, *doubted)))
         return replace(state, halted=None, unread=None, unsure=unsure, doubted=())
 
-    def _ask(self, facts: ModelFacts, document: Document, state: _State[T]) -> _Turn[T]:
+    def _ask(self, facts: ModelFacts, document: Document, state: State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
         answer, settings = None, self.settings
+        if state.cut is not None:  # another model had not enough room with these
+            settings = _more_room(state.cut, facts) or state.cut
         fruitless: frozenset[Way] = frozenset()
         for left in reversed(range(self.attempts)):
             if (reached := self.limits.reached(state.attempts)) is not None:
@@ -134,18 +139,17 @@ class Task(Generic[T]):
             state = state.noted(call, reply, facts)
             if (halt := _halt(reply, facts)) is not None:
                 return state.halt(halt)
-            before = state
+            before, state = state, self._worth(document, state, call, reply)
             if reply.finish == "length":
-                state, roomier = self._cut(state, call, reply), _more_room(settings, facts)
+                roomier, state = _more_room(settings, facts), replace(state, cut=settings)
                 fruitless |= {way}
                 goes_on = roomier or (facts.asks_again and state.goes_on(before))
                 others = self._ways(facts, document, state, None, settings).keys() - fruitless
-                if not left or not (goes_on or (others and before.value is not ABSENT)):
+                if not left or not (goes_on or (others and not state.open and before.value is not ABSENT)):
                     return state.halt(_truncated(settings, facts))
                 answer, settings = None, roomier or settings
                 fruitless = frozenset() if goes_on else fruitless
                 continue
-            state = self._taken_over(state, call, reply)
             if state.whole or not facts.asks_again:
                 break
             repeats = call.ask == "whole" and reply.text == answer and state.unread is None
@@ -153,7 +157,7 @@ class Task(Generic[T]):
             fruitless = frozenset() if state.better(before) else fruitless | {way} - {"whole"}
             if repeats:
                 break
-        return state.halt(_truncated(settings, facts)) if state.open else state
+        return state.halt(_unfinished(state.open)) if state.open else state
 
     # ---- what is asked
 
@@ -161,14 +165,15 @@ class Task(Generic[T]):
         self,
         facts: ModelFacts,
         document: Document,
-        state: _State[T],
+        state: State[T],
         answer: str | None,
         settings: Mapping[str, Any],
         fruitless: frozenset[Way],
     ) -> tuple[Way, Call]:
         """The cheapest way of asking for what is wanted, of those that were not tried for it in vain."""
-        if state.open:
-            return "whole", self._rest(facts, document, state, settings)
+        if state.open and facts.asks_again:
+            failed = asked(state.value, state.open)
+            return "whole", self._changes(facts, document.parts(), state, failed, settings, "rest")
         ways = self._ways(facts, document, state, answer, settings)
         left = {way: call for way, call in ways.items() if way not in fruitless} or ways
         if len(left) == 1:
@@ -183,12 +188,12 @@ class Task(Generic[T]):
         return min(left.items(), key=cost)
 
     def _ways(
-        self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
+        self, facts: ModelFacts, document: Document, state: State[T], answer: str | None, settings: Mapping[str, Any]
     ) -> dict[Way, Call]:
         """The ways of asking for what is wanted: single changes where each place has a path, and the whole."""
         ways: dict[Way, Call] = {}
-        known = state.value is not ABSENT and bool(state.wanted)
-        if known and facts.asks_again and self.schema.patch.covers(state.wanted):
+        known = state.value is not ABSENT and not state.open and bool(state.failing)
+        if known and facts.asks_again and self.schema.patch.covers(state.failing):
             failed = self._failed(state)
             shown = self._excerpt(document, state, failed)
             if shown is not None:
@@ -198,14 +203,12 @@ class Task(Generic[T]):
         ways["whole"] = self._whole(facts, document, state, answer, settings)
         return ways
 
-    def _failed(self, state: _State[T]) -> tuple[Failed, ...]:
-        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths. Of a
-        record that fails as a whole, the fields that the complaint names are asked for, if it names some."""
+    def _failed(self, state: State[T]) -> tuple[Failed, ...]:
+        """What changes are asked for: each place that is wanted, with its value, the complaint, and its paths."""
         wrong: dict[str, Failed] = {}
         for problem in state.problems:
-            targets = self.schema.patch.targets(problem.pointer)
-            value = problem.value
-            if isinstance(value, dict) and (named := named_in(problem.message, targets)):
+            targets, value = self.schema.patch.targets(problem.pointer), problem.value
+            if named := self._named(state, problem):
                 targets = named
                 value = {target.path: held for target in named if (held := get(state.value, target.path)) is not ABSENT}
             wrong[problem.pointer] = Failed(problem.pointer, value, problem.message, targets)
@@ -215,7 +218,21 @@ class Task(Generic[T]):
             wrong.setdefault(place, Failed(place, shown, "this is not settled yet", self.schema.patch.targets(place)))
         return tuple(wrong.values())
 
-    def _excerpt(self, document: Document, state: _State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
+    def _named(self, state: State[T], problem: Problem) -> tuple[Target, ...]:
+        """Of a record that fails as a whole, the fields that the complaint names, if it names some: they are asked for
+        first, and all of them where that did not help."""
+        if not isinstance(problem.value, dict) or (problem.pointer, problem.message) in state.stuck:
+            return ()
+        return named_in(problem.message, self.schema.patch.targets(problem.pointer))
+
+    def _wanted(self, state: State[T]) -> tuple[str, ...]:
+        """The places that the next answer may change: those that it is asked for."""
+        places: dict[str, None] = {}
+        for problem in state.problems:
+            places |= dict.fromkeys([one.path for one in self._named(state, problem)] or [problem.pointer])
+        return (*places, *(one for one in state.unsure if one not in places))
+
+    def _excerpt(self, document: Document, state: State[T], failed: tuple[Failed, ...]) -> Excerpt | None:
         """The lines that matter for what failed; for a whole record, for the fields of it that are asked for."""
         if document.attachments:
             return None
@@ -228,16 +245,11 @@ class Task(Generic[T]):
             return None
         return excerpt(document, locate(state.value, self.schema.type, document), words)
 
-    def _rest(self, facts: ModelFacts, document: Document, state: _State[T], settings: Mapping[str, Any]) -> Call:
-        """The call for what is missing of a record whose answer was cut off."""
-        failed = (one for place in state.open for one in self.schema.patch.additions(state.value, place))
-        return self._changes(facts, document.parts(), state, tuple(failed), settings, "rest")
-
     def _changes(
         self,
         facts: ModelFacts,
         shown: tuple[Part, ...],
-        state: _State[T],
+        state: State[T],
         failed: tuple[Failed, ...],
         settings: Mapping[str, Any],
         ask: Asked,
@@ -254,7 +266,7 @@ class Task(Generic[T]):
         )
 
     def _whole(
-        self, facts: ModelFacts, document: Document, state: _State[T], answer: str | None, settings: Mapping[str, Any]
+        self, facts: ModelFacts, document: Document, state: State[T], answer: str | None, settings: Mapping[str, Any]
     ) -> Call:
         wrong = state.problems + (() if state.unread is None else (state.unread,))
         failed = () if answer is None else tuple(Failed(p.pointer, p.value, p.message) for p in wrong)
@@ -272,100 +284,129 @@ class Task(Generic[T]):
 
     # ---- what an answer is worth
 
-    def _taken_over(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+    def _worth(self, document: Document, state: State[T], call: Call, reply: Reply) -> State[T]:
+        """The state with what an answer gives. A validator that must not do what it does ends the task, with what was
+        paid for."""
+        try:
+            return (self._cut if reply.finish == "length" else self._taken_over)(state, call, reply)
+        except NestedCall as error:
+            if state.value is ABSENT:
+                state = replace(state, salvage=self._salvage(reply))
+            error.extraction = self._extraction(document, state.halt(Problem("", error.message, "configuration")))
+            raise
+
+    def _salvage(self, reply: Reply) -> Any:
+        """What can be seen of an answer that is no record."""
+        return self.schema.read(reply.text or "", shape=shape_of(reply.mode), partial=True).value
+
+    def _taken_over(self, state: State[T], call: Call, reply: Reply) -> State[T]:
         """The state with what an answer that ended by itself gives."""
-        if call.ask == "whole":
-            return self._read(replace(state, open=()), reply)
-        patch, text = self.schema.patch, reply.text or ""
         if call.ask == "rest":
-            made = patch.extend(state.value, text, state.open)
-            if not made.problems:
-                return self._changed(replace(state, open=()), reply, made)
-            failed = Event("failure.reading", note=made.problems[0].message)  # so it is not known to be all of the rest
-            return replace(self._added(state, reply, made), events=(*state.events, *made.events, failed))
-        return self._changed(state, reply, patch.apply(state.value, text, state.wanted))
+            return self._continued(state, reply, ended=True)
+        return (self._read(state, reply) if call.ask == "whole" else self._changed(state, reply)).after(state)
 
-    def _changed(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:
-        """The state with the changes of an answer. A place that was not readable stays a problem until it changes."""
-        if made.problems and made.value is state.value:
-            failed = Event("failure.reading", note=made.problems[0].message)
-            return replace(state, events=(*state.events, *made.events, failed))
-        places = _changed_places(made)
-        sure = self._sure(reply, made.value, made.events, changes=True)
-        told = (*places, *_within(sure or (), state.wanted))
-        unread = tuple(
-            p for p in state.problems if p.kind == "reading" and not any(inside(p.pointer, place) for place in places)
-        )
-        instance, problems = self._judged(made.value, unread)
-        return replace(
-            state,
-            value=made.value,
-            instance=instance,
-            problems=problems,
-            unsure=self._unsure(made.value, reply, tuple(state.wanted), state.unsure),
-            confidence=_taken(state.confidence, sure, told),
-            doubted=self._doubted(state, reply, sure, told),
-            events=state.events + made.events,
-        )
-
-    def _added(self, state: _State[T], reply: Reply, made: Patched) -> _State[T]:
-        """The state with what an answer adds to a record that is not whole."""
-        sure, told = self._sure(reply, made.value, made.events, changes=True), _changed_places(made)
-        confidence, doubted = _taken(state.confidence, sure, told), self._doubted(state, reply, sure, told)
-        return replace(
-            state, value=made.value, confidence=confidence, doubted=doubted, events=state.events + made.events
-        )
-
-    def _cut(self, state: _State[T], call: Call, reply: Reply) -> _State[T]:
+    def _cut(self, state: State[T], call: Call, reply: Reply) -> State[T]:
         """The state with what is finished of an answer that was cut off: never a record that is whole."""
-        patch, text = self.schema.patch, reply.text or ""
-        if call.ask == "changes":
-            return self._changed(state, reply, patch.apply(state.value, text, state.wanted, partial=True))
         if call.ask == "rest":
-            made = patch.extend(state.value, text, state.open, partial=True)
-            return replace(self._added(state, reply, made), open=tuple(last_open(made.value)[1]))
+            return self._continued(state, reply, ended=False)
+        if call.ask == "changes":
+            return self._changed(state, reply, partial=True)
         if state.value is not ABSENT:
             return state
-        reading = self.schema.read(text, shape=shape_of(reply.mode), partial=True)
-        value, open_ = last_open(reading.value)
-        state = replace(state, salvage=reading.value)
-        if not value or not any(patch.additions(value, place) for place in open_):
+        state = replace(state, salvage=self._salvage(reply))
+        cut = self.schema.read_cut(reply.text or "", shape_of(reply.mode))
+        if (begun := begin(self.schema.patch, cut, state.salvage)) is None:
             return state
-        sure = self._sure(reply, value)
+        sure = self._sure(reply, begun.value)
         return replace(
             state,
-            value=value,
-            open=tuple(open_),
-            confidence=_taken(state.confidence, sure, ("",)),
+            value=begun.value,
+            open=begun.gaps,
+            left=begun.problems,
+            problems=begun.problems,
+            confidence=reassured(state.confidence, sure, ("",)),
             doubted=self._doubted(state, reply, sure, ("",)),
-            events=state.events + reading.events,
+            events=state.events + cut.events,
         )
 
-    def _read(self, state: _State[T], reply: Reply) -> _State[T]:
+    def _continued(self, state: State[T], reply: Reply, ended: bool) -> State[T]:
+        """The state with what an answer adds to a record that was cut off. It is a record once nothing of it is
+        missing."""
+        answer = self.schema.patch.read(reply.text or "", partial=not ended)
+        made = go_on(state.value, state.open, answer, ended and answer.sound)
+        sure, told = self._sure(reply, made.value, made.events, changes=True), _changed_places(made.events)
+        left = state.left + made.problems
+        failed = tuple(Event("failure.reading", note=one.message) for one in answer.problems[:1] if ended)
+        state = replace(
+            state,
+            value=made.value,
+            open=made.gaps,
+            left=left,
+            problems=left,
+            confidence=reassured(state.confidence, sure, told),
+            doubted=self._doubted(state, reply, sure, told),
+            events=state.events + made.events + failed,
+        )
+        return state if state.open else self._settled(state, reply, state.value, left, sure, told)
+
+    def _changed(self, state: State[T], reply: Reply, partial: bool = False) -> State[T]:
+        """The state with the changes of an answer. What the reader refused stays a problem until its place changes."""
+        wanted = self._wanted(state)
+        made = self.schema.patch.apply(state.value, reply.text or "", wanted, partial)
+        if made.problems and made.value is state.value and not made.settled:
+            failed = Event("failure.reading", note=made.problems[0].message)
+            return replace(state, events=(*state.events, *made.events, failed))
+        left = tuple(one for one in state.left if not changes(one.pointer, state.value, made.value, made.settled))
+        sure = self._sure(reply, made.value, made.events, changes=True)
+        told = (*_changed_places(made.events), *within(sure or (), wanted))
+        return self._settled(state, reply, made.value, left, sure, told, made.events, made.spoken)
+
+    def _read(self, state: State[T], reply: Reply) -> State[T]:
+        """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
         state = replace(state, events=state.events + reading.events)
         unread = next((p for p in reading.problems if p.kind == "reading" and not p.pointer), None)
         if unread is not None:
             return replace(state, unread=unread)
-        changes: tuple[Event, ...] = ()
-        taken = told = ("",) if state.value is ABSENT else tuple(state.wanted)
-        value = reading.value
-        if state.value is not ABSENT:
-            told = answered(state.value, reading.value, taken)
-            value, changes = mend(state.value, reading.value, taken)
-        sure = self._sure(reply, value, reading.events)
-        found = tuple(p for p in reading.problems if any(inside(p.pointer, place) for place in taken))
-        instance, problems = self._judged(value, found)
+        state, new = replace(state, unread=None), reading.value
+        if state.value is ABSENT or state.open:
+            sure = self._sure(reply, new, reading.events)
+            return self._settled(replace(state, value=ABSENT, open=()), reply, new, reading.problems, sure, ("",))
+        wanted = self._wanted(state)
+        value, events = mend(state.value, new, wanted)
+        left, gone = still_wrong(state.left, state.value, new, value, reading.problems, events)
+        sure, told = self._sure(reply, value, reading.events), answered(state.value, new, wanted)
+        return self._settled(state, reply, value, left, sure, told, events + gone)
+
+    def _settled(
+        self,
+        state: State[T],
+        reply: Reply,
+        value: Any,
+        left: tuple[Problem, ...],
+        sure: Mapping[str, float] | None,
+        told: tuple[str, ...],
+        events: tuple[Event, ...] = (),
+        spoken: tuple[str, ...] = (),
+    ) -> State[T]:
+        """The state with another value: what is wrong with it, and how sure the places are that the answer told of (of
+        those that it spoke of only, it said what is there). A record that is valid stays as it was where it would not
+        be valid any more."""
+        instance, problems = self._judged(value, left)
+        if problems and state.valid:
+            ignored = (replace(one, rule="repair.ignored") if one.rule == "repair.field" else one for one in events)
+            return replace(state, events=(*state.events, *ignored))
+        confidence = reassured(state.confidence, sure, told)
         return replace(
             state,
             value=value,
+            left=left,
             instance=instance,
             problems=problems,
-            unread=None,
-            unsure=self._unsure(value, reply, taken, state.unsure),
-            confidence=_taken(state.confidence, sure, told),
+            unsure=self._unsure(value, reply, confidence, told + spoken, state.unsure),
+            confidence=confidence,
             doubted=self._doubted(state, reply, sure, told),
-            events=state.events + changes,
+            events=state.events + events,
         )
 
     def _judged(self, value: Any, found: tuple[Problem, ...]) -> tuple[T | None, tuple[Problem, ...]]:
@@ -375,10 +416,15 @@ class Task(Generic[T]):
         try:
             checked = self.schema.check(value, self.context)
             row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
-        except ExtractError:
+        except (KeyboardInterrupt, NestedCall):
             raise
-        except Exception as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
-            return None, (*found, Problem("", f"a validator raised {type(error).__name__}: {error}"))
+        except SchemaError as wrong:  # a value that JSON has not, such as a number beyond all floats
+            place = wrong.where if wrong.where is not None and wrong.where.startswith("/") else ""
+            held = get(value, place)
+            return None, (*found, Problem(place, wrong.message, value=None if held is ABSENT else held))
+        except BaseException as error:  # noqa: BLE001  a validator may raise anything; it is this document's problem
+            said = f": {error}" if str(error) else ""
+            return None, (*found, Problem("", f"a validator raised {type(error).__name__}{said}"))
         places = {problem.pointer for problem in found}
         problems = found + tuple(p for p in checked.problems if p.pointer not in places)
         for check in self.checks:
@@ -400,27 +446,35 @@ class Task(Generic[T]):
         return of_record(said, self.schema.codec if wire else self.schema.type, record)
 
     def _doubted(
-        self, state: _State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
+        self, state: State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
     ) -> tuple[str, ...]:
         """The leaves of which the tokens of the model's answers are not sure enough. It is not asked again for them."""
-        gone = _touched(state.doubted, told)
+        gone = touched(state.doubted, told)
         low = () if reply.confidence is not None else [p for p, c in (sure or {}).items() if c < self.sure]
-        return (*(p for p in state.doubted if p not in gone), *_within(low, told))
+        return (*(p for p in state.doubted if p not in gone), *within(low, told))
 
-    def _unsure(self, value: Any, reply: Reply, taken: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
-        """The declared fields that a model with a confidence of its own left out or was not sure of."""
+    def _unsure(
+        self,
+        value: Any,
+        reply: Reply,
+        confidence: Mapping[str, float],
+        spoken: tuple[str, ...],
+        before: tuple[str, ...],
+    ) -> tuple[str, ...]:
+        """The declared fields that a model with a confidence of its own left out or was not sure of, and that none
+        without one has spoken of since."""
         if reply.confidence is None:
-            return tuple(p for p in before if not any(inside(p, place) for place in taken))
+            return tuple(p for p in before if not any(inside(p, place) or inside(place, p) for place in spoken))
         root = self.schema.type.resolve(self.schema.type.root)
         fields = [join(f.name) for f in root.fields] if isinstance(root, Record) else [""]
         return tuple(
             place
             for place in fields
             if get(value, place) is ABSENT
-            or min((c for p, c in reply.confidence.items() if inside(p, place)), default=1.0) < self.sure
+            or min((c for p, c in confidence.items() if inside(p, place)), default=1.0) < self.sure
         )
 
-    def _extraction(self, document: Document, state: _State[T]) -> Extraction[T]:
+    def _extraction(self, document: Document, state: State[T]) -> Extraction[T]:
         problems = state.problems
         if (
             state.value is ABSENT or state.open or problems
@@ -442,64 +496,7 @@ class Task(Generic[T]):
         )
 
 
-@dataclass(frozen=True)
-class _State(Generic[T]):
-    """What is known of one document so far. `open` are the objects and lists of a value whose answer was cut off, that
-    may go on; `unsure` are the places that the present model is asked for although they are valid, `doubted` those that
-    the next one will be; `halted` is why the present model was given up, `unread` why its last answer could not be
-    read."""
-
-    value: Any = ABSENT
-    open: tuple[str, ...] = ()
-    salvage: Any = None
-    instance: T | None = None
-    problems: tuple[Problem, ...] = ()
-    unsure: tuple[str, ...] = ()
-    doubted: tuple[str, ...] = ()
-    halted: Problem | None = None
-    unread: Problem | None = None
-    confidence: Mapping[str, float] = field(default_factory=dict)
-    attempts: tuple[Attempt, ...] = ()
-    events: tuple[Event, ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        """Whether there is a record that is read, complete and valid."""
-        return self.value is not ABSENT and not (self.problems or self.open or self.unread)
-
-    @property
-    def settled(self) -> bool:
-        return self.whole and not (self.unsure or self.doubted or self.halted)
-
-    def better(self, before: _State[T]) -> bool:
-        """Whether other places are wrong than before: those that were have been mended."""
-        now, then = ({problem.pointer for problem in one.problems} for one in (self, before))
-        return now != then or (before.value is ABSENT) != (self.value is ABSENT)
-
-    def goes_on(self, before: _State[T]) -> bool:
-        """Whether a cut answer left something that the next one goes on from, and more than there was."""
-        return self.value is not before.value and (bool(self.open) or self.better(before))
-
-    @property
-    def limited(self) -> bool:
-        return self.halted is not None and self.halted.kind == "limit"
-
-    @property
-    def wanted(self) -> list[str]:
-        """The places that a next answer may change."""
-        return [problem.pointer for problem in self.problems] + list(self.unsure)
-
-    def halt(self, problem: Problem) -> _State[T]:
-        event = Event(f"failure.{problem.kind}", note=problem.message)
-        return replace(self, halted=problem, events=(*self.events, event))
-
-    def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> _State[T]:
-        cost = facts.price.of(reply.usage) if reply.paid and facts.price else None if reply.paid else Decimal(0)
-        attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
-        return replace(self, attempts=(*self.attempts, attempt))
-
-
-_Turn = Generator[tuple[Call, ...], tuple[Reply, ...], _State[T]]
+_Turn = Generator[tuple[Call, ...], tuple[Reply, ...], State[T]]
 
 
 def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:
@@ -522,6 +519,16 @@ def _truncated(settings: Mapping[str, Any], facts: ModelFacts) -> Problem:
     return Problem("", f"The answer did not fit into the {room} that {facts.name} had for it.", "length")
 
 
+def _unfinished(open_: tuple[Gap, ...]) -> Problem:
+    missing = ", ".join(gap.pointer or "the record" for gap in open_[:MOST_NAMED])
+    more = f" and {len(open_) - MOST_NAMED} more" if len(open_) > MOST_NAMED else ""
+    return Problem("", f"The answer was cut off, and what was missing did not come: {missing}{more}.", "length")
+
+
+MOST_NAMED = 5
+"""So many of the missing places are named."""
+
+
 def _more_room(settings: Mapping[str, Any], facts: ModelFacts) -> Mapping[str, Any] | None:
     """The settings with twice the room for the answer, or None where there is no more."""
     for name in ("max_tokens", "max_completion_tokens"):
@@ -537,30 +544,5 @@ def _broken(check: Check, row: Mapping[str, Any], pointer: str) -> Problem:
     return Problem(pointer, f"the check `{check.text}` does not hold", "check", None if value is ABSENT else value)
 
 
-def _changed_places(made: Patched) -> tuple[str, ...]:
-    return tuple(event.pointer for event in made.events if event.rule == "repair.field")
-
-
-def _taken(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:
-    """The confidences after `taken` places came from another answer."""
-    gone, come = _touched(old, taken), set(_within(new or (), taken))
-    return {p: c for p, c in old.items() if p not in gone} | {p: c for p, c in (new or {}).items() if p in come}
-
-
-def _touched(pointers: Iterable[str], places: tuple[str, ...]) -> set[str]:
-    """The pointers that lead into some places, or to what they are in: a list that was empty is not any more."""
-    return set(_within(pointers, places)) | {around for place in places for around in _upwards(place)}
-
-
-def _within(pointers: Iterable[str], places: Iterable[str]) -> tuple[str, ...]:
-    """The pointers that lead into some places; an answer may have thousands of both."""
-    known = frozenset(places)
-    return tuple(p for p in pointers if any(at in known for at in _upwards(p)))
-
-
-def _upwards(pointer: str) -> Iterator[str]:
-    """A pointer, and those of all that it is in."""
-    yield pointer
-    while pointer:
-        pointer = pointer.rpartition("/")[0]
-        yield pointer
+def _changed_places(events: tuple[Event, ...]) -> tuple[str, ...]:
+    return tuple(event.pointer for event in events if event.rule == "repair.field")

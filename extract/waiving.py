@@ -34,11 +34,11 @@ OnFailure = Literal["reject", "review", "keep"]
 """What becomes of a document without a valid record: it is rejected with its reason, held for review, or what is valid
 of its record is kept, as long as no required field fails."""
 
-_OF_FIELDS: frozenset[ProblemKind] = frozenset({"missing", "invalid", "check"})
-"""Kinds of problems that leave the rest of a record sound."""
+_OF_FIELDS: frozenset[ProblemKind] = frozenset({"missing", "invalid", "check", "reading"})
+"""Kinds of problems that leave the rest of a record sound, where they are of a place in it."""
 
 _BESIDE: frozenset[ProblemKind] = frozenset({"transport", "refusal", "filter", "limit", "reading"})
-"""Why a record was not mended any further, which says nothing against what it has."""
+"""Why a record was not mended any further, which says nothing against what it has; all of them are of no place."""
 
 
 def check_best_effort(schema: Schema[Any], names: Iterable[str]) -> None:
@@ -57,7 +57,7 @@ def waive(
     was. Runs the schema's validators."""
     own = [one for one in extraction.problems if one.pointer and one.kind in _OF_FIELDS]
     beside = [one for one in extraction.problems if one not in own]
-    if not own or any(one.kind not in _BESIDE for one in beside):
+    if not own or any(one.pointer or one.kind not in _BESIDE for one in beside):
         return extraction
     named = [_field_steps(task.schema, name) for name in best_effort]
     spared: dict[str, _Place] = {}

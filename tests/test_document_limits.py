@@ -136,6 +136,10 @@ def test_a_record_that_is_only_unsure_at_its_limit_is_kept_and_the_limit_is_seen
     [
         ({"tokens": 0}, "The tokens for one document are a whole number above 0, not 0."),
         ({"tokens": 1.5}, "The tokens for one document are a whole number above 0, not 1.5."),
+        (
+            {"budget_usd": True},
+            'The budget for one document is a Decimal of US dollars above 0, not True.\n  Write Decimal("0.01").',
+        ),
         ({"tokens": True}, "The tokens for one document are a whole number above 0, not True."),
         (
             {"budget_usd": 0.01},

@@ -60,7 +60,7 @@ def test_a_request_that_can_never_succeed_carries_what_was_paid_for_before(fake_
     assert held.problems[-1].message == caught.value.message
 
 
-@pytest.mark.parametrize("limits", [Limits(calls=1), Limits(tokens=16_800), Limits(budget_usd=Decimal("0.0099"))])
+@pytest.mark.parametrize("limits", [Limits(calls=1), Limits(tokens=16_800), Limits(budget_usd=Decimal("0.00988"))])
 def test_a_budget_that_is_reached_carries_what_was_paid_for_before(fake_openai: FakeOpenAI, limits: Limits) -> None:
     fake_openai.answers(lambda request: Answer('{"company":"ACME","total":"x"}', usage=None))
     read = reader(limits=limits)

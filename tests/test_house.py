@@ -17,7 +17,7 @@ FLOORS = (
     {
         *("confidence", "document_limits", "endpoints", "image_rules", "settings", "waiving"),
         *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
-        *("excerpt", "patch", "repair", "schema", "task"),
+        *("excerpt", "patch", "repair", "rest", "schema", "state", "task"),
     },
     {
         *("door", "images", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables"),

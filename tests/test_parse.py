@@ -15,7 +15,7 @@ from planted_defects import DEFECTS, planted, type_of, written
 from extract import nodes
 from extract.errors import ReadingFailed
 from extract.extraction import Problem
-from extract.parse import Policy, Reader, read, replay
+from extract.parse import Cut, Policy, Reader, read, read_cut, replay
 from extract.parse.exact import exact
 from extract.schema import compile
 
@@ -477,3 +477,91 @@ def test_a_stream_that_contradicts_itself_is_a_problem() -> None:
     assert [problem.message for problem in reader.finish().problems] == [
         "The end of the text contradicts what had been read of it"
     ]
+
+
+# ---- answers that were cut off
+
+WRITTEN = '{"company": "ACME", "total": 12.5, "tags": ["a", "b"], "paid": true}'
+CUT: list[tuple[str, Any, tuple[str, ...], bool]] = [
+    # up to where, what is certain, what was open, whether more of that was to come
+    ('{"comp', {}, ("",), False),
+    ('{"company": "ACME"', {}, ("",), False),
+    ('{"company": "ACME",', {"company": "ACME"}, ("",), True),
+    ('{"company": "ACME", "total": 12', {"company": "ACME"}, ("",), True),
+    ('"tags": [', {"company": "ACME", "total": 12.5, "tags": []}, ("", "/tags"), False),
+    ('["a", "b"', {"company": "ACME", "total": 12.5, "tags": ["a"]}, ("", "/tags"), True),
+    ('["a", "b"]', {"company": "ACME", "total": 12.5, "tags": ["a", "b"]}, ("", "/tags"), False),
+    ('"b"], "paid": true', {"company": "ACME", "total": 12.5, "tags": ["a", "b"]}, ("",), True),
+    ('"b"], "pa', {"company": "ACME", "total": 12.5, "tags": ["a", "b"]}, ("",), True),
+    ("true}", {"company": "ACME", "total": 12.5, "tags": ["a", "b"], "paid": True}, ("",), False),
+]
+
+
+@pytest.mark.parametrize(
+    "around", ["", "Here it is:\n```json\n", "<think>{not} this</think>"], ids=["alone", "fence", "thought"]
+)
+@pytest.mark.parametrize(("end", "certain", "open_", "goes_on"), CUT, ids=[end for end, *_ in CUT])
+def test_of_a_cut_answer_what_stands_before_a_comma_or_a_bracket_is_certain(
+    end: str, certain: Any, open_: tuple[str, ...], goes_on: bool, around: str
+) -> None:
+    text = around + WRITTEN[: WRITTEN.index(end) + len(end)]
+    found = read_cut(text, RECEIPT)
+    assert found.cut is not None
+    assert (found.value, found.cut.open, found.cut.goes_on, found.complete) == (certain, open_, goes_on, False)
+    assert {one.kind for one in found.problems} <= {"missing"}
+    assert [event.before for event in found.events] == ([around] if around else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "I think so", '"text',
+        '{"company": "he said "hi" and', '{"company": "ACME" "total": 1,', "{'company': 'A',",
+        '{"company": "ACME",} {"company":', '{"company": "A"} or rather {"company": "B",', '{"company": ,', "[1, 2,,",
+        '{"company": "A", "company": "B", ', "[" * 300,
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_not_json_as_far_as_it_goes_gives_nothing_certain(text: str) -> None:
+    found = read_cut(text, RECEIPT)
+    assert [one.kind for one in found.problems][:1] == ["reading"]
+    assert not found.complete
+
+
+def test_an_open_place_has_the_name_of_its_field() -> None:
+    listed = nodes.Array(items=nodes.Record(fields=(nodes.Field(name="a", node=nodes.Array(items=nodes.Text())),)))
+    kind = nodes.Type(nodes.Record(fields=(nodes.Field(name="lines", node=listed, aliases=("rows",)),)))
+    found = read_cut('{"rows": [{"a": []}, {"A": ["x", "y', kind)
+    assert found.value == {"lines": [{"a": []}, {"a": ["x"]}]}
+    assert found.cut == Cut(("", "/lines", "/lines/1", "/lines/1/a"), "/lines/1/a/0", True)
+
+
+def test_brackets_at_the_end_close_nothing() -> None:
+    """There are providers that close what was cut off."""
+    text = json.dumps({"value": [{"a": [1, {"b": "tex"}]}]})
+    whole = ("", "/value", "/value/0", "/value/0/a", "/value/0/a/1")
+    for end, last in ((text, "/value/0/a/1/b"), (text[:-1], "/value/0/a/1/b"), (text[:-4] + " ]\n}", "/value/0/a/1/b")):
+        assert read_cut(end, ANYTHING).cut == Cut(whole, last)
+    assert read_cut(text[:-1] + ', "c', ANYTHING).cut == Cut(("",), "/value", True)
+    assert read_cut('{"a": []}', ANYTHING).cut == Cut(("", "/a"))
+
+
+@given(
+    st.recursive(st.none() | st.integers() | words, lambda one: st.lists(one) | st.dictionaries(words, one)), st.data()
+)
+def test_what_is_certain_of_a_cut_answer_stands_in_the_whole(value: Any, data: st.DataObject) -> None:
+    text = json.dumps({"value": value})
+    found = read_cut(text[: data.draw(st.integers(0, len(text)))], ANYTHING)
+    if found.cut is not None:
+        assert _begins({"value": value}, found.value, found.cut.open)
+
+
+def _begins(whole: Any, part: Any, open_: tuple[str, ...], at: str = "") -> bool:
+    """Whether a part is the beginning of a value: what is not open is there to its end."""
+    if at not in open_:
+        return bool(whole == part)
+    if isinstance(whole, dict):
+        names = list(whole)[: len(part)]
+        steps = {name: at + "/" + name.replace("~", "~0").replace("/", "~1") for name in names}
+        return list(part) == names and all(_begins(whole[name], part[name], open_, steps[name]) for name in names)
+    return all(_begins(whole[i], one, open_, f"{at}/{i}") for i, one in enumerate(part))

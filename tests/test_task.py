@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from extract.call import Call, Example, Failure, Reply, Usage
 from extract.catalogue import ModelFacts, Price
@@ -562,3 +562,231 @@ def test_changes_that_were_cut_off_are_asked_for_in_another_way() -> None:
     assert result.ok
     assert [call.inputs[0].name for call in calls] == ["document", "excerpt of the document", "document"]
     assert [call.ask for call in calls] == ["whole", "changes", "changes"]
+
+
+# ---- what the reader refused stays wrong until its place changes
+
+
+class Item(BaseModel):
+    name: str
+    qty: int = Field(1, gt=0)
+
+
+class Order(BaseModel):
+    title: str
+    lines: list[Item] = []
+
+
+ORDER = compile(Order)
+REFUSED = {"title": "t", "lines": [{"name": "a", "qty": 2}, {"name": "b", "qty": -7}]}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[{"name": "a", "qty": 2}, {"name": "B", "qty": 7}], [{"name": "a", "qty": 2}], [], "x", REFUSED["lines"]],
+    ids=["another item", "fewer items", "none", "no list", "the same"],
+)
+def test_a_refused_field_does_not_become_its_default_where_the_whole_again_says_nothing_of_it(lines: Any) -> None:
+    answers = script(said(REFUSED), said({"title": "other", "lines": lines}))
+    result = drive(Task(ORDER, (MINI,), attempts=2), answers)
+    assert [(p.pointer, p.message, p.value) for p in result.problems] == [
+        ("/lines/1/qty", "-7 is not greater than 0", -7)
+    ]
+    assert result.partial == {"title": "t", "lines": [{"name": "a", "qty": 2}, {"name": "b"}]}
+
+
+def test_a_refused_field_does_not_become_its_default_where_changes_say_nothing_of_it() -> None:
+    bad = Reply(text=dump(REFUSED), mode="json_schema")
+    other = {"path": "/lines/*", "at": [0], "value": {"name": "z"}}
+    right = {"path": "/lines/*", "at": [1], "value": {"name": "z", "qty": 7}}
+    task = Task(ORDER, (CHEAP,), attempts=2)
+    for made in ([], [other]):
+        result, calls = asked(task, LONG, bad, changes(*made, schema=ORDER))
+        assert [call.ask for call in calls] == ["whole", "changes"]
+        assert [p.pointer for p in result.problems] == ["/lines/1/qty"]
+    result, _ = asked(task, LONG, bad, changes(other, right, schema=ORDER))
+    assert result.partial == {"title": "t", "lines": [{"name": "a", "qty": 2}, {"name": "b", "qty": 7}]}
+
+
+@pytest.mark.parametrize("way", ["whole", "changes"])
+def test_an_answer_may_say_that_there_is_no_such_value_and_an_event_tells_it(way: str) -> None:
+    told = {"title": "t", "lines": [{"name": "a", "qty": 2}, {"name": "b"}]}
+    change = changes({"path": "/lines/*", "at": [1], "value": {"name": "b"}}, schema=ORDER)
+    bad = Reply(text=dump(REFUSED), mode="json_schema")
+    task = Task(ORDER, (MINI if way == "whole" else CHEAP,), attempts=2)
+    result, calls = asked(task, DOCUMENT if way == "whole" else LONG, bad, said(told) if way == "whole" else change)
+    assert calls[1].ask == way
+    assert result.value == Order(title="t", lines=[Item(name="a", qty=2), Item(name="b")])
+    assert [(e.rule, e.pointer, e.note) for e in result.events] == [
+        ("repair.field", "/lines/1/qty", "the answer says that there is none")
+    ]
+
+
+def test_a_second_answer_that_is_wrong_as_well_is_told_what_is_wrong_with_it() -> None:
+    calls: list[Call] = []
+
+    def answer(call: Call) -> Reply:
+        calls.append(call)
+        quantity = (-7, -8, 9)[len(calls) - 1]
+        return said({"title": "t", "lines": [{"name": "a", "qty": quantity}]})
+
+    assert drive(Task(ORDER, (MINI,)), answer).ok
+    assert [one.message for one in calls[2].failed] == ["-8 is not greater than 0"]
+
+
+# ---- only what was asked for is taken
+
+
+class Span(BaseModel):
+    company: str
+    start: int
+    end: int
+    tags: list[str] = []
+
+    @model_validator(mode="after")
+    def ordered(self) -> Any:
+        if self.end < self.start:
+            raise ValueError("end must not be before start")
+        return self
+
+
+SPAN = compile(Span)
+TURNED = {"company": "ACME", "start": 5, "end": 3, "tags": ["a"]}
+MEDDLED = {"company": "OTHER", "start": 5, "end": 9, "tags": []}
+
+
+@pytest.mark.parametrize("way", ["whole", "changes"])
+def test_of_a_record_that_fails_as_a_whole_only_the_fields_that_were_asked_for_are_taken(way: str) -> None:
+    all_of_it = changes(*({"path": f"/{name}", "value": one} for name, one in MEDDLED.items()), schema=SPAN)
+    task = Task(SPAN, (MINI if way == "whole" else CHEAP,))
+    second = said(MEDDLED) if way == "whole" else all_of_it
+    result, calls = asked(task, DOCUMENT if way == "whole" else LONG, said(TURNED), second)
+    assert calls[1].ask == way
+    assert result.value == Span(company="ACME", start=5, end=9, tags=["a"])
+    assert [e.pointer for e in result.events if e.rule == "repair.field"] == ["/end"]
+
+
+def test_where_the_fields_that_a_complaint_names_do_not_help_all_of_the_record_are_asked_for() -> None:
+    class Sum(BaseModel):
+        net: int
+        tax: int
+        total: int
+
+        @model_validator(mode="after")
+        def adds_up(self) -> Any:
+            if self.net + self.tax != self.total:
+                raise ValueError("net and tax do not add up")
+            return self
+
+    schema = compile(Sum)
+    bad, named = said({"net": 5, "tax": 1, "total": 7}), changes({"path": "/total", "value": 6}, schema=schema)
+    result, calls = asked(Task(schema, (CHEAP,)), LONG, bad, named, said({"net": 5, "tax": 1, "total": 6}))
+    assert [target.path for target in calls[1].failed[0].targets] == ["/net", "/tax"]
+    assert [event.rule for event in result.events] == ["repair.ignored", "repair.field"]
+    assert result.value == Sum(net=5, tax=1, total=6)
+
+
+# ---- several models
+
+
+class Account(BaseModel):
+    company: str
+    total: Decimal
+
+    @field_validator("total")
+    @classmethod
+    def not_negative(cls, value: Decimal) -> Decimal:
+        if value < 0:
+            raise ValueError("a total is not negative")
+        return value
+
+
+@pytest.mark.parametrize(
+    "second", [{"company": "B"}, {"company": "B", "total": "n/a"}, {"company": "B", "total": "-1"}]
+)
+def test_a_valid_record_is_not_spoiled_by_a_later_model(second: Any) -> None:
+    first = said({"company": "ACME", "total": "1.10"}, confidence={"/company": 0.9, "/total": 0.2})
+    result = drive(Task(compile(Account), (RULES, MINI), attempts=1), script(first, said(second)))
+    assert result.value == Account(company="ACME", total=Decimal("1.10"))
+    assert result.problems == ()
+    assert result.confidence == {"/company": 0.9, "/total": 0.2}
+
+
+def test_a_later_model_that_says_the_same_settles_it() -> None:
+    first = said({"company": "ACME", "total": "1.10"}, confidence={"/company": 0.9, "/total": 0.2})
+    same = said({"company": "B", "total": "1.10"})
+    result = drive(Task(compile(Account), (RULES, MINI, LARGE), attempts=1), script(first, same))
+    assert result.confidence == {"/company": 0.9}
+    assert [attempt.model for attempt in result.attempts] == ["rules", "mini"]
+
+
+def test_a_whole_answer_of_another_model_takes_the_place_of_one_that_was_cut_off() -> None:
+    text = dump({**GOOD, "lines": [{"name": f"n{index}", "price": "1"} for index in range(9)]})
+    cut = Reply(text=text[: text.index("n5")], mode="json_schema", finish="length")
+    result = drive(Task(BILL, (MINI, RULES), attempts=1), script(cut, said(GOOD)))
+    assert result.ok
+    assert result.partial == GOOD
+
+
+def test_what_was_cut_off_is_asked_of_the_next_model() -> None:
+    text = dump({**GOOD, "lines": [{"name": f"n{index}", "price": "1"} for index in range(3)]})
+    cut = Reply(text=text[: text.index("n1")], mode="json_schema", finish="length")
+    items = [{"path": "/lines/*", "at": [index], "value": {"name": f"n{index}", "price": "1"}} for index in (1, 2)]
+    result, calls = asked(Task(BILL, (MINI, LARGE), attempts=1), LONG, cut, changes(*items))
+    assert [(call.model, call.ask) for call in calls] == [("mini", "whole"), ("large", "rest")]
+    assert result.partial == {**GOOD, "lines": [{"name": f"n{index}", "price": "1"} for index in range(3)]}
+
+
+def test_the_next_model_does_not_begin_with_the_room_that_was_too_small() -> None:
+    rooms: list[tuple[str, int]] = []
+
+    def answer(call: Call) -> Reply:
+        rooms.append((call.model, call.settings["max_tokens"]))
+        return Reply(text='{"company": "AC', mode="json_schema", finish="length")
+
+    drive(Task(BILL, (MINI, LARGE), settings={"max_tokens": 100}, attempts=2), answer)
+    assert rooms == [("mini", 100), ("mini", 200), ("large", 400), ("large", 800)]
+
+
+# ---- whatever code of the user's does, the task ends with what was paid for
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ExtractError("a look-up failed"), "the record: a validator raised ExtractError: a look-up failed"),
+        (SystemExit(3), "the record: a validator raised SystemExit: 3"),
+    ],
+    ids=["ours", "exit"],
+)
+def test_an_error_of_ours_that_a_validator_raises_is_the_documents_problem(error: BaseException, told: str) -> None:
+    class Raising(BaseModel):
+        word: str
+
+        @field_validator("word")
+        @classmethod
+        def fail(cls, value: str) -> str:
+            raise error
+
+    result = drive(Task(compile(Raising), (MINI,), attempts=1), lambda call: said({"word": "x"}))
+    assert [str(one) for one in result.problems] == [told]
+    assert (result.partial, len(result.attempts), result.cost) == ({"word": "x"}, 1, MINI.price.of(Usage(100, 0, 10)))  # type: ignore[union-attr]
+
+
+def test_a_number_that_no_float_holds_is_asked_for_again() -> None:
+    class Measure(BaseModel):
+        name: str
+        size: float
+
+    first = Reply(text='{"name": "n", "size": 1e400}', mode="json_schema")
+    result = drive(Task(compile(Measure), (MINI,)), script(first, said({"name": "n", "size": 4.5})))
+    assert result.value == Measure(name="n", size=4.5)
+    alone = drive(Task(compile(Measure), (MINI,), attempts=1), script(first))
+    assert [str(one) for one in alone.problems] == ["/size: JSON has no number inf"]
+    assert alone.partial == {"name": "n", "size": Decimal("1E+400")}
+
+
+def test_attempts_are_a_number() -> None:
+    with pytest.raises(ExtractError) as caught:
+        Task(BILL, (MINI,), attempts="3")  # type: ignore[arg-type]
+    assert str(caught.value) == "The attempts are a whole number above 0, not '3'.\n  Write 3."

@@ -305,3 +305,14 @@ def test_a_name_with_a_dot_is_a_name_first() -> None:
         net: int | None = Field(default=None, alias="net.total")
 
     check_best_effort(compile(Dotted), ["net.total"])
+
+
+def test_a_field_that_the_reader_cannot_tell_is_a_field_like_any_other() -> None:
+    beside = Problem("", "There was an end.", "refusal")
+    told = Problem("/tax", "1 fits one kind here only by bending it", "reading", 1)
+    for named, on_failure, kept in (((), "reject", False), (("tax",), "reject", True), ((), "keep", True)):
+        for others in ((), (beside,)):
+            extraction, task = failed(value={**GOOD, "tax": None}, beside=(told, *others))
+            assert waive(extraction, task, on_failure, named).ok is kept
+    both, task = failed("/kind", value={**GOOD, "tax": None}, beside=(told,))
+    assert waive(both, task, "reject", ("kind",)) is both

@@ -2,7 +2,8 @@
 
 One class for each wire form. `encode` and `decode` are exact inverses on the values of the type; `decode` takes
 whatever the wire schema admits, and what it gives encodes again to the same value. `partial` decodes a value that is
-not finished or not whole: what isn't there is left out (`ABSENT`) and never made up. `locate` brings a place in the
+not finished or not whole: what isn't there is left out (`ABSENT`) and never made up, but an item of a list that cannot
+be decoded stays as it was written, so that the places of the others do not change. `locate` brings a place in the
 wire value to the place of the same thing in the user's value.
 
 A codec whose forms are the same on both sides says so (`identity`), and then nothing is copied or walked.
@@ -77,6 +78,12 @@ def inside(wire: Any, token: str) -> Any:
     if isinstance(wire, list):
         return wire[int(token)] if token.isdigit() and int(token) < len(wire) else ABSENT
     return wire.get(token, ABSENT) if isinstance(wire, dict) else ABSENT
+
+
+def in_place(partial: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """The items of a list by their codec; one that it cannot decode as it was written."""
+    made = [(one, partial(one)) for one in items]
+    return [one if value is ABSENT else value for one, value in made]
 
 
 @dataclass
@@ -330,7 +337,7 @@ class ListCodec(Codec):
     def partial(self, wire: Any) -> Any:
         if not isinstance(wire, list):
             return ABSENT
-        return [one for one in map(self.item.partial, wire) if one is not ABSENT]
+        return in_place(self.item.partial, wire)
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
         return (tokens[0], *self.item.locate(tokens[1:], inside(wire, tokens[0]))) if tokens else ()
@@ -379,12 +386,10 @@ class TupleCodec(Codec):
             held = inside(wire, f"item{index}")
             if held is ABSENT or (index >= self.least and held is None):
                 return value
-            value.append(codec.partial(held))
-            if value[-1] is ABSENT:
-                return value[:-1]
+            value += in_place(codec.partial, [held])
         rest = inside(wire, "rest")
         if self.rest is not None and isinstance(rest, list):
-            value.extend(one for one in map(self.rest.partial, rest) if one is not ABSENT)
+            value += in_place(self.rest.partial, rest)
         return value
 
     def locate(self, tokens: Tokens, wire: Any) -> Tokens:
@@ -419,7 +424,7 @@ class AnyCodec(Codec):
 
     def partial(self, wire: Any) -> Any:
         if isinstance(wire, list):
-            return [one for one in map(self.partial, wire) if one is not ABSENT]
+            return in_place(self.partial, wire)
         if not isinstance(wire, dict):
             return wire
         entries = inside(wire, "map")

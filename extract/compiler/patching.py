@@ -8,6 +8,9 @@ says which one with ``at``, and gives the value in the form that the place has:
 
 Places of one form share a branch, so the schema stays small: names and forms, each once. Leaves have places, and items
 of lists and maps as wholes; a record in a record is changed leaf by leaf, and so is an item of many fields.
+
+The lists, maps and records that have places in them are known as well (`Container`), so that one that was cut off can
+be asked to go on.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from .. import nodes
 from ..pointer import join, split
+from .wire import Extras
 
-__all__ = ["Change", "Place", "Places", "places_of"]
+__all__ = ["Change", "Container", "Place", "Places", "places_of"]
 
 FEW = 6
 """An item of so many fields is asked for as a whole: a place for each of its leaves costs more than it saves."""
@@ -80,20 +84,37 @@ class Place:
 
 @dataclass(frozen=True)
 class Change:
-    """A change as an answer gives it: the place in the user's value, the new value (`ABSENT`: it goes), and the lists
-    on the way there, which it makes where there are none."""
+    """A change as an answer gives it: the place in the user's value, the new value (`ABSENT`: it goes), the node that
+    stands there, and the lists on the way there, which it makes where there are none."""
 
     pointer: str
     value: Any
+    node: nodes.Node
     lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
+class Container:
+    """A list, a map or a record whose parts have places: the place where it stands, and those of its members: of a
+    list or a map the one of its items or entries, of a record those of its fields."""
+
+    place: Place
+    kind: Literal["record", "map", "list"]
+    members: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
 class Places:
-    """The places of a type by their paths, and the type of the answer that changes them."""
+    """The places of a type by their paths, its containers, and the type of the answer that changes the places."""
 
     by_path: dict[str, Place] = field(repr=False)
+    containers: dict[str, Container] = field(repr=False)
     type: nodes.Type = field(repr=False)
+
+    def container(self, steps: tuple[str, ...]) -> Container | None:
+        """The container that stands where a pointer leads to."""
+        found = (one for one in self.containers.values() if len(one.place.steps) == len(steps))
+        return next((one for one in found if one.place.holds(steps)), None)
 
     def around(self, steps: tuple[str, ...]) -> Place | None:
         """The smallest place that is at a pointer or around it."""
@@ -102,23 +123,28 @@ class Places:
 
     def bare(self, place: Place) -> nodes.Node:
         """The node of a place; of something that may be null, the rest."""
-        return _resolved(self.type, _Spot(place))[0]
+        return _resolved(self.type, _Spot(place)).node
 
     def below(self, steps: tuple[str, ...]) -> list[Place]:
         """The places inside of what a pointer leads to."""
         return [place for place in self.by_path.values() if place.within(steps)]
 
 
-def places_of(type_: nodes.Type) -> Places:
-    """The places of a type. The same type gives the same places in the same order."""
+def places_of(type_: nodes.Type, extras: Extras = "ignore") -> Places:
+    """The places of a type. The same type gives the same places in the same order. `extras` as in `wire_of`: a record
+    that carries undeclared properties is no container, since it is not known which it has."""
     found: dict[str, Place] = {}
-    for place in _walk(type_):
+    containers: dict[str, Container] = {}
+    for spot, own, inner in _walk(type_):
         if len(found) >= MOST:
             break
-        found.setdefault(place.path, place)
+        if own:
+            found.setdefault(spot.place.path, spot.place)
+        if (container := _container(spot, inner, extras)) is not None:
+            containers.setdefault(container.place.path, container)
     changes = nodes.Array(items=_union(list(found.values())))
     root = nodes.Record(fields=(nodes.Field(name="changes", node=changes),))
-    return Places(found, nodes.Type(root=root, named=type_.named))
+    return Places(found, containers, nodes.Type(root=root, named=type_.named))
 
 
 # ---- which places there are
@@ -132,48 +158,59 @@ class _Spot:
     inside: frozenset[str] = frozenset()
 
 
-def _walk(type_: nodes.Type) -> Iterator[Place]:
-    """The places from the root on, the nearer ones first."""
+@dataclass(frozen=True)
+class _Found:
+    """What stands in a place: its node without references and null, whether it may be null, the definitions around
+    what is in it, and whether it leads back to one of them."""
+
+    place: Place
+    node: nodes.Node
+    null: bool
+    names: frozenset[str]
+    again: bool
+
+
+def _walk(type_: nodes.Type) -> Iterator[tuple[_Found, bool, list[_Spot]]]:
+    """What stands in each place from the root on, the nearer ones first; whether it is a place that can be changed by
+    itself, and what is in it."""
     waiting = deque([_Spot(Place((), type_.root))])
     while waiting:
-        spot = waiting.popleft()
-        node, names, again = _resolved(type_, spot)
-        inner = [] if again or _small_item(spot.place, node) else list(_under(type_, spot, node, names))
-        if (spot.place.steps and (not inner or _whole(type_, spot.place, node))) or (
-            not spot.place.steps and not inner
-        ):
-            yield spot.place
+        found = _resolved(type_, waiting.popleft())
+        inner = [] if found.again or _small_item(found) else list(_under(type_, found))
+        yield found, (not inner or (bool(found.place.steps) and _whole(type_, found))), inner
         waiting.extend(inner)
 
 
-def _small_item(place: Place, node: nodes.Node) -> bool:
-    return (
-        bool(place.steps) and place.steps[-1] is None and isinstance(node, nodes.Record) and 0 < len(node.fields) <= FEW
-    )
+def _small_item(found: _Found) -> bool:
+    node = found.node
+    if not found.place.steps or found.place.steps[-1] is not None:
+        return False
+    return isinstance(node, nodes.Record) and 0 < len(node.fields) <= FEW
 
 
-def _resolved(type_: nodes.Type, spot: _Spot) -> tuple[nodes.Node, frozenset[str], bool]:
-    """The node of a spot, the definitions around what is in it, and whether it leads back to one of them. Of something
-    that may be null, the rest is looked at."""
-    node, names = spot.place.node, spot.inside
+def _resolved(type_: nodes.Type, spot: _Spot) -> _Found:
+    """What stands in a spot. Of something that may be null, the rest is looked at."""
+    node, names, null = spot.place.node, spot.inside, False
     while True:
         if isinstance(node, nodes.Ref):
             if node.name in names:
-                return node, names, True
+                return _Found(spot.place, node, null, names, True)
             names = names | {node.name}
             node = type_.named[node.name]
         elif isinstance(node, nodes.Union) and len(left := _not_null(node)) == 1:
+            null = null or len(left) < len(node.branches)
             node = left[0]
         else:
-            return node, names, False
+            return _Found(spot.place, node, null, names, False)
 
 
 def _not_null(node: nodes.Union) -> list[nodes.Node]:
     return [branch for branch in node.branches if not isinstance(branch, nodes.Null)]
 
 
-def _under(type_: nodes.Type, spot: _Spot, node: nodes.Node, names: frozenset[str]) -> Iterator[_Spot]:
-    steps, keys = spot.place.steps, spot.place.keys
+def _under(type_: nodes.Type, found: _Found) -> Iterator[_Spot]:
+    node, names = found.node, found.names
+    steps, keys = found.place.steps, found.place.keys
     if isinstance(node, nodes.Record):
         for one in node.fields:
             if not isinstance(one.node, nodes.Never):
@@ -188,15 +225,32 @@ def _under(type_: nodes.Type, spot: _Spot, node: nodes.Node, names: frozenset[st
             yield _Spot(Place((*steps, str(index)), item, True, (), keys), names)
 
 
-def _whole(type_: nodes.Type, place: Place, node: nodes.Node) -> bool:
-    """Whether a place with places in it is one as well: items and entries are, records that may be null or missing, and
-    lists of plain values."""
+def _whole(type_: nodes.Type, found: _Found) -> bool:
+    """Whether a place with places in it is one as well: items and entries are, what may be null or missing, and lists
+    of plain values. A list that may be missing and is empty then says so by having no items."""
+    place, node = found.place, found.node
     if place.steps[-1] is None:
         return True
     if isinstance(node, nodes.Record):
-        return not place.required or isinstance(place.node, nodes.Union)
-    items = type_.resolve(node.items) if isinstance(node, nodes.Array) else node
-    return not isinstance(items, (nodes.Record, nodes.Array))
+        return not place.required or found.null
+    if isinstance(node, nodes.Array) and isinstance(type_.resolve(node.items), (nodes.Record, nodes.Array)):
+        return found.null or not (place.required or place.default == ([],))
+    return True
+
+
+def _container(found: _Found, inner: list[_Spot], extras: Extras) -> Container | None:
+    """What stands in a place as a container, if what it has is known by its places."""
+    node, members = found.node, tuple(spot.place for spot in inner)
+    if not members or isinstance(node, nodes.Tuple):
+        return None
+    if isinstance(node, nodes.Array):
+        return Container(found.place, "list", members)
+    if not isinstance(node, nodes.Record):
+        return None
+    if not node.fields:
+        return Container(found.place, "map", members)
+    silent = extras == "ignore" and isinstance(node.extras, nodes.Anything) and not node.extras.said
+    return Container(found.place, "record", members) if not node.entries and (silent or node.extras is None) else None
 
 
 # ---- the answer

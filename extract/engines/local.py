@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from ..call import Call, Failure, Reply
 from ..document import Document
-from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, RunError
+from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, NestedCall, RunError
 from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
 from ..limits import Traffic
@@ -267,6 +267,8 @@ class Local:
         except (BudgetExceeded, ModelError, RunError) as error:
             self.calls.stop(error)
             return Outcome(job, None)
+        except NestedCall as error:
+            return Outcome(job, error.extraction) if error.extraction else _failed(job, error.message, "configuration")
         except ExtractError as error:
             return _failed(job, error.message, "invalid", error.where)
         except Exception as error:  # noqa: BLE001  a user's own model or loader may raise anything

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from .. import nodes
 from .answer import read_whole
+from .cutting import read_cut
 from .partial import Reader
-from .reading import Policy, Reading
+from .reading import Cut, Policy, Reading
 from .replay import replay
 from .views import Live, snapshot
 
-__all__ = ["Live", "Policy", "Reader", "Reading", "read", "replay", "snapshot"]
+__all__ = ["Cut", "Live", "Policy", "Reader", "Reading", "read", "read_cut", "replay", "snapshot"]
 
 
 def read(text: str, type: nodes.Type, policy: Policy = "safe", partial: bool = False) -> Reading:

@@ -355,16 +355,38 @@ def _capital(text: str) -> str:
 
 def _nearest(self: Aligner, tree: Tree, union: nodes.Union, tried: list[_Tried], pointer: str) -> Any:
     """Nothing fits: the problems of the branch that comes nearest, or one problem where none stands out."""
+    kinds = [self.type.resolve(one) for one in union.branches]
+    if isinstance(tree, Object) and (tags := {_step(pointer, name) for name in _tags(self, kinds)}):
+        tags.add(pointer)
+        told = [
+            one
+            for kind, one in zip(kinds, tried, strict=True)
+            if isinstance(kind, nodes.Record)
+            and tags.isdisjoint(problem.pointer for problem in one.problems)
+            and tags.isdisjoint(event.pointer for event in one.events)
+        ]
+        if len(told) == 1:
+            return self.take(told[0])
     deep = [one for one in tried if all(p.pointer != pointer for p in one.problems)]
     if deep:
         fewest = min(len(one.problems) for one in deep)
         nearest = [one for one in deep if len(one.problems) == fewest]
         if len(nearest) == 1:
             return self.take(nearest[0])
-    alike = [one for kind, one in zip(union.branches, tried, strict=True) if _alike(tree, self.type.resolve(kind))]
+    alike = [one for kind, one in zip(kinds, tried, strict=True) if _alike(tree, kind)]
     if len(alike) == 1:
         return self.take(alike[0])
     return self.wrong(pointer, f"{_capital(_kind(tree))} is none of the {len(union.branches)} kinds allowed here", tree)
+
+
+def _tags(self: Aligner, kinds: list[nodes.Node]) -> set[str]:
+    """The names under which all records among some kinds have constants, so that these tell them apart."""
+    records = [one for one in kinds if isinstance(one, nodes.Record)]
+    named = [
+        {one.name for one in record.fields if isinstance(self.type.resolve(one.node), nodes.Choice)}
+        for record in records
+    ]
+    return set.intersection(*named) if len(named) > 1 else set()
 
 
 def _alike(tree: Tree, node: nodes.Node) -> bool:

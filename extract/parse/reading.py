@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ..events import Event
 from ..extraction import Problem
 
-__all__ = ["POLICIES", "Policy", "Reading", "require_policy"]
+__all__ = ["POLICIES", "Cut", "Policy", "Reading", "require_policy"]
 
 Policy = Literal["safe", "lenient", "strict"]
 """How much may be mended. ``strict``: nothing, the text is JSON or refused. ``safe``: what has one reading only.
@@ -29,12 +29,24 @@ def require_policy(policy: Policy) -> None:
         raise ValueError(f"policy is one of 'safe', 'lenient' and 'strict', not {policy!r}")
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where an answer was cut off: the lists and objects that were `open`, from the outermost on, the `last` part of
+    the innermost (None where it had none), and whether a comma says that another one was to come."""
+
+    open: tuple[str, ...]
+    last: str | None = None
+    goes_on: bool = False
+
+
 @dataclass(frozen=True)
 class Reading:
     """`value` is a JSON value; numbers that a float would round are Decimals. Pointers of events and problems are in
-    its shape. `complete` is False where the text ended before its value did."""
+    its shape. `complete` is False where the text ended before its value did; `cut` says where an
+    answer that was cut off ends."""
 
     value: Any
     events: tuple[Event, ...] = ()
     problems: tuple[Problem, ...] = ()
     complete: bool = True
+    cut: Cut | None = None

@@ -50,7 +50,7 @@ class Gold:
             return None
         record = self.records[found]
         if self.schema is not None and request.asks_for(self.schema.patch.shape.wire):
-            changes = [one for one in _changes(self.schema.patch, request, record) if one["value"] is not ABSENT]
+            changes = list(_changes(self.schema.patch, request, record))
             return Answer(dump(self.schema.patch.wired.codec.encode({"changes": changes})))
         return Answer(dump(self.schema.encode(record) if self.schema and request.strict else record))
 
@@ -67,7 +67,7 @@ class Gold:
 
 
 def _changes(patch: Patch, request: Request, record: Any) -> Iterator[dict[str, Any]]:
-    """The changes that a request asks for."""
+    """The changes that a request asks for. Where the record has nothing, the answer says so, if it can."""
     count = 0
     for line in text_of(request.body["messages"][-1]).splitlines():
         if (found := _PLACE.match(line)) is not None:
@@ -75,8 +75,12 @@ def _changes(patch: Patch, request: Request, record: Any) -> Iterator[dict[str, 
         elif (asked := _ASKED.match(line)) is not None:
             place = patch.places.by_path[asked["path"]]
             for at in _filled(record, place.steps, len(place.keys), json.loads(asked["at"] or "[]"), count):
-                change = {"path": place.path, "value": get(record, place.pointer(at))}
-                yield {**change, "at": at} if at else change
+                change: dict[str, Any] = {"path": place.path, **({"at": at} if at else {})}
+                value = get(record, place.pointer(at))
+                if value is not ABSENT:
+                    yield {**change, "value": value}
+                elif not place.required:
+                    yield {**change, "value": None} if place.settled else change
 
 
 def _filled(record: Any, steps: tuple[str | None, ...], count: int, at: list[Any], first: int) -> Iterator[list[Any]]:
