@@ -25,6 +25,7 @@ from extract.ledger import Memory
 from extract.limits import Limits, Traffic
 from extract.models import Model, built_in_catalogue, known_models, open_model, reach_in
 from extract.models.allowance import Allowance, seconds_in
+from extract.models.cascade import open_cascade
 from extract.settings import SETTINGS
 from extract.testing import FakeOpenAI, Fault
 
@@ -541,3 +542,29 @@ def test_a_header_makes_no_other_call() -> None:
         """Read."""
 
     assert one.task == other.task
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Host", "X Y", "X:", ""])
+def test_headers_that_say_how_a_request_is_carried_are_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="`extra_headers` is an object of texts"):
+        extract(settings={"extra_headers": {name: "1"}})(_read)
+
+
+def _read(document) -> Word:  # type: ignore[no-untyped-def,empty-body]
+    """Read."""
+
+
+def test_a_bridged_model_in_a_cascade_is_checked_before_the_first_is_paid() -> None:
+    settings = {"image_detail": "low"}
+    with pytest.raises(ModelError, match=r"^anthropic/claude-haiku-5-5: .* takes no setting `image_detail`\."):
+        open_cascade([MINI, "anthropic/claude-haiku-5-5"], KNOWN, {"OPENAI_API_KEY": "some-key"}, settings=settings)
+
+
+def test_endpoints_of_a_bridged_model_are_refused_and_not_ignored() -> None:
+    known = KNOWN | Catalogue({}, {"mistral/x": (Endpoint("http://127.0.0.1:9", key="K"),)})
+    with pytest.raises(ModelError) as refused:
+        open_model("mistral/x", known, {"MISTRAL_API_KEY": "k" * 8})
+    assert str(refused.value) == (
+        "`endpoints` of mistral/x are not taken: it is asked through the provider's own package.\n"
+        "  Set MISTRAL_BASE_URL to the address, and MISTRAL_API_KEY to the key."
+    )

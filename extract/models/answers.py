@@ -109,9 +109,10 @@ def _text(content: Any) -> str:
 
 
 def _usage(usage: Mapping[str, Any] | None) -> Usage:
+    asked = _tokens(usage, "prompt_tokens")
     return Usage(
-        input=_tokens(usage, "prompt_tokens"),
-        cached=_tokens(usage, "prompt_tokens_details", "cached_tokens"),
+        input=asked,
+        cached=min(asked, _tokens(usage, "prompt_tokens_details", "cached_tokens")),
         output=_tokens(usage, "completion_tokens"),
         reasoning=_tokens(usage, "completion_tokens_details", "reasoning_tokens"),
     )

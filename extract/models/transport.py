@@ -72,7 +72,7 @@ class Direct:
         client = await self._clients.of_this_loop()
         try:
             async with asyncio.timeout(seconds), client.post(body, self._proxy) as response:
-                return Answer(response.status, response.headers, await response.read())
+                return Answer(response.status, response.headers, await _whole(response))
         except client.errors as error:
             raise NoAnswer from error
 
@@ -87,7 +87,7 @@ class Direct:
         try:
             if not 200 <= response.status < 300:
                 async with clock.left():
-                    yield Answer(response.status, response.headers, await response.read())
+                    yield Answer(response.status, response.headers, await _whole(response))
                 return
             yield Answer(response.status, response.headers, b"")
             begun: list[bytes] = []  # of a line whose end has not come; lines may be of any length
@@ -212,6 +212,23 @@ class Through:
             )
         except APIStatusError as error:
             return error.response
+
+
+_LARGEST = 64 * 2**20
+"""The most bytes of a body, after unpacking; answers have some kilobytes."""
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body. Raises ValueError for one that is too large to be an answer, however small it was packed."""
+    length = response.content_length
+    if length is not None and length <= _LARGEST and "Content-Encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise ValueError(f"the body has more than {_LARGEST:,} bytes")
+    return bytes(body)
 
 
 class _Clock:
