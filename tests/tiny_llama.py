@@ -19,7 +19,14 @@ CONTEXT = 8192
 """Tokens, which here are characters."""
 WIDTH, HEADS, INNER, LAYERS = 32, 2, 64, 2
 CHARACTERS = [chr(code) for code in range(32, 127)]
-LIKED = {"</s>": 2.0, '"': 1.5, "}": 1.5, "]": 1.0, **dict.fromkeys("aeinorst", 1.0), **dict.fromkeys("0123456789", 0.3)}
+LIKED = {
+    "</s>": 2.0,
+    '"': 1.5,
+    "}": 1.5,
+    "]": 1.0,
+    **dict.fromkeys("aeinorst", 1.0),
+    **dict.fromkeys("0123456789", 0.3),
+}
 """How much likelier some tokens are, beside 0 for the others."""
 DISLIKED = -4.0
 """For single bytes: with them, most texts would not be Unicode."""
@@ -58,7 +65,10 @@ def main(path: str) -> None:
 
     embedding, output = weights(len(names), WIDTH, spread=1.0), weights(len(names), WIDTH, spread=0.2)
     embedding[:, 0] = 4.0
-    output[:, 0] = [LIKED.get(name, DISLIKED if kind == gguf.TokenType.BYTE else 0.0) for name, kind in zip(names, types, strict=True)]
+    output[:, 0] = [
+        LIKED.get(name, DISLIKED if kind == gguf.TokenType.BYTE else 0.0)
+        for name, kind in zip(names, types, strict=True)
+    ]
     ones = np.ones(WIDTH, np.float32)
     made.add_tensor("token_embd.weight", embedding)
     made.add_tensor("output_norm.weight", ones)
