@@ -25,6 +25,7 @@ from extract.catalogue import MODES, Catalogue
 from extract.errors import ModelError
 from extract.models import Model, answers, built_in_catalogue, failures, open_model
 from extract.models import wire as chat
+from extract.models.careful import careful
 from extract.models.scripted import Scripted
 from extract.testing import Answer, FakeOpenAI, Fault
 
@@ -385,11 +386,11 @@ def test_a_code_that_leaves_no_doubt_is_no_refusal_of_the_mode(case: str) -> Non
     assert (failure.kind, failure.code) == (kind, code)
 
 
-def test_a_server_that_fails_over_a_mode_is_asked_in_the_next_if_there_is_one() -> None:
+def test_a_server_that_fails_over_a_field_of_the_mode_refuses_it() -> None:
     data = b'{"error": {"message": "KeyError: json_schema"}}'
     known = chat.Wire(KNOWN.facts("compatible/qwen"), "qwen")
     failure = failures.failure_of(500, {}, data, known, now=0.0)
-    assert (failure.kind, failure.code) == ("transport", "unsupported_mode")
+    assert (failure.kind, failure.code) == ("configuration", "unsupported_mode")
 
 
 def test_good_answers_are_taken_whatever_mode_another_call_has_moved_on_to() -> None:
@@ -418,6 +419,83 @@ def test_a_model_whose_mode_is_known_is_not_asked_in_another() -> None:
         reply = ask(opened(server), a_call())
         assert reply.failure is not None
         assert (reply.failure.kind, reply.failure.code, server.count) == ("configuration", "unsupported_mode", 1)
+
+
+PATTERNED = {
+    "type": "object",
+    "properties": {
+        "pattern": {"type": "string", "pattern": r"^[\s\S]+$"},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "amount": {"type": "string", "pattern": r"^(?:\d+)$", "description": "in words: ^\\d$"},
+        "lines": {"type": "array", "maxItems": 1001, "items": {"maxLength": 1000, "minLength": 1}},
+        "size": {"enum": ["S", '5" wide'], "default": {"pattern": "^.$"}},
+        "enum": {"enum": ["pattern", "ä"], "const": "\\"},
+        "plain": {"type": ["string", "null"], "title": "Plain"},
+        "some": {"type": ["array", "null"], "title": "Some", "items": {"type": "string", "pattern": r"^\d$"}},
+        "one": {"type": ["string", "null"], "enum": ["a", None]},
+        "ref": {"type": ["string", "null"], "$ref": "#"},
+    },
+    "required": ["pattern"],
+}
+TAMED = {
+    "type": "object",
+    "properties": {
+        "pattern": {"type": "string"},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "amount": {"type": "string", "description": "in words: ^\\d$"},
+        "lines": {"type": "array", "items": {"maxLength": 1000, "minLength": 1}},
+        "size": {"default": {"pattern": "^.$"}},
+        "enum": {"enum": ["pattern", "ä"]},
+        "plain": {"type": ["string", "null"], "title": "Plain"},
+        "some": {"title": "Some", "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
+        "one": {"anyOf": [{"type": "string", "enum": ["a", None]}, {"type": "null", "enum": ["a", None]}]},
+        "ref": {"type": ["string", "null"], "$ref": "#"},
+    },
+    "required": ["pattern"],
+}
+
+
+@pytest.mark.parametrize("mode", MODES[:4])
+def test_servers_of_unknown_making_are_spared_what_they_may_not_take(mode: Any) -> None:
+    shape = Shape("Receipt", PATTERNED, PATTERNED)
+    with FakeOpenAI(lambda request: RECORD, modes=MODES) as server:
+        known = Catalogue({"compatible/qwen": replace(KNOWN.facts("compatible/qwen"), modes=(mode,))})
+        model = open_model("compatible/qwen", known, {"OPENAI_BASE_URL": server.base_url})
+        ask(model, replace(a_call(model="compatible/qwen"), shape=shape))
+        sent = TAMED if mode in ("tools", "json_object") else PATTERNED
+        assert server.requests[0].schema == sent
+        assert server.requests[0].asks_for(PATTERNED)
+    known_wire = chat.Wire(KNOWN.facts("openai/gpt-4o-mini"), "gpt-4o-mini", mode=mode)
+    asked = json.loads(chat.body(replace(a_call(), shape=shape), known_wire))
+    assert json.dumps(PATTERNED)[1:-1] in json.dumps(asked)
+
+
+def test_what_is_plain_is_sent_as_it_is() -> None:
+    assert careful(WIRE) == WIRE
+    assert careful(TAMED) == TAMED
+
+
+@pytest.mark.parametrize(
+    ("text", "finish"),
+    [
+        ('{"company": "ACME", "total": 4', "length"),
+        ('{"comp', "length"),
+        ('{"company": "ACME", "total": 4}', "stop"),
+        ('{"company": "ACME" "total": 4}', "stop"),
+        ("", "stop"),
+    ],
+)
+def test_arguments_that_break_off_were_cut_off_whatever_is_said(text: str, finish: str) -> None:
+    """llama.cpp's Python server says ``tool_calls`` of all of them."""
+    wire = chat.Wire(KNOWN.facts("compatible/tiny"), "tiny", mode="tools")
+    call = [{"index": 0, "function": {"name": "Receipt", "arguments": text}}]
+    choice = {"message": {"content": None, "tool_calls": call}, "finish_reason": "tool_calls"}
+    whole = answers.read(json.dumps({"choices": [choice]}).encode(), wire)
+    assert (whole.text, whole.finish) == (text, finish)
+    streamed = answers.Assembly(wire)
+    streamed.feed(json.dumps({"choices": [{"delta": {"tool_calls": call}, "finish_reason": None}]}).encode())
+    streamed.feed(json.dumps({"choices": [{"delta": {"tool_calls": None}, "finish_reason": "tool_calls"}]}).encode())
+    assert streamed.reply() == whole
 
 
 # Streaming

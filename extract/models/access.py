@@ -117,7 +117,8 @@ def _through(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     """A client of the caller's own knows its address, its keys and its proxy."""
     address = str(access.client.base_url)
     access.reach.check(facts.name, address)
-    known = _wire(facts, endpoint, tuple(filter(None, (access.api_key, getattr(access.client, "api_key", None)))))
+    secrets = tuple(filter(None, (access.api_key, getattr(access.client, "api_key", None))))
+    known = _wire(facts, replace(endpoint, url=address), secrets)
     path = f"/deployments/{known.model}/chat/completions" if endpoint.api_version else "/chat/completions"
     return Station(known, urlsplit(address).netloc, Through(access.client, path), _modes(facts, endpoint))
 
@@ -171,22 +172,23 @@ def _headers(
         accounts = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
         headers |= {name: access.environ[one] for name, one in accounts.items() if access.environ.get(one)}
     named = {name.lower() for name in own}
-    if not headers and "authorization" not in named and _needs_key(endpoint):
+    if not headers and "authorization" not in named and _of_openai(endpoint):
         variable = endpoint.variable or "OPENAI_API_KEY"
         variable += " or AZURE_OPENAI_AD_TOKEN" if endpoint.api_version else ""
         raise _missing(facts.name, {"key": variable})
     return {**{name: value for name, value in headers.items() if name.lower() not in named}, **own}, tuple(secrets)
 
 
-def _needs_key(endpoint: Endpoint) -> bool:
-    """OpenAI's own API and Azure take no request without one; other servers may."""
+def _of_openai(endpoint: Endpoint) -> bool:
+    """Whether it is OpenAI's own API or Azure: they take no request without a key, and any schema that they allow."""
     return bool(endpoint.api_version) or urlsplit(endpoint.url).hostname == urlsplit(OPENAI).hostname
 
 
 def _wire(facts: ModelFacts, endpoint: Endpoint, secrets: tuple[str, ...]) -> Wire:
     variables = "AZURE_OPENAI_ENDPOINT and OPENAI_API_VERSION" if endpoint.api_version else "OPENAI_BASE_URL"
     wire = Wire(facts, endpoint.model or facts.name.partition("/")[2], mode=_modes(facts, endpoint)[0], secrets=secrets)
-    return replace(wire, key_variable=endpoint.variable or wire.key_variable, address_variables=variables)
+    wire = replace(wire, key_variable=endpoint.variable or wire.key_variable, address_variables=variables)
+    return replace(wire, careful=not _of_openai(endpoint))
 
 
 def _modes(facts: ModelFacts, endpoint: Endpoint) -> tuple[Any, ...]:

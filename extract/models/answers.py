@@ -65,16 +65,28 @@ def _reply(
     endpoint: str = "",
 ) -> Reply:
     refused = message.get("refusal")
+    text = None if refused else _said(message, mode)
+    cut = finish == "tool_calls" and text is not None and _breaks_off(text)
     return Reply(
-        text=None if refused else _said(message, mode),
+        text=text,
         refusal=_text(refused) if refused else None,
         mode=mode,
-        finish=_FINISH.get(str(finish), "stop"),
+        finish="length" if cut else _FINISH.get(str(finish), "stop"),
         usage=usage,
         logprobs=logprobs,
         model=model,
         endpoint=endpoint,
     )
+
+
+def _breaks_off(text: str) -> bool:
+    """Whether a text is JSON as far as it goes, and not whole. llama.cpp's Python server says ``tool_calls`` of
+    arguments that were cut off, too."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return 0 < error.pos == len(text)
+    return False
 
 
 def held(reply: Reply, call: Call) -> bool:

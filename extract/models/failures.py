@@ -59,10 +59,8 @@ def said_no(status: int, error: Any, wire: Wire) -> Failure:
     said = clean(str(details.get("message") or ""), wire.secrets)
     kind, sentence, fix = _meaning(status, code, param, wire)
     if code not in _TELLING and _names_the_mode(status, param, said):
-        code = "unsupported_mode"
-        if kind != "transport":
-            kind, sentence = "configuration", f"The server refused the request to {wire.facts.name}."
-            fix = _refused_fix("schema", param)
+        kind, code = "configuration", "unsupported_mode"
+        sentence, fix = f"The server refused the request to {wire.facts.name}.", _refused_fix("schema", param)
     # what a server says of a key may quote the key
     message = sentence if status == 401 or not said else f"{sentence[:-1]}: {said}"
     return Failure(kind, message, status=status, code=code, fix=fix)
