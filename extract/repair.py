@@ -24,7 +24,7 @@ from .jsontext import dump, same
 from .patch import GONE, comparable
 from .pointer import ABSENT, existing, get, inside, join, put, split
 
-__all__ = ["Way", "answered", "changes", "mend", "named_in", "price", "said", "still_wrong"]
+__all__ = ["Way", "answered", "changes", "mend", "named_in", "pays", "price", "said", "still_wrong"]
 
 Way = Literal["excerpt", "document", "whole"]
 """``excerpt`` and ``document`` ask for changes and show that much of the document; ``whole`` asks for the record."""
@@ -59,6 +59,12 @@ def price(call: Call, facts: ModelFacts, answer: int, again: bool = False) -> De
 def said(values: Iterable[Any]) -> int:
     """The tokens of an answer that changes these values; of a record that fails as a whole, a part will change."""
     return sum(FRAME + _tokens(value) // (4 if isinstance(value, dict) else 1) for value in values)
+
+
+def pays(kept: Any, gaps: int) -> bool:
+    """Whether it costs less to ask for so many missing parts of a record than for all of it: what is there is not said
+    again, and each part is said with its frame."""
+    return _tokens(kept) > gaps * FRAME
 
 
 def _tokens(value: Any) -> int:

@@ -67,19 +67,21 @@ class Rest:
 # ---- what a cut answer lacks
 
 
-def begin(patch: Patch, cut: Reading, seen: Any = ABSENT) -> Begun | None:
+def begin(patch: Patch, cut: Reading, seen: Any = ABSENT, ended: bool = False) -> Begun | None:
     """What of a cut answer is kept and goes on, or None where it has to be asked for again as a whole. `seen` is what
-    there is to see of the answer, half texts included."""
+    there is to see of the answer, half texts included. `ended`: it ended by itself, and is only not closed; then it may
+    lack nothing."""
     if cut.cut is None or any(one.kind == "reading" and not one.pointer for one in cut.problems):
         return None
     way = list(_way(cut.value, cut.cut.open))
     for depth in range(len(way), 0, -1):
         kept = way[:depth]
-        certain, begun = _certain(cut.value, cut.cut, kept, seen)
+        certain, begun = _certain(cut.value, cut.cut, kept, seen, ended)
         found = _gaps(patch.places, certain, kept, begun)
         if found is not None:
             value, gaps = found[0], tuple(_passed(patch.places, cut.value, cut.cut, kept, found[1]))
-            return _judged(value, gaps, cut.problems, certain, kept) if certain and gaps else None
+            whole = ended and depth == len(cut.cut.open)
+            return _judged(value, gaps, cut.problems, certain, kept) if certain and (gaps or whole) else None
     return None
 
 
@@ -95,14 +97,14 @@ def _way(value: Any, open_: Iterable[str]) -> Iterator[str]:
         outer = place
 
 
-def _certain(value: Any, cut: Cut, kept: list[str], seen: Any) -> tuple[Any, bool]:
+def _certain(value: Any, cut: Cut, kept: list[str], seen: Any, ended: bool) -> tuple[Any, bool]:
     """The value with nothing unfinished inside of the innermost container that is kept, and whether it is known that
     there is more of that one. The last part that can be seen is asked for again, if it is an item of a list or a plain
     value: so it is seen where the answer goes on, and a text that a provider has closed is not taken for whole."""
     innermost = kept[-1]
     begun = next((one for one in cut.open[len(kept) :] if inside(one, innermost) and one != innermost), None)
     part = begun or cut.last
-    if part is None or part == innermost or not inside(part, innermost):
+    if part is None or part == innermost or not inside(part, innermost) or (begun is None and ended and cut.goes_on):
         return value, cut.goes_on
     last = join(*split(part)[: len(split(innermost)) + 1])
     held, around, shown = get(value, last), get(value, innermost), get(seen, innermost)
@@ -137,12 +139,18 @@ def _lacking(
     places: Places, value: Any, pointer: str, container: Container, more: bool
 ) -> tuple[Any, list[Gap]] | None:
     """What an open container lacks."""
+    held = get(value, pointer)
+    if not isinstance(held, list if container.kind == "list" else dict):
+        return None
+    names = set(held) if container.kind == "record" else set()
     if container.kind != "record":
         member = container.members[0]
         if member.path not in places.by_path:
             return None
         return value, [Gap(pointer, "items" if container.kind == "list" else "entries", _target(member, pointer), more)]
     gaps: list[Gap] = []
+    if not names <= {member.steps[-1] for member in container.members}:
+        return None  # it is not understood: a bracket may be missing in it
     for member in container.members:
         place = pointer + join(str(member.steps[-1]))
         if get(value, place) is ABSENT:
@@ -166,17 +174,24 @@ def _missing(places: Places, value: Any, pointer: str, member: Place) -> tuple[A
 
 def _passed(places: Places, value: Any, cut: Cut, kept: list[str], gaps: Iterable[Gap]) -> Iterator[Gap]:
     """The gaps, with what is known of fields that an answer left out on its way to later ones."""
-    left_out: list[str] = []
-    for place in kept:
-        container = places.container(split(place))
-        behind = False
-        for member in reversed(container.members if container is not None and container.kind == "record" else ()):
-            at = place + join(str(member.steps[-1]))
-            if behind and not member.required:
-                left_out.append(at)
-            behind = behind or get(value, at) is not ABSENT or at in cut.open
+    left_out = [at for place in kept for at in _left_out(places, value, cut, place)]
     for gap in gaps:
         yield replace(gap, passed=any(inside(gap.pointer, at) for at in left_out) and gap.pointer not in kept)
+
+
+def _left_out(places: Places, value: Any, cut: Cut, place: str) -> list[str]:
+    """The fields of an open record that need not be there, and that an answer in the declared order has gone past."""
+    container = places.container(split(place))
+    if container is None or container.kind != "record":
+        return []
+    ways = {place + join(str(member.steps[-1])): member for member in container.members}
+    there = [at for at in ways if get(value, at) is not ABSENT or at in cut.open]
+    written = [place + join(name) for name in get(value, place)]
+    if not there or written != [at for at in there if at in written]:
+        return []
+    before = list(ways)[: list(ways).index(there[-1])]
+    missing = [at for at in before if at not in there]
+    return [] if any(ways[at].required for at in missing) else missing
 
 
 def _target(place: Place, pointer: str) -> Target:

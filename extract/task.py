@@ -38,9 +38,10 @@ from .excerpt import Excerpt, excerpt
 from .extraction import Extraction, Problem
 from .jsontext import dump
 from .nodes import Record
+from .parse import Reading
 from .pointer import ABSENT, get, inside, join
 from .prompt import shape_of
-from .repair import Way, answered, changes, mend, named_in, price, said, still_wrong
+from .repair import Way, answered, changes, mend, named_in, pays, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
 from .schema import Schema
 from .state import State, reassured, touched, within
@@ -314,16 +315,25 @@ class Task(Generic[T]):
         if state.value is not ABSENT:
             return state
         state = replace(state, salvage=self._salvage(reply))
+        return self._begun(state, reply) or state
+
+    def _begun(self, state: State[T], reply: Reply) -> State[T] | None:
+        """The state with what is certain of a record that ended early, if it can go on."""
         cut = self.schema.read_cut(reply.text or "", shape_of(reply.mode))
-        if (begun := begin(self.schema.patch, cut, state.salvage)) is None:
-            return state
-        sure = self._sure(reply, begun.value)
+        ended = reply.finish != "length"
+        begun = begin(self.schema.patch, cut, state.salvage, ended)
+        if begun is None or (ended and not pays(begun.value, len(begun.gaps))):
+            return None
+        value, left, sure = begun.value, begun.problems, self._sure(reply, begun.value)
+        if not begun.gaps:
+            closed = Event("read.unclosed", note="the last bracket is missing, and all that there can be is there")
+            return self._settled(state, reply, value, left, sure, ("",), (*cut.events, closed))
         return replace(
             state,
-            value=begun.value,
+            value=value,
             open=begun.gaps,
-            left=begun.problems,
-            problems=begun.problems,
+            left=left,
+            problems=left,
             confidence=reassured(state.confidence, sure, ("",)),
             doubted=self._doubted(state, reply, sure, ("",)),
             events=state.events + cut.events,
@@ -347,7 +357,7 @@ class Task(Generic[T]):
             doubted=self._doubted(state, reply, sure, told),
             events=state.events + made.events + failed,
         )
-        return state if state.open else self._settled(state, reply, state.value, left, sure, told)
+        return state if state.open else self._settled(replace(state, unread=None), reply, state.value, left, sure, told)
 
     def _changed(self, state: State[T], reply: Reply, partial: bool = False) -> State[T]:
         """The state with the changes of an answer. What the reader refused stays a problem until its place changes."""
@@ -364,10 +374,14 @@ class Task(Generic[T]):
     def _read(self, state: State[T], reply: Reply) -> State[T]:
         """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
-        state = replace(state, events=state.events + reading.events)
-        unread = next((p for p in reading.problems if p.kind == "reading" and not p.pointer), None)
+        unread = _unread(reading)
         if unread is not None:
-            return replace(state, unread=unread)
+            if state.value is ABSENT:
+                state = replace(state, salvage=self._salvage(reply))
+                if not reading.complete and (begun := self._begun(state, reply)) is not None:
+                    return replace(begun, unread=unread) if begun.open else begun
+            return replace(state, unread=unread, events=state.events + reading.events)
+        state = replace(state, events=state.events + reading.events)
         state, new = replace(state, unread=None), reading.value
         if state.value is ABSENT or state.open:
             sure = self._sure(reply, new, reading.events)
@@ -517,6 +531,15 @@ def _truncated(settings: Mapping[str, Any], facts: ModelFacts) -> Problem:
     given = settings.get("max_completion_tokens") or settings.get("max_tokens") or facts.max_output
     room = f"{given:,} tokens" if given else "room"
     return Problem("", f"The answer did not fit into the {room} that {facts.name} had for it.", "length")
+
+
+def _unread(reading: Reading) -> Problem | None:
+    """Why an answer cannot be read as a record, if so: it is not understood, or ends before its record does."""
+    wrong = [one for one in reading.problems if one.kind == "reading"]
+    if reading.complete:
+        return next((one for one in wrong if not one.pointer), None)
+    message = wrong[0].message if wrong else "The text ends before its record does"
+    return Problem("", message, "reading")
 
 
 def _unfinished(open_: tuple[Gap, ...]) -> Problem:
