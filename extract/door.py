@@ -53,6 +53,8 @@ class _Door:
             asyncio.run_coroutine_threadsafe(self.loop.shutdown_asyncgens(), self.loop).result(GRACE)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(1)
+        if not self.thread.is_alive():
+            self.loop.close()
 
 
 _door: _Door | None = None

@@ -89,7 +89,8 @@ class State(Generic[T]):
         return replace(self, halted=problem, events=(*self.events, event))
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
-        cost = facts.price.of(reply.usage) if reply.paid and facts.price else None if reply.paid else Decimal(0)
+        charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
+        cost = facts.price.of(reply.usage) if charged and facts.price else None if charged else Decimal(0)
         attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
         return replace(self, attempts=(*self.attempts, attempt))
 

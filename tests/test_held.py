@@ -46,11 +46,14 @@ def reader(**options: Any) -> Any:
 
 @pytest.mark.parametrize("fault", ["quota", "key"])
 def test_a_request_that_can_never_succeed_carries_what_was_paid_for_before(fake_openai: FakeOpenAI, fault: str) -> None:
-    fake_openai.replies(WRONG)
+
+    def say(request: Any) -> Any:
+        fake_openai.key = "another" if fault == "key" else None  # for the next one
+        return WRONG
+
+    fake_openai.answers(say)
     if fault == "quota":
         fake_openai.faults(None, "quota")
-    else:
-        fake_openai.answers(lambda request: setattr(fake_openai, "key", "another"))
     with pytest.raises(ModelError) as caught:
         reader()("ACME Ltd, total 4.95")
     held = caught.value.extraction
@@ -251,6 +254,25 @@ def test_a_validator_may_ask_a_model_on_a_thread_of_its_own(fake_openai: FakeOpe
         """Read."""
 
     assert [one.ok for one in read.batch([f"bill {number}" for number in range(40)])] == [True] * 40
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0, 0.3])
+def test_a_server_that_takes_a_few_at_a_time_loses_no_document(fake_openai: FakeOpenAI, retry_after: Any) -> None:
+    """It says nothing of its limits: twenty a second are answered, the others refused, and none of them for good."""
+    times: list[float] = []
+
+    def say(request: Any) -> Any:
+        now = time.monotonic()
+        times[:] = [one for one in times if one > now - 1]
+        if len(times) >= 20:
+            return Fault("rate_limit", retry_after=retry_after)
+        times.append(now)
+        return RECORD
+
+    fake_openai.answers(say)
+    done = list(reader(limits=Limits(in_flight=32, tries=4)).batch([f"bill {number}" for number in range(80)]))
+    assert [one.ok for one in done] == [True] * 80
+    assert fake_openai.count < 400
 
 
 def test_a_limit_that_lasts_too_long_is_given_up_by_all(fake_openai: FakeOpenAI) -> None:

@@ -141,7 +141,7 @@ def test_a_stream_tells_the_same(fake_openai: FakeOpenAI) -> None:
     fake_openai.faults("cut")
     *_, last = reader(on_event=told.append).stream(TEXT)
     assert last.ok
-    assert names(told) == ["CallSent", "CallFailed", "CallSent", "ReplyReceived", "DocumentEnded"]
+    assert names(told) == ["CallSent", "CallFailed", "RetryScheduled", "CallSent", "ReplyReceived", "DocumentEnded"]
     assert [one.tried for one in told if isinstance(one, CallSent)] == [1, 2]
 
 

@@ -8,15 +8,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from extract import extract
+from extract import ModelError, Pipeline, extract
 from extract.call import Call, Part, Reply, Shape
 from extract.limits import Limits
 from extract.models import built_in_catalogue, open_model
+from extract.runner import execute, open_models
+from extract.testing import FakeOpenAI
 
 TEXT = '{"word":"here"}'
 WIRE = {
@@ -262,3 +265,124 @@ def test_what_is_cancelled_on_its_way_counts_at_its_reserve(monkeypatch: pytest.
         seen: list[str] = []
         asyncio.run(impatient())
         assert seen == ["TimeoutError"] * 3 + ["BudgetExceeded"] * 3
+
+
+def refused(code: str, message: str, status: str = "400 Bad Request") -> bytes:
+    return http(json.dumps({"error": {"code": code, "message": message}}).encode(), status)
+
+
+def batch(server: Raw, monkeypatch: pytest.MonkeyPatch, count: int) -> list[bool]:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "some-key")
+
+    @extract(limits=Limits(in_flight=1))
+    def read(document) -> Word:  # type: ignore[no-untyped-def]
+        """Read the word."""
+
+    return [one.ok for one in read.batch([f"the word is here {number}" for number in range(count)])]
+
+
+def test_a_refusal_for_a_reason_that_is_not_known_ends_one_document_where_others_were_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = refused("invalid_document", "I do not like it.")
+    with raw(lambda number: odd if number == 1 else http(completion())) as server:
+        assert batch(server, monkeypatch, 5) == [True, False, True, True, True]
+    with (
+        raw(lambda number: odd) as server,
+        pytest.raises(ModelError, match=r"refused the request .* I do not like it\."),
+    ):
+        batch(server, monkeypatch, 5)
+    with raw(lambda number: odd if number else http(completion())) as server, pytest.raises(ModelError):
+        batch(server, monkeypatch, 20)  # again and again: it is not the documents
+
+
+def test_a_document_of_more_tokens_than_a_minute_has_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Request too large for gpt-4o-mini on tokens per min (TPM): Limit 200000, Requested 250000."
+    with raw(lambda number: refused("rate_limit_exceeded", said, "429 Too Many Requests")) as server:
+        failure = asked(server).failure
+        assert failure is not None
+        assert (failure.kind, server.count) == ("document", 1)
+
+
+def test_a_mode_that_enforces_less_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with FakeOpenAI(lambda request: {"word": "here"}, modes=("text",)) as server:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        (tmp_path / "word.json").write_text(json.dumps({**WIRE, "title": "Word"}))
+        (tmp_path / "a.txt").write_text("the word is here")
+        steps = [{"extract": "word.json"}]
+        pipeline = Pipeline.of(
+            {"name": "words", "model": "compatible/qwen", "documents": "a.txt", "steps": steps, "write": "out.jsonl"}
+        )
+        run = asyncio.run(execute(pipeline, open_models(pipeline), tmp_path / "run"))
+        assert run.warnings[-1] == (
+            "compatible/qwen holds no answer to a strict schema: it was asked in the mode text, and answers are checked"
+            " here."
+        )
+
+
+# Models that are passed as objects
+
+
+def test_a_model_that_is_passed_is_held_to_where_data_may_go() -> None:
+    with FakeOpenAI(lambda request: {"word": "here"}) as server:
+        model = open_model(MINI, base_url=server.base_url)
+
+        @extract(model=model, hosts=["allowed.example.com"])
+        def elsewhere(document) -> Word:  # type: ignore[no-untyped-def]
+            """Read the word."""
+
+        with pytest.raises(ModelError, match=r"^openai/gpt-4o-mini is at 127\.0\.0\.1, and only allowed\.example"):
+            elsewhere("the word is here")
+
+        @extract(model=model, offline=True)
+        def here(document) -> Word:  # type: ignore[no-untyped-def]
+            """Read the word."""
+
+        assert here("the word is here").word == "here"
+        assert server.count == 1
+
+
+def test_a_model_that_does_not_say_where_it_goes_may_not_where_data_may_not() -> None:
+    class Own:
+        name, mode = "own/model", "json_schema"
+
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            return Reply(text=TEXT)
+
+    @extract(model=Own(), offline=True)
+    def read(document) -> Word:  # type: ignore[no-untyped-def]
+        """Read the word."""
+
+    with pytest.raises(ModelError) as refused:
+        read("the word is here")
+    assert str(refused.value) == (
+        "own/model does not say where it goes, and data may not go anywhere (offline or hosts).\n"
+        "  Give it `addresses`, a tuple of the web addresses that it asks."
+    )
+
+
+@pytest.mark.parametrize("client", [object(), type("AsyncOpenAI", (), {})])
+def test_a_client_that_is_none_is_said_when_it_is_passed(client: Any) -> None:
+    with pytest.raises(ModelError) as refused:
+        open_model(MINI, client=client)
+    assert str(refused.value).endswith("Pass AsyncOpenAI(...) or AsyncAzureOpenAI(...).")
+
+
+def test_the_account_at_openai_is_no_business_of_other_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: secret")
+    with FakeOpenAI(
+        lambda request: {"word": "here"}, modes=("tools", "json_schema", "strict", "json", "text")
+    ) as server:
+        environ = {"MISTRAL_API_KEY": "key-1234", "MISTRAL_BASE_URL": server.base_url}
+
+        async def ask() -> None:
+            model = open_model("mistral/x", KNOWN, environ)
+            await model.send(a_call(), timeout=60)
+            await model.close()
+
+        asyncio.run(ask())
+        assert "secret" not in str(dict(server.requests[0].headers))

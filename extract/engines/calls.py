@@ -9,6 +9,7 @@ and what the ledger has is still answered from it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, NoReturn
 
-from ..call import Call, Failure, Reply
+from ..call import Call, Failure, Mode, Reply
 from ..catalogue import ModelFacts
 from ..errors import ExtractError, ModelError, RunError
 from ..ledger import Ledger
@@ -32,6 +33,12 @@ __all__ = ["Calls", "cost_of"]
 _PATIENCE = 900.0
 """Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
 
+_AT_ONCE = 0.05
+"""Seconds below which the wait that a server asks for is none, and is chosen here."""
+
+_ODD = 5
+"""So many refusals for reasons that are not known, one after the other, are no longer taken for the documents'."""
+
 _TOLD = 1.0
 """Seconds from which a wait for a server's limit is told to a hook."""
 
@@ -40,16 +47,20 @@ _LOOK_AGAIN = 30.0
 
 
 class Calls:
-    """Asks these models, by name. `sent` counts the requests, `stopped` is why no more are sent."""
+    """Asks these models, by name. `sent` counts the requests, `stopped` is why no more are sent, `modes` has the models
+    that answered in another mode than they were first asked in."""
 
     def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic):
         self.models, self.ledger, self.traffic = models, ledger, traffic
         self.limits = traffic.limits
         self.stopped: ExtractError | None = None
         self.sent = 0
+        self.modes: dict[str, Mode] = {}
         self._stopping = asyncio.Event()
         self._under_way: dict[str, _Shared] = {}
         self._recording: set[asyncio.Future[None]] = set()
+        self._served: Counter[str] = Counter()
+        self._odd: Counter[str] = Counter()
 
     async def reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """The reply to a call. The sending is shared by all who ask, and cancelled when the last of them is. Raises
@@ -87,7 +98,10 @@ class Calls:
             yield Reply(failure=too_long)
             return
         tokens, model = await self._turn(call, facts), self.models[facts.name]
-        async with self.traffic.slots:
+        if (limited := await self._place(call, facts, model, watch)) is not None:
+            yield limited
+            return
+        try:
             reader, reply, taken = schema.reader(shape=shape_of(model.mode)), Reply(text=""), NOTHING
             reserved = await self._reserve(call, facts, tokens)
             try:
@@ -101,10 +115,14 @@ class Calls:
                         yield reader.snapshot()
             finally:
                 self.traffic.settle(reserved, taken)
+        finally:
+            self.traffic.slots.release()
+        self._note(reply, facts)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, cost_of(reply, facts))
         if _passes(reply) and self.limits.tries > 1:
-            reply = await self._again(call, facts, watch, reply)
+            reply = await self._again(call, facts, watch, reply, self._served[facts.name])
+        reply = self._of_the_document(reply, facts)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         yield reply
@@ -160,18 +178,32 @@ class Calls:
 
     async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """Attempts until there is a reply that another attempt would not change."""
+        served = self._served[facts.name]
         reply = await self._attempt(call, facts, watch, 1)
         if reply.failure is None:
             return reply
         if _passes(reply) and self.limits.tries > 1:
-            reply = await self._again(call, facts, watch, reply)
+            reply = await self._again(call, facts, watch, reply, served)
+        reply = self._of_the_document(reply, facts)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
 
-    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply) -> Reply:
-        """The attempts after the first one, each when the server asks for it, or later and later."""
-        from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
+    def _of_the_document(self, reply: Reply, facts: ModelFacts) -> Reply:
+        """What a server refuses for a reason that is not known is the document's own, where it has answered others with
+        the same key and settings; unless it happens again and again."""
+        failure = reply.failure
+        if failure is None or failure.status not in (400, 422) or failure.code == "unsupported_mode":
+            return reply
+        self._odd[facts.name] += 1
+        if failure.kind != "configuration" or not self._served[facts.name] or self._odd[facts.name] > _ODD:
+            return reply
+        return replace(reply, failure=replace(failure, kind="document"))
+
+    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, served: int) -> Reply:
+        """The attempts after the first one, each when the server asks for it, or later and later. One that came too
+        early while the server answered others (it had `served` so many) is none of the tries: it is their turn."""
+        from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
         backoff = wait_random_exponential(multiplier=0.5, max=30)
         replies, numbers, last = iter([first]), count(2), first
@@ -181,9 +213,18 @@ class Calls:
             last = next(replies, None) or await self._attempt(call, facts, watch, next(numbers))
             return last
 
+        counted = 0
+
+        def enough(state: RetryCallState) -> bool:
+            nonlocal counted, served
+            crowded = last.failure is not None and last.failure.status in (429, 503)
+            counted += not (crowded and self._served[facts.name] > served)
+            served = self._served[facts.name]
+            return counted >= self.limits.tries or (state.seconds_since_start or 0.0) > _PATIENCE
+
         def wait(state: RetryCallState) -> float:
             asked = last.failure.retry_after if last.failure else None
-            return backoff(state) if asked is None else asked
+            return asked if asked is not None and asked >= _AT_ONCE else backoff(state)
 
         async def pause(seconds: float) -> None:
             await watch.retries(call, seconds, last.failure.message if last.failure else "")
@@ -191,7 +232,7 @@ class Calls:
 
         retrying = AsyncRetrying(
             retry=retry_if_result(_passes),
-            stop=stop_after_attempt(self.limits.tries),
+            stop=enough,
             wait=wait,
             sleep=pause,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
@@ -249,7 +290,16 @@ class Calls:
             taken = _amounts(reply, facts, reserved)
         finally:
             self.traffic.settle(reserved, taken)
+        self._note(reply, facts)
         return reply
+
+    def _note(self, reply: Reply, facts: ModelFacts) -> None:
+        """What a reply says of its model: that it answers, and in which mode."""
+        if reply.paid:
+            self._served[facts.name] += 1
+            self._odd[facts.name] = 0
+            if reply.mode not in facts.modes[:1] and len(facts.modes) > 1:
+                self.modes[facts.name] = reply.mode
 
     async def _turn(self, call: Call, facts: ModelFacts) -> int:
         """Waits for the call's turn; gives the tokens that it was counted to have."""

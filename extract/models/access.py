@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -115,12 +116,22 @@ def _secret(value: str | None, name: str, variable: str) -> str | None:
 
 def _through(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     """A client of the caller's own knows its address, its keys and its proxy."""
+    post = getattr(access.client, "post", None)
+    if isinstance(access.client, type) or not iscoroutinefunction(post):
+        kind = getattr(access.client, "__name__", type(access.client).__name__)
+        raise ModelError(
+            f"The client for {facts.name} is no asynchronous one: {kind}.",
+            fix="Pass AsyncOpenAI(...) or AsyncAzureOpenAI(...).",
+        )
+    if access.headers:
+        message = f"{facts.name} has a client of your own, and takes no `extra_headers` beside it."
+        raise ModelError(message, fix="Give the client its headers: AsyncOpenAI(default_headers=...).")
     address = str(access.client.base_url)
     access.reach.check(facts.name, address)
     secrets = tuple(filter(None, (access.api_key, getattr(access.client, "api_key", None))))
     known = _wire(facts, replace(endpoint, url=address), secrets)
     path = f"/deployments/{known.model}/chat/completions" if endpoint.api_version else "/chat/completions"
-    return Station(known, urlsplit(address).netloc, Through(access.client, path), _modes(facts, endpoint))
+    return Station(known, address, Through(access.client, path), _modes(facts, endpoint))
 
 
 def _station(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
@@ -145,7 +156,7 @@ def _station(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     if proxy is not None:
         access.reach.check(f"The proxy for {facts.name}", proxy)
     transport: Transport = Direct(at, headers, proxy)
-    return Station(known, endpoint.host, transport, _modes(facts, endpoint), allowance)
+    return Station(known, url, transport, _modes(facts, endpoint), allowance)
 
 
 def _headers(

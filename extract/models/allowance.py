@@ -4,7 +4,8 @@ OpenAI and many servers like it send with each answer how many requests and toke
 again (``x-ratelimit-limit-``, ``-remaining-`` and ``-reset-`` of ``requests`` and ``tokens``). An `Allowance` keeps a
 level for both that sinks with each request and fills up again, corrects it by each answer, and says how long a request
 has to wait. What was sent after the request that an answer belongs to, that answer cannot know: it is taken off. Where
-nothing is known nothing waits. The clock is the caller's; nothing here sleeps.
+nothing is known nothing waits. To a server that refuses requests and says nothing of limits they go further and further
+apart, until it refuses none. The clock is the caller's; nothing here sleeps.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ class Ticket:
 
 _LONGEST = 86_400.0
 """A limit that is said to be full again later than in a day says something else, such as the time of it."""
+
+_APART, _FURTHEST = 0.05, 10.0
+"""Seconds between requests to a server that has refused some: at first, and at most."""
 
 _NEAR = 0.75
 """What is left of a limit is followed once it is less than this share; before that nothing has to wait for it."""
@@ -76,21 +80,34 @@ class Allowance:
 
     def __init__(self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None):
         self._levels = (_Level(requests_per_minute), _Level(tokens_per_minute))
-        self._resting = float("-inf")
+        self._resting = self._slowed = self._last = float("-inf")
+        self._gap = 0.0
 
     def wait(self, now: float, tokens: float) -> float:
         """Seconds until a request of so many tokens may be sent; 0 for now."""
         requests, counted = self._levels
-        resting = self._resting - now
+        resting = max(self._resting, self._last + self._gap) - now if self._gap else self._resting - now
         if not (requests.known or counted.known):
             return max(0.0, resting)
         return max(0.0, resting, requests.wait(now, 1.0), counted.wait(now, tokens))
 
     def take(self, now: float, tokens: float) -> Ticket:
         """Notes that a request is sent."""
+        self._last = now
         for level, amount in zip(self._levels, (1.0, tokens), strict=True):
             level.take(now, amount)
         return Ticket(now, (self._levels[0].sent, self._levels[1].sent))
+
+    def refused(self, ticket: Ticket, now: float) -> None:
+        """A request came too early for a server that may not say what its limits are: the next ones are set further
+        apart, twice as far for each time that this did not do."""
+        if ticket.at >= self._slowed:
+            self._gap, self._slowed = min(max(2 * self._gap, _APART), _FURTHEST), now
+
+    def served(self) -> None:
+        """A request was answered: the next ones may be a little closer to each other."""
+        if self._gap:
+            self._gap = self._gap * 0.95 if self._gap > _APART / 4 else 0.0
 
     def rest(self, until: float) -> None:
         """Nothing may be sent before this time."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalogue import BRIDGED, Catalogue, ModelFacts
+from ..endpoints import ANYWHERE, Reach
 from ..errors import ModelError
 from ..settings import check_settings, refusal
-from . import Model, known_models, open_model
+from . import Model, known_models, open_model, reach_in
 
 __all__ = ["Cascade", "Models", "check_accepted", "facts_of", "open_cascade"]
 
@@ -48,6 +49,9 @@ def open_cascade(
     known = known_models(environ) if catalogue is None else catalogue
     several, facts = _listed(chosen), facts_of(chosen, known)
     check_accepted(settings or {}, facts)
+    for one in several:
+        if not isinstance(one, str):
+            _check_own(one, access.get("reach", ANYWHERE) & reach_in(environ), access.get("headers"))
     opened = [open_model(one, known, environ, **access) if isinstance(one, str) else one for one in several]
     names = [one if isinstance(one, str) else one.name for one in several]
     return Cascade(facts, dict(zip(names, opened, strict=True)))
@@ -73,6 +77,21 @@ def facts_of(chosen: Models, catalogue: Catalogue | None = None) -> tuple[ModelF
     """What is known of each model; opens nothing. Raises `ModelError` for what is no model."""
     known = known_models(os.environ) if catalogue is None else catalogue
     return tuple(known.facts(one) if isinstance(one, str) else _own(one, known) for one in _listed(chosen))
+
+
+def _check_own(model: Model, reach: Reach, headers: Any) -> None:
+    """Raises `ModelError` for a model object that goes where data may not, or that nobody knows where it goes."""
+    if headers:
+        message = f"{model.name} is passed as an object, and takes no `extra_headers`."
+        raise ModelError(message, fix="Give them where it is opened: open_model(..., headers=...).")
+    if reach.everywhere:
+        return
+    addresses = getattr(model, "addresses", None)
+    if addresses is None:
+        message = f"{model.name} does not say where it goes, and data may not go anywhere (offline or hosts)."
+        raise ModelError(message, fix="Give it `addresses`, a tuple of the web addresses that it asks.")
+    for address in addresses:
+        reach.check(model.name, address)
 
 
 def _listed(chosen: Models) -> list[str | Model]:

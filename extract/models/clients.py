@@ -102,7 +102,7 @@ def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> F
         causes.append(cause)
     for kinds, kind, sentence, fix, sent in _reasons():
         if any(isinstance(cause, kinds) for cause in causes):
-            said = sentence.format(host=host, seconds=f"{seconds:g}")
+            said = sentence.format(host=host, seconds=f"{seconds:.3g}")
             return Failure(kind, f"{known.facts.name}: {said}", fix=fix.format(known.address_variables), sent=sent)
     said = f"the connection to {host} failed ({type(causes[-1]).__name__})."
     return Failure("transport", f"{known.facts.name}: {said}", sent=True)

@@ -69,6 +69,8 @@ def reach_in(environ: Mapping[str, str]) -> Reach:
 @lru_cache(maxsize=8)
 def _read(path: str, changed: int, size: int) -> Catalogue:
     written = _written(path)
+    if Path(path).name == FILE and not any("/" in str(name) for name in written):
+        return built_in_catalogue()  # another program's file of that name: ours has provider/model for names
     entries: dict[str, Any] = {}
     endpoints: dict[str, tuple[Endpoint, ...]] = {}
     for name, entry in _checked(written, path).items():

@@ -57,7 +57,7 @@ def said_no(status: int, error: Any, wire: Wire) -> Failure:
     code = str(details.get("code") or details.get("type") or "")
     param = clean(str(details.get("param") or ""), wire.secrets)
     said = clean(str(details.get("message") or ""), wire.secrets)
-    kind, sentence, fix = _meaning(status, code, param, wire)
+    kind, sentence, fix = _meaning(status, code, param, said, wire)
     if code not in _TELLING and _names_the_mode(status, param, said):
         kind, code = "configuration", "unsupported_mode"
         sentence, fix = f"The server refused the request to {wire.facts.name}.", _refused_fix("schema", param)
@@ -66,7 +66,7 @@ def said_no(status: int, error: Any, wire: Wire) -> Failure:
     return Failure(kind, message, status=status, code=code, fix=fix)
 
 
-def _meaning(status: int, code: str, param: str, wire: Wire) -> tuple[FailureKind, str, str]:
+def _meaning(status: int, code: str, param: str, said: str, wire: Wire) -> tuple[FailureKind, str, str]:
     """The kind, a sentence and the remedy."""
     name = wire.facts.name
     if code in _QUOTA:
@@ -75,6 +75,8 @@ def _meaning(status: int, code: str, param: str, wire: Wire) -> tuple[FailureKin
             f"The account has no credit left for {name}.",
             "Add credit to the account, or raise its limit.",
         )
+    if status == 429 and "too large" in said.lower():  # more tokens than a minute has: it never passes
+        return "document", f"{name} does not take this document.", _refused_fix("context_length_exceeded", param)
     if status == 429:
         return "transport", f"{name} has a rate limit, and it is reached.", ""
     if status in _PASSING or status >= 500:

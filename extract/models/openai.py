@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from ..call import Call, Failure, Mode, Reply, Usage
@@ -37,6 +38,8 @@ _GOES_AHEAD = 2.0
 """Seconds for which other calls wait for the first one to a server whose mode is not known: a refusal comes at once."""
 _ACCOUNT = 5.0
 """Seconds that the account of a streamed answer is waited for once the answer is whole."""
+_CROWDED = (429, 503)
+"""Statuses of a server that has too much to do."""
 _OUTAGE = 5.0
 """Seconds for which an endpoint is passed over after it failed, if there is another and it does not say itself."""
 
@@ -53,6 +56,11 @@ class OpenAIModel:
     @property
     def mode(self) -> Mode:
         return self._stations[0].wire.mode
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The web addresses that it asks."""
+        return tuple(station.url for station in self._stations)
 
     def wait(self, call: Call) -> float:
         """Seconds until one of the endpoints takes this call, by what is known of their limits; 0 for now."""
@@ -99,9 +107,10 @@ class Station:
     modes that are left to try on it, the present one first."""
 
     def __init__(
-        self, wire: Wire, host: str, transport: Transport, modes: tuple[Mode, ...], allowance: Allowance | None = None
+        self, wire: Wire, url: str, transport: Transport, modes: tuple[Mode, ...], allowance: Allowance | None = None
     ):
-        self.wire, self.host, self.transport = wire, host, transport
+        self.wire, self.url, self.transport = wire, url, transport
+        self.host = urlsplit(url).netloc.rpartition("@")[2]
         self.allowance = allowance or Allowance()
         self.alone = True
         self._modes = modes
@@ -169,9 +178,13 @@ class Station:
             answer = await self.transport.post(content, seconds)
         except NoAnswer as error:
             return Reply(failure=self._failed(error, seconds), mode=known.mode, endpoint=self.host)
-        self.allowance.learn(answer.headers, ticket, time.monotonic())
+        now = time.monotonic()
+        self.allowance.learn(answer.headers, ticket, now)
         if not _good(answer):
+            if answer.status in _CROWDED:
+                self.allowance.refused(ticket, now)
             return self._refused(answer, known)
+        self.allowance.served()
         return _counted(read(answer.content, known, self.host), call)
 
     # ---- what goes wrong

@@ -27,6 +27,7 @@ class Scripted:
     """
 
     mode: Mode = "json_schema"
+    addresses: tuple[str, ...] = ()
 
     def __init__(self, replies: Iterable[Said] | Callable[[Call], Said], name: str = "scripted"):
         self.name = name

@@ -145,7 +145,7 @@ async def execute(
             seconds=time.monotonic() - began,
             outputs=written.files,
             over_budget=engine.traffic.budget.over,
-            warnings=cascade.warnings,
+            warnings=(*cascade.warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
             stopped=engine.stopped or written.failure,
             sample=written.head,
             refused=tuple(work.refused),
@@ -183,6 +183,10 @@ async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callab
                     await asyncio.gather(*done)
     finally:
         await asyncio.gather(*entering)
+
+
+def _weaker(name: str, mode: str) -> str:
+    return f"{name} holds no answer to a strict schema: it was asked in the mode {mode}, and answers are checked here."
 
 
 def _check_conserved(run: Run) -> None:

@@ -47,7 +47,7 @@ class FakeOpenAI:
     the time in seconds that each answer takes, `headers` go with every response, and `keep` is how many requests are
     kept.
 
-    It is OpenAI's, unless it is told which `modes` of asking for a schema it takes: then it is a server of another kind,
+    It is OpenAI's, unless it is told which `modes` of asking for a schema it takes: then it is of another kind,
     which refuses the other modes, takes any parameter, and answers in prose to the modes that it `ignores`. With
     `requests_per_minute` or `tokens_per_minute` it has rate limits, and says with each answer what is left of them.
 

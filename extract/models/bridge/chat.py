@@ -47,7 +47,10 @@ def _client(reached: Reached) -> Client:
         own: AsyncOpenAI = reached.client.with_options(max_retries=0)
         return own
     http = http_client(proxies=reached.proxies)
-    return AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http)
+    made = AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http)
+    # the SDK takes these from the environment, and they are for OpenAI alone
+    made.organization, made.project, made._custom_headers = None, None, {}
+    return made
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:
