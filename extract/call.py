@@ -152,6 +152,11 @@ class Call:
     ask: Asked = "whole"
 
     @cached_property
+    def length(self) -> int:
+        """The characters of what is asked, but for what failed and for examples."""
+        return sum(len(part.text) for part in self.inputs) + len(self.instructions) + self.shape.length
+
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the call's canonical JSON, in hexadecimal."""
         meant = {
@@ -218,7 +223,8 @@ class Reply:
     `mode` is how the schema was asked for, so that the text is read in the shape that was asked. `finish` is ``stop``,
     ``length`` or ``filter``. `confidence` maps JSON pointers in the user's value to a number from 0 to 1, from models
     that know it themselves; from `logprobs`, the room `confidence` makes it. `model` is the name that the provider
-    reports, `endpoint` the host that answered.
+    reports, `endpoint` the host that answered; `estimated` says that the provider did not report the usage, and it is
+    an estimate.
     """
 
     text: str | None = None
@@ -231,6 +237,7 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] | None = None
     model: str = ""
     endpoint: str = ""
+    estimated: bool = False
 
     @property
     def paid(self) -> bool:
@@ -254,12 +261,13 @@ class Reply:
             "logprobs": None if self.logprobs is None else [[t.bytes.hex(), t.logprob] for t in self.logprobs],
             "model": self.model,
             "endpoint": self.endpoint,
+            **({"estimated": True} if self.estimated else {}),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Reply:
         logprobs = plain["logprobs"]
-        names = ("text", "refusal", "mode", "finish", "confidence", "model", "endpoint")
+        names = ("text", "refusal", "mode", "finish", "confidence", "model", "endpoint", "estimated")
         reply = cls(**{name: plain[name] for name in names if name in plain})
         return replace(
             reply,

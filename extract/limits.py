@@ -164,12 +164,17 @@ class Traffic:
     def __init__(self, limits: Limits, spent: Amounts = NOTHING, beside: Traffic | None = None):
         self.limits = limits
         self.slots = asyncio.Semaphore(limits.in_flight)
+        self._lines: dict[str, asyncio.Lock] = {}
         rates = (limits.requests_per_minute, limits.tokens_per_minute)
         own = (limits.budget_usd, "USD"), (limits.tokens, "tokens"), (limits.calls, "calls")
         budgets = tuple(Budget(limit, taken, unit) for (limit, unit), taken in zip(own, spent, strict=True))
         self._budgets: tuple[Budget, ...] = beside._budgets if beside else budgets
         self.pace: Pace | None = beside.pace if beside else Pace(*rates) if any(rates) else None
         self.budget = self._budgets[0]
+
+    def line(self, model: str) -> asyncio.Lock:
+        """Where the calls to a model stand in line for a place; who holds it is the first."""
+        return self._lines.setdefault(model, asyncio.Lock())
 
     @property
     def counted(self) -> bool:

@@ -222,7 +222,10 @@ def _open_archive(data: bytes, called: str) -> Document:
 
 
 def _is_pdf(data: bytes) -> bool:
-    return b"%PDF-" in data[:1024]
+    """Whether the mark of a PDF stands at the beginning, or within the first kilobyte of what also ends as one; a text
+    may speak of it."""
+    begins = data[:1024].lstrip(b"\xef\xbb\xbf\0 \t\r\n\f").startswith(b"%PDF-")
+    return begins or (b"%PDF-" in data[:1024] and b"startxref" in data[-2048:])
 
 
 def _open_pdf(data: bytes, called: str, use: PdfUse) -> Document:

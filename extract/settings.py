@@ -12,6 +12,7 @@ own are refused by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,6 +21,7 @@ from typing import Any
 
 from .errors import ModelError
 from .image_rules import DETAILS
+from .jsontext import dump
 
 __all__ = ["DATE_ORDERS", "OPENAI_PARAMETERS", "SETTINGS", "apart", "check_settings", "on_the_wire", "refusal", "wrong"]
 
@@ -43,6 +45,9 @@ DATE_ORDERS = ("DMY", "MDY", "YMD")
 _NOT_SENT = ("date_order", "extra_body", "extra_headers", "image_detail")
 """Settings that no model takes as a parameter: of the built-in reader, which the others of a cascade are given as well,
 for any server, and of what goes with a document."""
+
+_NOT_BRIDGED = ("extra_body", "extra_headers", "image_detail")
+"""Those of them that a provider's own package has no place for."""
 
 _SET_BY_US = (
     *("function_call", "functions", "messages", "model", "n", "response_format", "stream", "stream_options"),
@@ -90,14 +95,31 @@ def _is_stop(value: Any) -> bool:
     return isinstance(texts, (list, tuple)) and 0 < len(texts) <= 4 and all(isinstance(t, str) and t for t in texts)
 
 
+def _is_body(value: Any) -> bool:
+    try:
+        return isinstance(value, Mapping) and bool(dump(value))
+    except (TypeError, ValueError):  # no JSON, or a number that is none
+        return False
+
+
 def _is_bias(value: Any) -> bool:
     if not isinstance(value, Mapping) or len(value) > _MOST_BIASES:
         return False
     return all(str(token).isdigit() and _is_number(bias) and -100 <= bias <= 100 for token, bias in value.items())
 
 
+_OURS = frozenset(
+    {"connection", "content-length", "content-type", "expect", "host", "te", "transfer-encoding", "upgrade"}
+)
+"""Headers that say how a request is carried, and to whom."""
+
+
 def _is_headers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        return False
+    if any(name.lower() in _OURS or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) for name in value):
+        return False
+    return all(
         isinstance(part, str) and part.isascii() and part.isprintable() and part
         for pair in value.items()
         for part in pair
@@ -108,8 +130,10 @@ SETTINGS: Mapping[str, _Setting] = {
     "date_order": _Setting(
         "DMY, MDY or YMD", lambda value: isinstance(value, str) and value.upper() in DATE_ORDERS, DATE_ORDERS
     ),
-    "extra_body": _Setting("an object of fields", lambda value: isinstance(value, Mapping)),
-    "extra_headers": _Setting("an object of texts, the headers by their names", _is_headers),
+    "extra_body": _Setting("an object of JSON values", _is_body),
+    "extra_headers": _Setting(
+        "an object of texts, headers by their names, none of which says how it is sent", _is_headers
+    ),
     "frequency_penalty": _number(-2, 2),
     "image_detail": _one_of(*DETAILS),
     "logit_bias": _Setting("an object that gives token numbers a bias from -100 to 100, at most 300 of them", _is_bias),
@@ -178,10 +202,14 @@ def on_the_wire(name: str, parameters: Iterable[str]) -> str | None:
     return None
 
 
-def refusal(settings: Mapping[str, Any], model: str, parameters: tuple[str, ...]) -> tuple[str, str] | None:
-    """Why a model that takes these parameters cannot be given these settings, and the remedy; None if it can."""
+def refusal(
+    settings: Mapping[str, Any], model: str, parameters: tuple[str, ...], *, bridged: bool = False
+) -> tuple[str, str] | None:
+    """Why a model that takes these parameters cannot be given these settings, and the remedy; None if it can.
+    `bridged`: it is asked through its provider's own package."""
     for name, value in settings.items():
-        if name in _NOT_SENT or on_the_wire(name, parameters) is not None:
+        beside = name in _NOT_SENT and not (bridged and name in _NOT_BRIDGED)
+        if beside or on_the_wire(name, parameters) is not None:
             continue
         if (said := wrong(name, value)) is not None:
             return said[0], said[1] or ""

@@ -288,16 +288,16 @@ NOT_SENT: Mapping[str, tuple[Call, Failure]] = {
         a_call(temprature=1, model="anthropic/claude-haiku-4-5"),
         Failure(
             "configuration",
-            "anthropic/claude-haiku-4-5 takes no setting 'temprature'.",
+            "There is no setting `temprature`.",
             code="unsupported_parameter",
-            fix="Did you mean 'temperature'?",
+            fix="Did you mean `temperature`?",
         ),
     ),
     "not this model's": (
         a_call(temperature=1),
         Failure(
             "configuration",
-            f"{CLAUDE} takes no setting 'temperature'.",
+            f"{CLAUDE} takes no setting `temperature`.",
             code="unsupported_parameter",
             fix="It takes max_tokens, stop.",
         ),

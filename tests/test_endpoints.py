@@ -18,10 +18,15 @@ from extract import extract
 from extract.call import Call, Part, Reply, Shape
 from extract.catalogue import Catalogue
 from extract.endpoints import Endpoint, Reach, filled
+from extract.engines.calls import Calls
+from extract.engines.hooks import Hook, Watch
 from extract.errors import ModelError
-from extract.limits import Limits
+from extract.ledger import Memory
+from extract.limits import Limits, Traffic
 from extract.models import Model, built_in_catalogue, known_models, open_model, reach_in
 from extract.models.allowance import Allowance, seconds_in
+from extract.models.cascade import open_cascade
+from extract.settings import SETTINGS
 from extract.testing import FakeOpenAI, Fault
 
 KNOWN = built_in_catalogue()
@@ -57,7 +62,7 @@ def ask(model: Model, count: int = 1) -> list[Reply]:
 # Several endpoints
 
 
-@pytest.mark.parametrize("trouble", ["rate_limit", "server_error", "overloaded", "cut"])
+@pytest.mark.parametrize("trouble", ["rate_limit", "server_error", "overloaded"])
 def test_the_next_endpoint_is_asked_when_one_fails_and_no_answer_is_asked_for_twice(trouble: Any) -> None:
     with FakeOpenAI(lambda request: RECORD) as first, FakeOpenAI(lambda request: RECORD) as second:
         endpoints = (Endpoint(first.base_url, key="ONE"), Endpoint(second.base_url, key="TWO"))
@@ -72,6 +77,18 @@ def test_the_next_endpoint_is_asked_when_one_fails_and_no_answer_is_asked_for_tw
         assert (first.count, second.count, first.answered + second.answered) == (2, 4, 5)
         assert first.requests[0].headers["Authorization"] == "Bearer key-one"
         assert second.requests[0].headers["Authorization"] == "Bearer key-two"
+
+
+def test_an_answer_that_was_lost_on_its_way_is_not_asked_for_elsewhere_unseen() -> None:
+    """It may have been charged: that is counted and told first, and the next attempt goes to the next endpoint."""
+    with FakeOpenAI(lambda request: RECORD) as first, FakeOpenAI(lambda request: RECORD) as second:
+        model = open_model(MINI, at(Endpoint(first.base_url, key=""), Endpoint(second.base_url, key="")), {})
+        first.faults("cut_body")
+        (reply,) = ask(model)
+        assert reply.failure is not None
+        assert (reply.failure.sent, second.count) == (True, 0)
+        (reply,) = ask(model)
+        assert (reply.endpoint, first.count) == (second.address[7:], 1)
 
 
 def test_an_endpoint_that_is_not_there_is_passed_over() -> None:
@@ -299,8 +316,11 @@ def test_the_environment_can_only_narrow_where_data_goes() -> None:
     assert reach_in({}) == Reach()
     assert reach_in({"EXTRACT_OFFLINE": "1"}).offline
     assert reach_in({"EXTRACT_HOSTS": "a.example, b.example"}).hosts == ("a.example", "b.example")
-    both = Reach(hosts=("a.example", "c.example")) & Reach(hosts=("b.example", "c.example"))
-    assert both.hosts == ("c.example",)
+    both = Reach(hosts=("a.example", "*.c.example")) & Reach(hosts=("b.example", "x.c.example"))
+    both.check("a/model", "http://x.c.example")
+    for outside in ("http://a.example", "http://b.example", "http://y.c.example"):
+        with pytest.raises(ModelError):
+            both.check("a/model", outside)
     with pytest.raises(ModelError):
         (Reach(hosts=("a.example",)) & Reach(hosts=("b.example",))).check("a/model", "http://a.example")
     with pytest.raises(ModelError) as wrong:
@@ -363,8 +383,21 @@ WRONG = {
     "openai/x: {contxt: 1}": "1:12: There is no fact `contxt`.\n  Did you mean `context`?",
     "openai/x: {context: many}": "1:12: `context` is not right: Input should be a valid integer, unable to parse string"
     " as an integer.",
-    "x: {context: 1}": "1:1: 'x' is not the name of a model: it names no provider.\n"
-    "  Write compatible/x, azure/... or openai/...",
+    "x: {context: 1}": "1:1: 'x' is not the name of a model: it names no provider that is known.\n"
+    "  Write compatible/x, or one of openai, azure, compatible.",
+    "foo/x: {context: 1}": "1:1: 'foo/x' is not the name of a model: it names no provider that is known.\n"
+    "  Write compatible/x, or one of openai, azure, compatible.",
+    "openai/x: {price: {input: -1, output: 1}}": "1:20: `input` is not right: Input should be greater than or equal to"
+    " 0.",
+    "openai/x: {modes: []}": "1:12: `modes` is not right: Tuple should have at least 1 item after validation, not 0.",
+    "openai/x: {images: {kind: foo}}": "1:12: `images` is not right: it is no rule of counting images, such as"
+    " {kind: tiles, base: 85, tile: 170}.",
+    "openai/x: {same_as: openai/y}\nopenai/y: {same_as: openai/x}": "1:12: `same_as` of openai/x leads back to"
+    " openai/x.\n  Say the facts of one of them.",
+    "openai/x: {endpoints: [{url: 'http://a', key: sk-secret-1}]}": "1:42: `key` is not right: it names the environment"
+    " variable that holds the key, such as MY_KEY; a key is in no file.",
+    "openai/x: {parameters: [temperatur]}": "1:12: `parameters` is not right: there is no setting 'temperatur'; there"
+    " are " + ", ".join(SETTINGS) + ".",
     "openai/x:\n  endpoints:\n    - {key: A}": "3:7: `url` is missing.",
     "openai/x:\n  modes: [strct]": "2:11: `modes` is not right: Input should be 'strict', 'tools', 'json_schema',"
     " 'json_object', 'json' or 'text'.",
@@ -384,11 +417,100 @@ def test_a_file_that_is_not_right_says_where(tmp_path: Path, text: str) -> None:
     assert str(wrong.value) == f"{path}:{WRONG[text]}"
 
 
+def test_a_file_may_be_empty_and_have_days_without_quotes(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text("# nothing yet\n")
+    assert known_models({}, tmp_path).facts(MINI) == KNOWN.facts(MINI)
+    (tmp_path / "models.yaml").write_text("openai/x: {date: 2026-03-21}\n")
+    assert known_models({}, tmp_path).facts("openai/x").date == "2026-03-21"
+    (tmp_path / "models.yaml").write_text("openai/x: " + "[" * 3000)
+    with pytest.raises(ModelError):
+        known_models({}, tmp_path)
+
+
 def test_a_file_that_is_named_has_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as wrong:
         known_models({"EXTRACT_MODELS": str(tmp_path / "none.yaml")})
     assert str(wrong.value) == f"{tmp_path / 'none.yaml'}: There is no such file of models.\n  Check EXTRACT_MODELS."
     assert known_models({}, tmp_path) is KNOWN
+
+
+ADDRESSES = ["http://localhost:abc/v1", "http://localhost:99999/v1", "http://127.0.0.1:-1/", "http://[::1", "ftp://a/b"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_is_none_is_said(address: str) -> None:
+    with pytest.raises(ModelError) as wrong:
+        open_model("compatible/x", KNOWN, {"OPENAI_BASE_URL": address})
+    assert str(wrong.value) == (
+        f"OPENAI_BASE_URL is not a web address: {address!r}.\n  Write it whole, such as http://localhost:8000/v1."
+    )
+
+
+@pytest.mark.parametrize("host", ["https://api.x.com", "", " x.com", "a/b", "[::1", "host:abc", "*", 5])
+def test_a_host_that_is_none_is_said(host: Any) -> None:
+    with pytest.raises(ModelError, match="is not a host"):
+        Reach(hosts=(host,))
+
+
+def test_hosts_may_be_addresses_of_the_sixth_version_and_end_in_a_point() -> None:
+    Reach(hosts=("::1",)).check("a/model", "http://[::1]:80/v1")
+    Reach(hosts=("example.com.",)).check("a/model", "http://example.com/v1")
+    Reach(hosts=("example.com:443",)).check("a/model", "https://example.com./v1")
+
+
+def test_an_azure_endpoint_is_given_azures_key_and_never_openais() -> None:
+    endpoint = Endpoint("http://127.0.0.1:9", model="d", api_version="2024-10-21")
+    known = KNOWN | Catalogue({}, {"azure/d": (endpoint,)})
+    with pytest.raises(ModelError) as missing:
+        open_model("azure/d", known, {"OPENAI_API_KEY": "sk-openai"})
+    assert str(missing.value).startswith(
+        "No key for azure/d: AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN is not set."
+    )
+    with pytest.raises(ModelError, match="has no API version"):
+        open_model("azure/d", KNOWN | Catalogue({}, {"azure/d": (Endpoint("http://127.0.0.1:9"),)}), {})
+
+
+def test_a_part_of_a_header_is_a_secret_as_well() -> None:
+    said = "Incorrect token: tok_SECRETTOKEN_998877"
+    with FakeOpenAI(faults=[Fault("server_error", message=said)]) as server:
+        headers = {"Authorization": "Bearer ${TOKEN}"}
+        environ = {"TOKEN": "tok_SECRETTOKEN_998877"}
+        (reply,) = ask(open_model(MINI, at(Endpoint(server.base_url, key="", headers=headers)), environ))
+        assert reply.failure is not None
+        assert "SECRET" not in reply.failure.message
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_is_a_host_as_well(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    environ = {"OPENAI_BASE_URL": "http://llm.example.com/v1"}
+    with pytest.raises(ModelError, match=r"^The proxy for openai/gpt-4o-mini is at 127\.0\.0\.1, and only llm"):
+        open_model(MINI, KNOWN, environ, reach=Reach(hosts=("llm.example.com",)))
+    with FakeOpenAI(lambda request: RECORD) as server:  # offline, no proxy is used
+        model = open_model(MINI, KNOWN, {"OPENAI_BASE_URL": server.base_url}, reach=Reach(offline=True))
+        assert ask(model)[0].failure is None
+
+
+def test_documents_are_sent_in_their_order_and_a_big_one_does_not_starve() -> None:
+    """The limit is nearly reached when they come: they are sent in the order in which they were asked."""
+    with FakeOpenAI(lambda request: RECORD, tokens_per_minute=12_000) as server:
+        server.meter._levels["tokens"] = 1_000.0
+        model = open_model(MINI, KNOWN, {"OPENAI_BASE_URL": server.base_url})
+        calls = Calls({MINI: model}, Memory(), Traffic(Limits(in_flight=2)))
+        facts, watch = KNOWN.facts(MINI), Watch(Hook())
+        names = ["small0", "big", *(f"small{number}" for number in range(1, 8))]
+
+        async def all_of_them() -> None:
+            await calls.reply(a_call("first"), facts, watch)
+            texts = [name + (" x" * 1500 if name == "big" else "") for name in names]
+            await asyncio.gather(*(calls.reply(a_call(text), facts, watch) for text in texts))
+            await model.close()
+
+        asyncio.run(all_of_them())
+        sent = [request.document.split("===\n")[1].split()[0] for request in server.requests]
+        kept = list(dict.fromkeys(sent[1:]))
+        assert [names.index(name) for name in kept] == sorted(range(9), key=lambda at: at)
 
 
 # Settings on the wire
@@ -420,3 +542,29 @@ def test_a_header_makes_no_other_call() -> None:
         """Read."""
 
     assert one.task == other.task
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Host", "X Y", "X:", ""])
+def test_headers_that_say_how_a_request_is_carried_are_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="`extra_headers` is an object of texts"):
+        extract(settings={"extra_headers": {name: "1"}})(_read)
+
+
+def _read(document) -> Word:  # type: ignore[no-untyped-def,empty-body]
+    """Read."""
+
+
+def test_a_bridged_model_in_a_cascade_is_checked_before_the_first_is_paid() -> None:
+    settings = {"image_detail": "low"}
+    with pytest.raises(ModelError, match=r"^anthropic/claude-haiku-5-5: .* takes no setting `image_detail`\."):
+        open_cascade([MINI, "anthropic/claude-haiku-5-5"], KNOWN, {"OPENAI_API_KEY": "some-key"}, settings=settings)
+
+
+def test_endpoints_of_a_bridged_model_are_refused_and_not_ignored() -> None:
+    known = KNOWN | Catalogue({}, {"mistral/x": (Endpoint("http://127.0.0.1:9", key="K"),)})
+    with pytest.raises(ModelError) as refused:
+        open_model("mistral/x", known, {"MISTRAL_API_KEY": "k" * 8})
+    assert str(refused.value) == (
+        "`endpoints` of mistral/x are not taken: it is asked through the provider's own package.\n"
+        "  Set MISTRAL_BASE_URL to the address, and MISTRAL_API_KEY to the key."
+    )

@@ -253,6 +253,16 @@ def test_a_validator_may_ask_a_model_on_a_thread_of_its_own(fake_openai: FakeOpe
     assert [one.ok for one in read.batch([f"bill {number}" for number in range(40)])] == [True] * 40
 
 
+def test_a_limit_that_lasts_too_long_is_given_up_by_all(fake_openai: FakeOpenAI) -> None:
+    fake_openai.answers(lambda request: RECORD)
+    fake_openai.faults(Fault("rate_limit", retry_after=86_400))
+    read = reader()
+    assert not read.detail("ACME Ltd, total 4.95").ok
+    (problem,) = read.detail("ACME Ltd, total 5.95").problems
+    assert problem.message.startswith("The server of openai/gpt-4o-mini takes no more requests for 86,")
+    assert fake_openai.count == 1
+
+
 def test_an_interrupted_run_takes_in_what_is_on_the_wire(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
     fake_openai.answers(lambda request: RECORD)
     fake_openai.latency = 0.5

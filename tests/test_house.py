@@ -29,6 +29,7 @@ FLOORS = (
 
 HEAVY = {
     "anthropic": "the client of Anthropic",
+    "annotated_types": "comes with pydantic",
     "aiohttp": "the fake server and the client's transport: 190 ms",
     "certifi": "certificates, for addresses that need them",
     "ssl": "the same",

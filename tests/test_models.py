@@ -25,6 +25,7 @@ from extract.catalogue import MODES, Catalogue
 from extract.errors import ModelError
 from extract.models import Model, answers, built_in_catalogue, failures, open_model
 from extract.models import wire as chat
+from extract.models.careful import careful
 from extract.models.scripted import Scripted
 from extract.testing import Answer, FakeOpenAI, Fault
 
@@ -367,11 +368,134 @@ def test_a_stream_to_a_server_whose_mode_is_not_known_comes_whole_and_the_next_o
         assert again.text == reply.text
 
 
+TELLING = {
+    "context": (400, "context_length_exceeded", "... (including 317 in the response_format schemas.)", "document"),
+    "filter": (400, "content_filter", "The content is restricted by a schema of tools.", "filter"),
+    "image": (400, "invalid_image", "This strict image is restricted.", "document"),
+    "passing": (500, "", "Internal error: database schema migration in strict mode", "transport"),
+    "restricted": (500, "", "restricted", "transport"),
+}
+
+
+@pytest.mark.parametrize("case", TELLING)
+def test_a_code_that_leaves_no_doubt_is_no_refusal_of_the_mode(case: str) -> None:
+    status, code, message, kind = TELLING[case]
+    known = chat.Wire(KNOWN.facts("compatible/qwen"), "qwen")
+    data = json.dumps({"error": {"code": code, "message": message, "param": "messages"}}).encode()
+    failure = failures.failure_of(status, {}, data, known, now=0.0)
+    assert (failure.kind, failure.code) == (kind, code)
+
+
+def test_a_server_that_fails_over_a_field_of_the_mode_refuses_it() -> None:
+    data = b'{"error": {"message": "KeyError: json_schema"}}'
+    known = chat.Wire(KNOWN.facts("compatible/qwen"), "qwen")
+    failure = failures.failure_of(500, {}, data, known, now=0.0)
+    assert (failure.kind, failure.code) == ("configuration", "unsupported_mode")
+
+
+def test_good_answers_are_taken_whatever_mode_another_call_has_moved_on_to() -> None:
+    """Eight calls go out before any is answered; one answer is prose, and no other is paid for twice."""
+    said: list[Any] = []
+
+    def say(request: Any) -> Any:
+        said.append(request)
+        return Answer("Here it is.", delay=2.5) if len(said) == 1 else Answer(json.dumps(RECORD), delay=2.5)
+
+    with FakeOpenAI(say, modes=MODES) as server:
+        model = open_model("compatible/qwen", KNOWN, {"OPENAI_BASE_URL": server.base_url})
+
+        async def many() -> list[Reply]:
+            parts = [Part("text", "document", text=f"{i} TOTAL 4.95") for i in range(8)]
+            return await asyncio.gather(*(model.send(a_call(part, model="compatible/qwen")) for part in parts))
+
+        replies = asyncio.run(many())
+        assert [reply.failure for reply in replies] == [None] * 8
+        assert server.count == 9
+        assert sum((reply.usage for reply in replies), Usage()) == server.usage
+
+
 def test_a_model_whose_mode_is_known_is_not_asked_in_another() -> None:
     with FakeOpenAI(lambda request: RECORD, modes=("json",)) as server:
         reply = ask(opened(server), a_call())
         assert reply.failure is not None
         assert (reply.failure.kind, reply.failure.code, server.count) == ("configuration", "unsupported_mode", 1)
+
+
+PATTERNED = {
+    "type": "object",
+    "properties": {
+        "pattern": {"type": "string", "pattern": r"^[\s\S]+$"},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "amount": {"type": "string", "pattern": r"^(?:\d+)$", "description": "in words: ^\\d$"},
+        "lines": {"type": "array", "maxItems": 1001, "items": {"maxLength": 1000, "minLength": 1}},
+        "size": {"enum": ["S", '5" wide'], "default": {"pattern": "^.$"}},
+        "enum": {"enum": ["pattern", "ä"], "const": "\\"},
+        "plain": {"type": ["string", "null"], "title": "Plain"},
+        "some": {"type": ["array", "null"], "title": "Some", "items": {"type": "string", "pattern": r"^\d$"}},
+        "one": {"type": ["string", "null"], "enum": ["a", None]},
+        "ref": {"type": ["string", "null"], "$ref": "#"},
+    },
+    "required": ["pattern"],
+}
+TAMED = {
+    "type": "object",
+    "properties": {
+        "pattern": {"type": "string"},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+        "amount": {"type": "string", "description": "in words: ^\\d$"},
+        "lines": {"type": "array", "items": {"maxLength": 1000, "minLength": 1}},
+        "size": {"default": {"pattern": "^.$"}},
+        "enum": {"enum": ["pattern", "ä"]},
+        "plain": {"type": ["string", "null"], "title": "Plain"},
+        "some": {"title": "Some", "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
+        "one": {"anyOf": [{"type": "string", "enum": ["a", None]}, {"type": "null", "enum": ["a", None]}]},
+        "ref": {"type": ["string", "null"], "$ref": "#"},
+    },
+    "required": ["pattern"],
+}
+
+
+@pytest.mark.parametrize("mode", MODES[:4])
+def test_servers_of_unknown_making_are_spared_what_they_may_not_take(mode: Any) -> None:
+    shape = Shape("Receipt", PATTERNED, PATTERNED)
+    with FakeOpenAI(lambda request: RECORD, modes=MODES) as server:
+        known = Catalogue({"compatible/qwen": replace(KNOWN.facts("compatible/qwen"), modes=(mode,))})
+        model = open_model("compatible/qwen", known, {"OPENAI_BASE_URL": server.base_url})
+        ask(model, replace(a_call(model="compatible/qwen"), shape=shape))
+        sent = TAMED if mode in ("tools", "json_object") else PATTERNED
+        assert server.requests[0].schema == sent
+        assert server.requests[0].asks_for(PATTERNED)
+    known_wire = chat.Wire(KNOWN.facts("openai/gpt-4o-mini"), "gpt-4o-mini", mode=mode)
+    asked = json.loads(chat.body(replace(a_call(), shape=shape), known_wire))
+    assert json.dumps(PATTERNED)[1:-1] in json.dumps(asked)
+
+
+def test_what_is_plain_is_sent_as_it_is() -> None:
+    assert careful(WIRE) == WIRE
+    assert careful(TAMED) == TAMED
+
+
+@pytest.mark.parametrize(
+    ("text", "finish"),
+    [
+        ('{"company": "ACME", "total": 4', "length"),
+        ('{"comp', "length"),
+        ('{"company": "ACME", "total": 4}', "stop"),
+        ('{"company": "ACME" "total": 4}', "stop"),
+        ("", "stop"),
+    ],
+)
+def test_arguments_that_break_off_were_cut_off_whatever_is_said(text: str, finish: str) -> None:
+    """llama.cpp's Python server says ``tool_calls`` of all of them."""
+    wire = chat.Wire(KNOWN.facts("compatible/tiny"), "tiny", mode="tools")
+    call = [{"index": 0, "function": {"name": "Receipt", "arguments": text}}]
+    choice = {"message": {"content": None, "tool_calls": call}, "finish_reason": "tool_calls"}
+    whole = answers.read(json.dumps({"choices": [choice]}).encode(), wire)
+    assert (whole.text, whole.finish) == (text, finish)
+    streamed = answers.Assembly(wire)
+    streamed.feed(json.dumps({"choices": [{"delta": {"tool_calls": call}, "finish_reason": None}]}).encode())
+    streamed.feed(json.dumps({"choices": [{"delta": {"tool_calls": None}, "finish_reason": "tool_calls"}]}).encode())
+    assert streamed.reply() == whole
 
 
 # Streaming

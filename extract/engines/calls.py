@@ -32,6 +32,9 @@ __all__ = ["Calls", "cost_of"]
 _PATIENCE = 900.0
 """Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
 
+_TOLD = 1.0
+"""Seconds from which a wait for a server's limit is told to a hook."""
+
 _LOOK_AGAIN = 30.0
 """Seconds after which a call that waits for a server's limit asks again how long it is."""
 
@@ -90,6 +93,7 @@ class Calls:
             try:
                 await watch.sent(call, 1)
                 self.sent += 1
+                taken = reserved  # if it is left early, it may be charged
                 async for item in model.stream(call, timeout=self.limits.timeout):
                     if isinstance(item, Reply):
                         reply, taken = item, _amounts(item, facts, reserved)
@@ -99,9 +103,9 @@ class Calls:
                 self.traffic.settle(reserved, taken)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, cost_of(reply, facts))
-        if reply.failure is not None and reply.failure.kind == "transport":
-            reply = await self._persist(call, facts, watch, tried=2)
-        elif reply.failure is not None and reply.failure.kind == "configuration":
+        if _passes(reply) and self.limits.tries > 1:
+            reply = await self._again(call, facts, watch, reply)
+        if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         yield reply
 
@@ -154,23 +158,23 @@ class Calls:
         await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
         return recorded
 
-    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch, tried: int = 1) -> Reply:
-        """Attempts until there is a reply that another attempt would not change; `tried` is the number of the first."""
-        reply = await self._attempt(call, facts, watch, tried)
+    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        """Attempts until there is a reply that another attempt would not change."""
+        reply = await self._attempt(call, facts, watch, 1)
         if reply.failure is None:
             return reply
         if _passes(reply) and self.limits.tries > 1:
-            reply = await self._again(call, facts, watch, reply, tried)
+            reply = await self._again(call, facts, watch, reply)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
 
-    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, tried: int) -> Reply:
+    async def _again(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply) -> Reply:
         """The attempts after the first one, each when the server asks for it, or later and later."""
         from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_random_exponential
 
         backoff = wait_random_exponential(multiplier=0.5, max=30)
-        replies, numbers, last = iter([first]), count(tried + 1), first
+        replies, numbers, last = iter([first]), count(2), first
 
         async def attempt() -> Reply:
             nonlocal last
@@ -201,18 +205,38 @@ class Calls:
             await watch.replied(call, reply, None)
             return reply
         tokens, model = await self._turn(call, facts), self.models[facts.name]
-        slots, busy = self.traffic.slots, getattr(model, "wait", None)
-        while True:
-            async with slots:
-                wait = 0.0 if busy is None else busy(call)  # asked with the place in hand, so that nobody overtakes
-                if wait <= 0:
-                    reply = await self._sent(call, facts, tokens, model, watch, tried)
-                    break
-            await self._pause(min(wait, _LOOK_AGAIN))
+        if (limited := await self._place(call, facts, model, watch)) is not None:
+            return limited
+        try:
+            reply = await self._sent(call, facts, tokens, model, watch, tried)
+        finally:
+            self.traffic.slots.release()
         await self._record(call, reply, facts)
         if not watch.silent:
             await watch.replied(call, reply, cost_of(reply, facts))
         return reply
+
+    async def _place(self, call: Call, facts: ModelFacts, model: Model, watch: Watch) -> Reply | None:
+        """Takes a place on the wire when the model's server takes the call, as far as its limits are known; a failure
+        if that is too far off. Calls stand in line for a model, so that none is overtaken, however big it is; while
+        the first one waits it holds no place."""
+        busy, slots = getattr(model, "wait", None), self.traffic.slots
+        if busy is None:
+            await slots.acquire()
+            return None
+        async with self.traffic.line(facts.name):
+            while True:
+                await slots.acquire()
+                wait = busy(call)
+                if wait <= 0:
+                    return None
+                slots.release()
+                if wait > _PATIENCE:
+                    message = f"The server of {facts.name} takes no more requests for {wait:,.0f} seconds."
+                    return Reply(failure=Failure("transport", message, status=429, retry_after=wait))
+                if wait > _TOLD:
+                    await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
+                await self._pause(min(wait, _LOOK_AGAIN))
 
     async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
         """The reply to one request. The most that it may take of each budget is set aside meanwhile."""
@@ -220,6 +244,7 @@ class Calls:
         try:
             await watch.sent(call, tried)
             self.sent += 1
+            taken = reserved  # if it is cancelled now, it may be charged
             reply = await model.send(call, timeout=self.limits.timeout)
             taken = _amounts(reply, facts, reserved)
         finally:
@@ -316,14 +341,16 @@ def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
 def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
     """What a reply took of each budget. One that was lost on its way may have been charged, nobody knows how much: it
     takes what was reserved for it, so that a budget is never passed unseen."""
-    if reply.failure is not None:
-        return reserved if reply.failure.sent else NOTHING
-    return cost_of(reply, facts) or Decimal(0), Decimal(reply.usage.input + reply.usage.output), Decimal(1)
+    if reply.failure is not None and reply.failure.sent:
+        return reserved
+    tokens = Decimal(reply.usage.input + reply.usage.output)
+    return cost_of(reply, facts) or Decimal(0), tokens, Decimal(1 if reply.paid or tokens else 0)
 
 
 def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:
-    """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid."""
-    return facts.price.of(reply.usage) if facts.price and reply.paid else None
+    """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid. An answer of
+    no use may have been paid for before a failure."""
+    return facts.price.of(reply.usage) if facts.price and (reply.paid or reply.usage.output) else None
 
 
 def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:

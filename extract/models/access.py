@@ -18,8 +18,11 @@ from ..endpoints import ANYWHERE, AZURE, OPENAI, Endpoint, Reach, filled
 from ..errors import ModelError
 from .allowance import Allowance
 from .openai import OpenAIModel, Station
-from .transport import Direct, Through, Transport
+from .transport import Direct, Through, Transport, proxy_for
 from .wire import Wire
+
+_PLAIN = 7
+"""What is longer in a header's value is never shown: it may be a secret."""
 
 __all__ = ["Access", "open_azure", "open_compatible", "open_openai"]
 
@@ -47,20 +50,29 @@ class Access:
 
 
 def _checked(address: str, where: str) -> str:
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is none, a bracket that is not closed
+        good = False
+    if not good:
         raise ModelError(
-            f"{where} is not a web address: {parts.netloc.rpartition('@')[2] or address!r}.",
+            f"{where} is not a web address: {address.rpartition('@')[2]!r}.",
             fix="Write it whole, such as http://localhost:8000/v1.",
         )
     if parts.username or parts.password:
         raise ModelError(f"{where} has a password in it.", fix="Give the server's secret as its key instead.")
+    if parts.query or parts.fragment:
+        raise ModelError(
+            f"{where} has something behind its path: {parts.query or parts.fragment!r}.",
+            fix="Give the base address; of Azure the resource's own, with the version in OPENAI_API_VERSION.",
+        )
     return address
 
 
 def open_openai(facts: ModelFacts, access: Access) -> OpenAIModel:
     """``openai/<model>``. A key may be missing only where the address is another than OpenAI's own."""
-    return _opened(facts, access, (Endpoint(access.address("OPENAI_BASE_URL") or OPENAI),))
+    return _opened(facts, access, (Endpoint(access.address("OPENAI_BASE_URL") or OPENAI, "OPENAI_API_KEY"),))
 
 
 def open_compatible(facts: ModelFacts, access: Access) -> OpenAIModel:
@@ -68,7 +80,7 @@ def open_compatible(facts: ModelFacts, access: Access) -> OpenAIModel:
     address = access.address("OPENAI_BASE_URL")
     if address is None and access.client is None and not access.endpoints:
         raise _missing(facts.name, {"address": "OPENAI_BASE_URL"})
-    return _opened(facts, access, (Endpoint(address or OPENAI),))
+    return _opened(facts, access, (Endpoint(address or OPENAI, "OPENAI_API_KEY"),))
 
 
 def open_azure(facts: ModelFacts, access: Access) -> OpenAIModel:
@@ -94,11 +106,19 @@ def _opened(facts: ModelFacts, access: Access, usual: tuple[Endpoint, ...]) -> O
     return OpenAIModel([_station(facts, access, one) for one in (usual if own else access.endpoints)])
 
 
+def _secret(value: str | None, name: str, variable: str) -> str | None:
+    """A key or token that can be one."""
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise ModelError(f"The key for {name} holds characters that no key has.", fix=f"Check {variable}.")
+    return value
+
+
 def _through(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     """A client of the caller's own knows its address, its keys and its proxy."""
     address = str(access.client.base_url)
     access.reach.check(facts.name, address)
-    known = _wire(facts, endpoint, tuple(filter(None, (access.api_key, getattr(access.client, "api_key", None)))))
+    secrets = tuple(filter(None, (access.api_key, getattr(access.client, "api_key", None))))
+    known = _wire(facts, replace(endpoint, url=address), secrets)
     path = f"/deployments/{known.model}/chat/completions" if endpoint.api_version else "/chat/completions"
     return Station(known, urlsplit(address).netloc, Through(access.client, path), _modes(facts, endpoint))
 
@@ -106,9 +126,13 @@ def _through(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
 def _station(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     url = _checked(endpoint.url, f"The address of {facts.name}").rstrip("/")
     access.reach.check(facts.name, url)
-    key = access.key(endpoint.key) if endpoint.key else None
-    if key is not None and not (key.isascii() and key.isprintable()):
-        raise ModelError(f"The key for {facts.name} holds characters that no key has.", fix=f"Check {endpoint.key}.")
+    if facts.provider == "azure" and not endpoint.api_version:
+        fix = "Give its `api_version`, such as 2024-10-21."
+        raise ModelError(f"The endpoint of {facts.name} at {endpoint.host} has no API version.", fix=fix)
+    if "/openai/deployments/" in url:
+        fix = "Give the resource's own address, such as https://mine.openai.azure.com."
+        raise ModelError(f"The address of {facts.name} is that of a deployment: {url}.", fix=fix)
+    key = _secret(access.key(endpoint.variable), facts.name, endpoint.variable) if endpoint.variable else None
     headers, secrets = _headers(facts, access, endpoint, key)
     known = _wire(facts, endpoint, secrets)
     if endpoint.api_version:
@@ -117,7 +141,10 @@ def _station(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     else:
         at = f"{url}/chat/completions"
     allowance = Allowance(endpoint.requests_per_minute, endpoint.tokens_per_minute)
-    transport: Transport = Direct(at, headers, proxies=not access.reach.offline)
+    proxy = None if access.reach.offline else proxy_for(url)
+    if proxy is not None:
+        access.reach.check(f"The proxy for {facts.name}", proxy)
+    transport: Transport = Direct(at, headers, proxy)
     return Station(known, endpoint.host, transport, _modes(facts, endpoint), allowance)
 
 
@@ -127,11 +154,16 @@ def _headers(
     """The headers of each request, and what of them nobody may see."""
     given = {**endpoint.headers, **access.headers}
     own = {name: filled(value, access.environ, f"The header {name}") for name, value in given.items()}
+    for name, value in own.items():
+        if not (value.isascii() and value.isprintable()):
+            raise ModelError(f"The header {name} holds characters that no header has.", fix="Check its value.")
     secrets = [key] if key else []
-    secrets += [value for name, value in own.items() if value != given[name]]
+    # what a server quotes may be a part of a header, such as the token without the word before it
+    secrets += [part for value in own.values() for part in (value, *value.split()) if len(part) > _PLAIN]
     headers: dict[str, str] = {}
     if endpoint.api_version:
-        token = access.environ.get("AZURE_OPENAI_AD_TOKEN") if key is None else None
+        token = access.environ.get("AZURE_OPENAI_AD_TOKEN") or None if key is None else None
+        token = _secret(token, facts.name, "AZURE_OPENAI_AD_TOKEN")
         headers = {"api-key": key} if key else {"Authorization": f"Bearer {token}"} if token else {}
         secrets += [token] if token else []
     elif key:
@@ -140,20 +172,23 @@ def _headers(
         accounts = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
         headers |= {name: access.environ[one] for name, one in accounts.items() if access.environ.get(one)}
     named = {name.lower() for name in own}
-    if not headers and "authorization" not in named and _needs_key(endpoint):
-        raise _missing(facts.name, {"key": endpoint.key or "OPENAI_API_KEY"})
+    if not headers and "authorization" not in named and _of_openai(endpoint):
+        variable = endpoint.variable or "OPENAI_API_KEY"
+        variable += " or AZURE_OPENAI_AD_TOKEN" if endpoint.api_version else ""
+        raise _missing(facts.name, {"key": variable})
     return {**{name: value for name, value in headers.items() if name.lower() not in named}, **own}, tuple(secrets)
 
 
-def _needs_key(endpoint: Endpoint) -> bool:
-    """OpenAI's own API and Azure take no request without one; other servers may."""
+def _of_openai(endpoint: Endpoint) -> bool:
+    """Whether it is OpenAI's own API or Azure: they take no request without a key, and any schema that they allow."""
     return bool(endpoint.api_version) or urlsplit(endpoint.url).hostname == urlsplit(OPENAI).hostname
 
 
 def _wire(facts: ModelFacts, endpoint: Endpoint, secrets: tuple[str, ...]) -> Wire:
     variables = "AZURE_OPENAI_ENDPOINT and OPENAI_API_VERSION" if endpoint.api_version else "OPENAI_BASE_URL"
     wire = Wire(facts, endpoint.model or facts.name.partition("/")[2], mode=_modes(facts, endpoint)[0], secrets=secrets)
-    return replace(wire, key_variable=endpoint.key or wire.key_variable, address_variables=variables)
+    wire = replace(wire, key_variable=endpoint.variable or wire.key_variable, address_variables=variables)
+    return replace(wire, careful=not _of_openai(endpoint))
 
 
 def _modes(facts: ModelFacts, endpoint: Endpoint) -> tuple[Any, ...]:

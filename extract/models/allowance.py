@@ -24,6 +24,9 @@ class Ticket:
     sent: tuple[float, float]
 
 
+_LONGEST = 86_400.0
+"""A limit that is said to be full again later than in a day says something else, such as the time of it."""
+
 _NEAR = 0.75
 """What is left of a limit is followed once it is less than this share; before that nothing has to wait for it."""
 
@@ -62,7 +65,8 @@ class _Level:
             return  # a later request was answered before
         self._learnt = ticket_at
         used = limit - remaining
-        self.rate = used / reset if reset and used > 0 else self.rate or limit / 60
+        told = reset is not None and 0 < reset <= _LONGEST and used > 0
+        self.rate = used / reset if told and reset else self.rate or limit / 60
         self.most, self.known = limit, True
         self.level, self.at = min(limit, remaining + self.rate * (now - ticket_at)) - since, now
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from ..call import Call, Failure, Mode, Reply, TokenLogprob, Usage
+from ..jsontext import dump
 from ..prompt import shape_of
 from .failures import broken, said_no, status_in
 from .wire import Wire
@@ -64,16 +65,28 @@ def _reply(
     endpoint: str = "",
 ) -> Reply:
     refused = message.get("refusal")
+    text = None if refused else _said(message, mode)
+    cut = finish == "tool_calls" and text is not None and _breaks_off(text)
     return Reply(
-        text=None if refused else _said(message, mode),
+        text=text,
         refusal=_text(refused) if refused else None,
         mode=mode,
-        finish=_FINISH.get(str(finish), "stop"),
+        finish="length" if cut else _FINISH.get(str(finish), "stop"),
         usage=usage,
         logprobs=logprobs,
         model=model,
         endpoint=endpoint,
     )
+
+
+def _breaks_off(text: str) -> bool:
+    """Whether a text is JSON as far as it goes, and not whole. llama.cpp's Python server says ``tool_calls`` of
+    arguments that were cut off, too."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return 0 < error.pos == len(text)
+    return False
 
 
 def held(reply: Reply, call: Call) -> bool:
@@ -99,28 +112,38 @@ def _said(message: Mapping[str, Any], mode: Mode) -> str:
 
 
 def _text(content: Any) -> str:
-    """Content as text; some servers send it in parts."""
+    """Content as text; some servers send it in parts, and some as the JSON value that it should be the text of."""
     if content is None or isinstance(content, str):
         return content or ""
+    if isinstance(content, Mapping):
+        return dump(content)
     return "".join(part["text"] for part in content if part.get("type") == "text")
 
 
 def _usage(usage: Mapping[str, Any] | None) -> Usage:
-    if not usage:
-        return Usage()
+    asked = _tokens(usage, "prompt_tokens")
     return Usage(
-        input=int(usage.get("prompt_tokens") or 0),
-        cached=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
-        output=int(usage.get("completion_tokens") or 0),
-        reasoning=int((usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0),
+        input=asked,
+        cached=min(asked, _tokens(usage, "prompt_tokens_details", "cached_tokens")),
+        output=_tokens(usage, "completion_tokens"),
+        reasoning=_tokens(usage, "completion_tokens_details", "reasoning_tokens"),
     )
 
 
+def _tokens(usage: Any, *names: str) -> int:
+    """A count in the account of an answer; 0 where there is none, or no count. An answer is not lost for it."""
+    for name in names:
+        usage = usage.get(name) if isinstance(usage, Mapping) else None
+    return max(0, int(usage)) if isinstance(usage, (int, float)) and usage - usage == 0 else 0
+
+
 def _logprobs(choice: Mapping[str, Any]) -> tuple[TokenLogprob, ...] | None:
-    found = (choice.get("logprobs") or {}).get("content")
-    if found is None:
+    """The log-probabilities of an answer; None where there are none, or they are not to be understood."""
+    try:
+        found = (choice.get("logprobs") or {}).get("content")
+        return None if found is None else tuple(TokenLogprob(_bytes(one), float(one["logprob"])) for one in found)
+    except _MALFORMED:
         return None
-    return tuple(TokenLogprob(_bytes(token), float(token["logprob"])) for token in found)
 
 
 def _bytes(token: Mapping[str, Any]) -> bytes:
@@ -145,6 +168,11 @@ class Assembly:
         self._usage = Usage()
         self._model = ""
         self._failure: Failure | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is whole; its account may still come."""
+        return self._finish is not None or self._failure is not None
 
     def feed(self, data: bytes) -> str:
         """Raises `NotAnEvent`."""

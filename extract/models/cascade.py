@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..catalogue import Catalogue, ModelFacts
+from ..catalogue import BRIDGED, Catalogue, ModelFacts
 from ..errors import ModelError
 from ..settings import check_settings, refusal
 from . import Model, known_models, open_model
@@ -57,7 +57,11 @@ def check_accepted(settings: Mapping[str, Any], models: Iterable[ModelFacts]) ->
     """Raises `ModelError` for a setting that cannot be meant or that one of the models does not take."""
     check_settings(settings)
     for facts in models:
-        if facts.parameters and facts.asks_again and (why := refusal(settings, facts.name, facts.parameters)):
+        if (
+            facts.parameters
+            and facts.asks_again
+            and (why := refusal(settings, facts.name, facts.parameters, bridged=facts.provider in BRIDGED))
+        ):
             raise ModelError(why[0], facts.name, why[1] or None)
         for name in ("max_tokens", "max_completion_tokens"):
             if facts.max_output is not None and (settings.get(name) or 0) > facts.max_output:

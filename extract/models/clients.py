@@ -85,12 +85,14 @@ async def _until_the_loop_ends(client: _Client) -> AsyncGenerator[None, None]:
         await client.close()
 
 
-def http_client() -> httpx2.AsyncClient:
-    """aiohttp under the face that the SDKs know: httpx's own pool slows down with the number of connections."""
+def http_client(*, proxies: bool = True) -> httpx2.AsyncClient:
+    """aiohttp under the face that the SDKs know: httpx's own pool slows down with the number of connections. Redirects
+    are not followed: a request for one host must not end at another. `proxies`: those of the environment are used."""
     import httpx2
     from openai import DefaultAioHttpClient
 
-    return DefaultAioHttpClient(timeout=httpx2.Timeout(None, connect=CONNECT))
+    timeout = httpx2.Timeout(None, connect=CONNECT)
+    return DefaultAioHttpClient(timeout=timeout, follow_redirects=False, trust_env=proxies)
 
 
 def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> Failure:

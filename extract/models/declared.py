@@ -10,6 +10,7 @@ error is told with its line. The file is read anew when it has changed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from difflib import get_close_matches
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..call import Mode
-from ..catalogue import MODES, Catalogue, Input, provider_of
+from ..catalogue import BRIDGED, MODES, Catalogue, Input, provider_of
 from ..endpoints import Endpoint, Reach
 from ..errors import ModelError
-from ..settings import OPENAI_PARAMETERS
+from ..image_rules import rule_from_plain
+from ..settings import OPENAI_PARAMETERS, SETTINGS
 
 __all__ = ["built_in_catalogue", "known_models", "reach_in"]
 
@@ -75,12 +77,23 @@ def _read(path: str, changed: int, size: int) -> Catalogue:
         entries[name] = {**(_built_in().get(name) or _unknown(name)), "source": path, **entry}
     every = {**_built_in(), **entries}
     for name, entry in entries.items():
-        if entry.get("same_as") is not None and entry["same_as"] not in every:
-            near = get_close_matches(entry["same_as"], every, 1)
-            fix = f"Did you mean {near[0]}?" if near else None
-            message = f"`same_as` of {name} names no model: {entry['same_as']}."
-            raise ModelError(message, _place(path, written, (name, "same_as")), fix)
+        if (wrong := _not_same(name, entry, every)) is not None:
+            raise ModelError(wrong[0], _place(path, written, (name, "same_as")), wrong[1])
     return Catalogue(Catalogue.from_plain(every).models, endpoints)
+
+
+def _not_same(name: str, entry: Mapping[str, Any], every: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """What is wrong with the model that an entry takes its facts from, and the remedy."""
+    seen, other = {name}, entry.get("same_as")
+    while other is not None:
+        if other in seen:
+            return f"`same_as` of {name} leads back to {other}.", "Say the facts of one of them."
+        if other not in every:
+            near = get_close_matches(other, every, 1)
+            return f"`same_as` of {name} names no model: {other}.", f"Did you mean {near[0]}?" if near else None
+        seen.add(other)
+        other = every[other].get("same_as")
+    return None
 
 
 def _unknown(name: str) -> dict[str, Any]:
@@ -104,6 +117,10 @@ def _written(path: str) -> Any:
         raise ModelError(f"This is not YAML: {error.problem}.", where, "Check the indentation and quotes.") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"This is not YAML: {error}.", path) from None
+    except RecursionError:
+        raise ModelError("This is nested too deeply to be read.", path) from None
+    if written is None:
+        return {}
     if not isinstance(written, dict):
         raise ModelError("A file of models is a mapping of names.", path, "Write `compatible/my-model:` and its facts.")
     return written
@@ -122,9 +139,10 @@ def _checked(written: Any, path: str) -> dict[str, dict[str, Any]]:
         message, fix = _said(first, steps)
         raise ModelError(message, where, fix) from None
     for name in entries:
-        if not all(part for part in name.partition("/")[::2]):
-            message = f"{name!r} is not the name of a model: it names no provider."
-            fix = f"Write compatible/{name}, azure/... or openai/..."
+        provider, _, model = name.partition("/")
+        if provider not in (*_PROVIDERS, *BRIDGED) or not model:
+            message = f"{name!r} is not the name of a model: it names no provider that is known."
+            fix = f"Write compatible/{model or provider}, or one of {', '.join(_PROVIDERS)}."
             raise ModelError(message, _place(path, written, (name,)), fix)
     return {name: one.model_dump(exclude_unset=True, mode="python") for name, one in entries.items()}
 
@@ -165,22 +183,65 @@ _KEYS = (
 )
 
 
+_PROVIDERS = ("openai", "azure", "compatible")
+
+
+def _is_variable(name: str) -> str:
+    if name and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+        raise ValueError("it names the environment variable that holds the key, such as MY_KEY; a key is in no file")
+    return name
+
+
+def _is_finite(amount: Decimal) -> Decimal:
+    if not amount.is_finite():
+        raise ValueError("it is an amount of dollars")
+    return amount
+
+
+def _are_settings(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in SETTINGS:
+            raise ValueError(f"there is no setting {name!r}; there are {', '.join(SETTINGS)}")
+    return names
+
+
+def _is_rule(value: Any) -> Any:
+    try:
+        rule_from_plain(value).tokens((100, 100))
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        example = "{kind: tiles, base: 85, tile: 170}"
+        raise ValueError(f"it is no rule of counting images, such as {example}") from error
+    return value
+
+
 @cache
 def _adapter() -> Any:
-    from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter
+    from annotated_types import Ge, MinLen
+    from pydantic import (
+        AfterValidator,
+        BaseModel,
+        BeforeValidator,
+        ConfigDict,
+        Field,
+        PositiveFloat,
+        PositiveInt,
+        TypeAdapter,
+    )
+
+    Amount = Annotated[Decimal, Ge(0), AfterValidator(_is_finite)]
 
     class Strict(BaseModel):
         model_config = ConfigDict(extra="forbid")
 
     class Prices(Strict):
-        input: Decimal
-        output: Decimal
-        cached: Decimal | None = None
+        input: Amount
+        output: Amount
+        cached: Amount | None = None
         batch: Prices | None = None
 
     class Place(Strict):
         url: str
-        key: str = "OPENAI_API_KEY"
+        key: Annotated[str, AfterValidator(_is_variable)] | None = None
         model: str = ""
         api_version: Annotated[str, BeforeValidator(str)] = ""  # YAML takes 2024-10-21 for a day
         headers: dict[str, str] = Field(default_factory=dict)
@@ -193,20 +254,20 @@ def _adapter() -> Any:
         context: PositiveInt | None = None
         max_output: PositiveInt | None = None
         inputs: tuple[Input, ...] = ("text",)
-        modes: tuple[Mode, ...] = ("strict",)
+        modes: Annotated[tuple[Mode, ...], MinLen(1)] = ("strict",)
         tools: bool = False
         logprobs: bool = False
-        parameters: tuple[str, ...] = ()
+        parameters: Annotated[tuple[str, ...], AfterValidator(_are_settings)] = ()
         asks_again: bool = True
         price: Prices | None = None
         tokenizer: str = ""
-        images: dict[str, Any] | None = None
+        images: Annotated[dict[str, Any], AfterValidator(_is_rule)] | None = None
         most_images: PositiveInt | None = None
         most_file_bytes: PositiveInt | None = None
         most_bytes: PositiveInt | None = None
         source: str = ""
-        date: str = ""
-        endpoints: tuple[Place, ...] = ()
+        date: Annotated[str, BeforeValidator(str)] = ""
+        endpoints: Annotated[tuple[Place, ...], MinLen(1)] = ()
 
     here = {**globals(), **locals()}  # annotations are texts here, and the classes are not the module's
     Prices.model_rebuild(_types_namespace=here)

@@ -54,10 +54,11 @@ def _error_in(data: bytes) -> Any:
 
 def said_no(status: int, error: Any, wire: Wire) -> Failure:
     details = error if isinstance(error, Mapping) else {"message": error}
-    code, param = str(details.get("code") or details.get("type") or ""), str(details.get("param") or "")
+    code = str(details.get("code") or details.get("type") or "")
+    param = clean(str(details.get("param") or ""), wire.secrets)
     said = clean(str(details.get("message") or ""), wire.secrets)
     kind, sentence, fix = _meaning(status, code, param, wire)
-    if status in _NOT_THIS_WAY and _names_the_mode(param, said):
+    if code not in _TELLING and _names_the_mode(status, param, said):
         kind, code = "configuration", "unsupported_mode"
         sentence, fix = f"The server refused the request to {wire.facts.name}.", _refused_fix("schema", param)
     # what a server says of a key may quote the key
@@ -90,22 +91,31 @@ def _meaning(status: int, code: str, param: str, wire: Wire) -> tuple[FailureKin
         )
     if status == 413 or code in _OF_THE_DOCUMENT or param.startswith("messages"):
         return "document", f"{name} does not take this document.", _refused_fix(code, param)
+    if 300 <= status < 400:
+        fix = f"Give the address itself in {wire.address_variables}; http may have to be https."
+        return "configuration", f"The server of {name} redirects to another address, which is not followed.", fix
     if status == 404:
         fix = f"Check the model's name and {wire.address_variables}."
         return "configuration", f"The server does not know {wire.model!r} or has no chat endpoint.", fix
     return "configuration", f"The server refused the request to {name}.", _refused_fix(code, param)
 
 
-_NOT_THIS_WAY = frozenset({400, 404, 415, 422, 500, 501})
-"""Statuses with which servers refuse a field that they do not know; some fail over it."""
+_NOT_THIS_WAY = frozenset({400, 404, 415, 422})
+"""Statuses with which servers refuse a field that they do not know; with 500 and 501 some fail over it."""
 
-_MODE_FIELDS = ("response_format", "json_schema", "json_object", "tool_choice", "tools", "strict", "schema", "grammar")
+_MODE_FIELDS = ("response_format", "json_schema", "json_object", "tool_choice", "tools")
 """The fields of a request that ask for a schema, as servers name them when they refuse one."""
 
+_FIELDS_NAMED = re.compile(r"\b(?:response_format|json_schema|json_object|tool_choice)\b")
+_MODE_NAMED = re.compile(rf"{_FIELDS_NAMED.pattern}|\b(?:tools?|strict|schemas?|grammar|structured outputs?)\b", re.I)
 
-def _names_the_mode(param: str, said: str) -> bool:
-    """Whether a refusal is about the way in which the schema was asked for."""
-    return param.startswith(_MODE_FIELDS[:5]) or any(field in said for field in _MODE_FIELDS)
+
+def _names_the_mode(status: int, param: str, said: str) -> bool:
+    """Whether a refusal is about the way in which the schema was asked for. What a server fails over may have any
+    reason, and is taken for this one only if it names a field."""
+    if status in (500, 501):
+        return param.startswith(_MODE_FIELDS) or _FIELDS_NAMED.search(said) is not None
+    return status in _NOT_THIS_WAY and (param.startswith(_MODE_FIELDS) or _MODE_NAMED.search(said) is not None)
 
 
 _OF_THE_DOCUMENT = frozenset(
@@ -121,6 +131,9 @@ _OF_THE_DOCUMENT = frozenset(
     }
 )
 """Codes of refusals that concern what was sent, and not how."""
+
+_TELLING = _QUOTA | _FILTER | _OF_THE_DOCUMENT
+"""Codes that leave no doubt, whatever the words beside them."""
 
 
 def _refused_fix(code: str, param: str) -> str:

@@ -1,7 +1,8 @@
 """OpenAI, Azure OpenAI and every server that speaks their protocol.
 
 A model has one or more endpoints, each a `Station`. They are asked in their order: the next one when the one before
-cannot be reached, fails, or has a limit that is reached; an answer that came is never asked for again elsewhere. Each
+cannot be reached, fails, or has a limit that is reached; an answer that came is never asked for again elsewhere, and
+one that was lost on its way, so that it may have been charged, only by another attempt of the engine's. Each
 keeps what it has learnt of its server: how many requests may follow (`allowance`), and in which mode it takes a schema.
 A server that is known to do less than strict schemas, or nothing is known of, is asked in the next mode when it refuses
 one or answers as if it had not been asked, once; the first call goes ahead alone, and the others follow its choice.
@@ -18,7 +19,8 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
-from ..call import Call, Failure, Mode, Reply
+from ..call import Call, Failure, Mode, Reply, Usage
+from ..tokens import estimate, estimate_call
 from . import wire
 from .allowance import Allowance
 from .answers import Assembly, NotAnEvent, held, read
@@ -33,6 +35,8 @@ _LONGEST = 600.0
 """Seconds that an answer may take where the caller sets no limit."""
 _GOES_AHEAD = 2.0
 """Seconds for which other calls wait for the first one to a server whose mode is not known: a refusal comes at once."""
+_ACCOUNT = 5.0
+"""Seconds that the account of a streamed answer is waited for once the answer is whole."""
 _OUTAGE = 5.0
 """Seconds for which an endpoint is passed over after it failed, if there is another and it does not say itself."""
 
@@ -53,16 +57,21 @@ class OpenAIModel:
     def wait(self, call: Call) -> float:
         """Seconds until one of the endpoints takes this call, by what is known of their limits; 0 for now."""
         now, tokens = time.monotonic(), _tokens(call)
+        if len(self._stations) == 1:
+            return self._stations[0].allowance.wait(now, tokens)
         return min(station.allowance.wait(now, tokens) for station in self._stations)
 
     async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
         seconds = timeout or _LONGEST
-        stations = self._in_order(call)
+        if len(self._stations) == 1:
+            return await self._stations[0].send(call, seconds)
+        end, stations = time.monotonic() + seconds, self._in_order(call)
         reply = await next(stations).send(call, seconds)
         for station in stations:
-            if reply.failure is None or reply.failure.kind != "transport":
-                break
-            reply = await station.send(call, seconds)
+            failure, left = reply.failure, end - time.monotonic()
+            if failure is None or failure.kind != "transport" or failure.sent or left <= 0:
+                break  # what may have been charged is not asked for elsewhere before that is counted and told
+            reply = await station.send(call, left)
         return reply
 
     async def stream(self, call: Call, *, timeout: float | None = None) -> AsyncGenerator[str | Reply, None]:
@@ -102,18 +111,18 @@ class Station:
     async def send(self, call: Call, seconds: float) -> Reply:
         """One answer to a call, or why there is none. It is asked more than once only in another mode."""
         first = None if self._settled else await self._ahead()
-        spent = None
+        spent, end = None, time.monotonic() + seconds
         try:
             while True:
                 asked = self.wire
-                reply = await self._asked(call, asked, seconds)
+                reply = await self._asked(call, asked, max(0.0, end - time.monotonic()))
                 if not self._next(asked, call, reply):
                     break
                 spent = reply.usage if spent is None else spent + reply.usage
         finally:
             if first is not None:
                 first.set()
-        return reply if spent is None or reply.failure else replace(reply, usage=reply.usage + spent)
+        return reply if spent is None else replace(reply, usage=reply.usage + spent)
 
     async def stream(self, call: Call, seconds: float) -> AsyncGenerator[str | Reply, None]:
         """The pieces of an answer and then the reply. Where the mode is not known yet there are no pieces: what was
@@ -128,21 +137,26 @@ class Station:
             yield Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
             return
         ticket = self.allowance.take(time.monotonic(), _tokens(call))
-        answer, reply = Assembly(known), None
+        answer, reply, rest = Assembly(known), None, []
         try:
             async with aclosing(self.transport.stream(content, seconds)) as lines:
-                async for line in lines:
+                while (line := await _next_line(lines, answer)) is not None:
                     if isinstance(line, Answer):
                         self.allowance.learn(line.headers, ticket, time.monotonic())
-                        reply = None if line.status == 200 else self._refused(line, known)
-                    elif line == b"data: [DONE]":
+                        reply = None if _good(line) else self._refused(line, known)
+                    elif not line.startswith(b"data:"):
+                        rest.append(line)  # a comment, or a server that does not stream
+                    elif (data := line[5:].strip()) == b"[DONE]":
                         break
-                    elif line.startswith(b"data:") and (text := answer.feed(line[5:])):
+                    elif data and (text := answer.feed(data)):
                         yield text
-            reply = reply or answer.reply()
         except (NoAnswer, NotAnEvent) as error:
-            reply = Reply(failure=self._failed(error, seconds))
-        yield replace(reply, mode=known.mode, endpoint=self.host)
+            if not answer.finished:  # what is behind the end of an answer cannot undo it
+                reply = Reply(failure=self._failed(error, seconds))
+        if reply is None:
+            whole = b"" if answer.finished else b"\n".join(rest).strip()
+            reply = read(whole, known) if whole.startswith(b"{") else answer.reply()
+        yield replace(_counted(reply, call), mode=known.mode, endpoint=self.host)
 
     async def _asked(self, call: Call, known: Wire, seconds: float) -> Reply:
         """One request in one mode."""
@@ -156,9 +170,9 @@ class Station:
         except NoAnswer as error:
             return Reply(failure=self._failed(error, seconds), mode=known.mode, endpoint=self.host)
         self.allowance.learn(answer.headers, ticket, time.monotonic())
-        if answer.status != 200:
+        if not _good(answer):
             return self._refused(answer, known)
-        return read(answer.content, known, self.host)
+        return _counted(read(answer.content, known, self.host), call)
 
     # ---- what goes wrong
 
@@ -184,16 +198,21 @@ class Station:
 
     def _next(self, asked: Wire, call: Call, reply: Reply) -> bool:
         """Whether the call is to be asked in another mode than it was."""
+        if self._settled and reply.failure is None:
+            return False
+        refused = reply.failure is not None and reply.failure.code == "unsupported_mode"
+        if reply.failure is None and held(reply, call):
+            self._settled, self.wire = True, asked  # it may have been given up for another call's sake
+            return False
+        if reply.failure is not None and not refused:
+            return False
         if self.wire.mode != asked.mode:
             return True  # another call has moved on in the meantime
-        refused = reply.failure is not None and reply.failure.code == "unsupported_mode"
-        ignored = reply.failure is None and not self._settled and not held(reply, call)
-        if (refused or ignored) and len(self._modes) > 1:
-            self._modes = self._modes[1:]
-            self.wire = replace(self.wire, mode=self._modes[0])
-            return True
-        self._settled = self._settled or reply.failure is None
-        return False
+        if len(self._modes) == 1:
+            return False
+        self._modes = self._modes[1:]
+        self.wire = replace(self.wire, mode=self._modes[0])
+        return True
 
     async def _ahead(self) -> asyncio.Event | None:
         """Where the mode is not known the first call goes ahead, and sets what this gives it when it is done; the
@@ -215,7 +234,31 @@ async def _body(call: Call, known: Wire, *, stream: bool = False) -> bytes:
     return wire.body(call, known, stream=stream)
 
 
+def _good(answer: Answer) -> bool:
+    return 200 <= answer.status < 300
+
+
+async def _next_line(lines: AsyncGenerator[Answer | bytes, None], answer: Assembly) -> Answer | bytes | None:
+    """The next line of a stream, or None at its end. Behind the end of an answer only its account is waited for, and
+    not for long: some servers leave the connection open."""
+    if not answer.finished:
+        return await anext(lines, None)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ACCOUNT):
+            return await anext(lines, None)
+    return None
+
+
+def _counted(reply: Reply, call: Call) -> Reply:
+    """The reply with its tokens; where the server does not say how many, they are estimated: a budget must be held."""
+    if reply.failure is not None or reply.usage.input or reply.usage.output:
+        return reply
+    usage = Usage(input=estimate_call(call), output=estimate(reply.text or reply.refusal or ""))
+    return replace(reply, usage=usage, estimated=True)
+
+
 def _tokens(call: Call) -> int:
     """About how many tokens a call counts against a limit: four characters each, and the room for the answer."""
-    room = call.settings.get("max_completion_tokens") or call.settings.get("max_tokens") or 0
-    return (sum(len(part.text) for part in call.inputs) + len(call.instructions) + call.shape.length) // 4 + int(room)
+    settings = call.settings
+    room = (settings.get("max_completion_tokens") or settings.get("max_tokens") or 0) if settings else 0
+    return call.length // 4 + int(room)

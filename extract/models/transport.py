@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from yarl import URL
 
-__all__ = ["Answer", "Direct", "NoAnswer", "Through", "Transport"]
+__all__ = ["Answer", "Direct", "NoAnswer", "Through", "Transport", "proxy_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,16 @@ class Transport(Protocol):
 class Direct:
     """Posts to one address, with the same headers each time."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, proxies: bool = True):
-        self._url = url
+    def __init__(self, url: str, headers: Mapping[str, str], proxy: str | None = None):
+        self._url, self._proxy = url, proxy
         self._headers = {"Content-Type": "application/json", "User-Agent": _agent(), **headers}
-        self._proxy = _proxy_for(url) if proxies else None
         self._clients: Clients[_Session] = Clients(self._open, None)
 
     async def post(self, body: bytes, seconds: float) -> Answer:
         client = await self._clients.of_this_loop()
         try:
             async with asyncio.timeout(seconds), client.post(body, self._proxy) as response:
-                return Answer(response.status, response.headers, await response.read())
+                return Answer(response.status, response.headers, await _whole(response))
         except client.errors as error:
             raise NoAnswer from error
 
@@ -86,17 +85,25 @@ class Direct:
         except client.errors as error:
             raise NoAnswer from error
         try:
-            if response.status != 200:
+            if not 200 <= response.status < 300:
                 async with clock.left():
-                    yield Answer(response.status, response.headers, await response.read())
+                    yield Answer(response.status, response.headers, await _whole(response))
                 return
             yield Answer(response.status, response.headers, b"")
+            begun: list[bytes] = []  # of a line whose end has not come; lines may be of any length
             while True:
                 async with clock.left():
-                    line = await response.content.readline()
-                if not line:
+                    chunk = await response.content.readany()
+                if not chunk:
+                    yield b"".join(begun)
                     return
-                yield line.rstrip(b"\r\n")
+                first, *others = chunk.split(b"\n")
+                begun.append(first)
+                if others:
+                    yield b"".join(begun).rstrip(b"\r")
+                    for line in others[:-1]:
+                        yield line.rstrip(b"\r")
+                    begun = [others[-1]]
         except client.errors as error:
             raise NoAnswer from error
         finally:
@@ -116,11 +123,11 @@ class Direct:
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT),
-                skip_auto_headers=("Accept",),
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),  # ours are set
                 read_bufsize=2**20,
             ),
             URL(self._url),
-            (aiohttp.ClientError, OSError, ValueError),  # a line without end is a ValueError of the stream
+            (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError),
         )
 
 
@@ -162,7 +169,7 @@ class Through:
         async with self._raising(), clock.left():
             response = await self._post(body, stream=True)
         try:
-            if response.status_code != 200:
+            if not 200 <= response.status_code < 300:
                 yield Answer(response.status_code, response.headers, response.content)
                 return
             yield Answer(response.status_code, response.headers, b"")
@@ -199,12 +206,29 @@ class Through:
                 self._path,
                 cast_to=httpx2.Response,
                 content=body,
-                options={"max_retries": 0},
+                options={"max_retries": 0, "follow_redirects": False},
                 stream=stream,
                 stream_cls=AsyncStream[Any] if stream else None,
             )
         except APIStatusError as error:
             return error.response
+
+
+_LARGEST = 64 * 2**20
+"""The most bytes of a body, after unpacking; answers have some kilobytes."""
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body. Raises ValueError for one that is too large to be an answer, however small it was packed."""
+    length = response.content_length
+    if length is not None and length <= _LARGEST and "Content-Encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise ValueError(f"the body has more than {_LARGEST:,} bytes")
+    return bytes(body)
 
 
 class _Clock:
@@ -236,7 +260,7 @@ def _trusted() -> ssl.SSLContext:
     return context
 
 
-def _proxy_for(url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for this address, if any."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None

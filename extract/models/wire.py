@@ -17,9 +17,10 @@ import orjson
 from ..call import Call, Failure, Mode, Part
 from ..catalogue import ModelFacts
 from ..jsontext import dump
-from ..prompt import Message, render
+from ..prompt import Message, common, own, render
 from ..settings import on_the_wire, refusal
 from . import attached
+from .careful import careful
 
 __all__ = ["Refused", "Wire", "body"]
 
@@ -36,7 +37,8 @@ class Refused(Exception):
 class Wire:
     """What a request and its messages need to know of an endpoint: the model's facts, its name on the wire, the mode in
     which the schema is asked for, the names of the variables that a user can mend, and the secrets that are never
-    shown."""
+    shown. A `careful` wire leaves out of the schema what servers of unknown making may not take, save in the modes that
+    are OpenAI's own."""
 
     facts: ModelFacts
     model: str
@@ -44,6 +46,7 @@ class Wire:
     key_variable: str = "OPENAI_API_KEY"
     address_variables: str = "OPENAI_BASE_URL"
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    careful: bool = False
 
 
 # Requests
@@ -55,8 +58,8 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
         raise Refused(failure)
     request: dict[str, Any] = {
         "model": wire.model,
-        "messages": [_message(message, call, wire.facts) for message in render(call, wire.mode)],
-        **_asked(call, wire.mode),
+        "messages": [*_common(call, wire), *(_message(message, call, wire.facts) for message in own(call))],
+        **_asked(call, wire),
         **_settings(call, wire.facts),
     }
     if stream:
@@ -64,16 +67,43 @@ def body(call: Call, wire: Wire, *, stream: bool = False) -> bytes:
     try:
         return orjson.dumps(request)
     except (TypeError, ValueError):  # numbers of more digits than orjson carries, text that is not Unicode
-        return dump({**request, **_ASKED[wire.mode](call)}).encode("utf-8", "replace")
+        messages = [_message(message, call, wire.facts) for message in render(call, wire.mode)]
+        return dump({**request, "messages": messages, **_fields(call, wire)}).encode("utf-8", "replace")
 
 
-def _asked(call: Call, mode: Mode) -> dict[str, Any]:
+def _common(call: Call, wire: Wire) -> list[Any]:
+    """The messages that are the same for all documents, as JSON that is written once."""
+    kept = call.shape.kept.setdefault("common", {})
+    key = (wire.mode, call.ask, call.instructions)
+    examples, messages = kept.get(key, (None, []))
+    if examples is not call.examples:
+        if len(kept) >= _KEPT:
+            kept.clear()
+        messages = [_json(_message(message, call, wire.facts)) for message in common(call, wire.mode)]
+        kept[key] = call.examples, messages
+    return list(messages)
+
+
+_KEPT = 64
+"""So many ways of instructing are kept ready for each schema."""
+
+
+def _asked(call: Call, wire: Wire) -> dict[str, Any]:
     """The fields that ask for the schema, as JSON that is written once for each schema."""
-    kept = call.shape.kept
-    if mode not in kept:
-        kept[mode] = {name: _json(value) for name, value in _ASKED[mode](call).items()}
-    fields: dict[str, Any] = kept[mode]
+    kept, way = call.shape.kept, f"{wire.mode} careful" if wire.careful else wire.mode
+    if way not in kept:
+        kept[way] = {name: _json(value) for name, value in _fields(call, wire).items()}
+    fields: dict[str, Any] = kept[way]
     return fields
+
+
+def _fields(call: Call, wire: Wire) -> dict[str, Any]:
+    fields = _ASKED[wire.mode](call)
+    return careful(fields) if wire.careful and wire.mode in _OF_OTHERS else fields
+
+
+_OF_OTHERS: tuple[Mode, ...] = ("tools", "json_object")
+"""The modes in which servers are asked that do not know OpenAI's ``json_schema``."""
 
 
 def _json(value: Any) -> Any:

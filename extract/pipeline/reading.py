@@ -84,10 +84,17 @@ _MISSING = {
 
 
 def _refuse_variables(problems: Problems, written: Written) -> None:
+    headers = {id(one) for item in written.walk() for one in _headers(item)}
     for one in written.walk():
-        if isinstance(one.value, str) and "${" in one.value and "\n" not in one.value:
+        if id(one) not in headers and isinstance(one.value, str) and "${" in one.value and "\n" not in one.value:
             at = one.at(one.value.index("${"))
             problems.add(at, "Variables such as ${NAME} are not built yet.", "Write the value itself.")
+
+
+def _headers(written: Written) -> Iterator[Written]:
+    """The values of `extra_headers`, in which variables are filled when a model is opened."""
+    if isinstance(written.value, dict) and "extra_headers" in written.value:
+        yield from written.value["extra_headers"].walk()
 
 
 def _name(problems: Problems, written: Written | None, path: Path | None) -> str:
@@ -130,6 +137,12 @@ def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
     if offline is not None and not isinstance(offline.value, bool):
         problems.add(offline.place, f"`offline` is true or false, and this is {kind(offline)}.")
     hosts = problems.texts(entries["hosts"], "hosts") if "hosts" in entries else ()
+    for one in hosts:
+        try:
+            Reach(hosts=(str(one.value),))
+        except ModelError as error:
+            problems.carry(one.place, error)
+            return Reach()
     return Reach(offline is not None and offline.value is True, tuple(str(one.value) for one in hosts))
 
 

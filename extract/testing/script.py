@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from ..call import Mode, Usage
 from ..jsontext import dump
+from ..models.careful import careful
 
 __all__ = ["Answer", "Chance", "Fault", "FaultKind", "Request", "Said", "text_of"]
 
@@ -83,7 +84,9 @@ class Request:
 
     def asks_for(self, wire: Mapping[str, Any]) -> bool:
         """Whether the answer must have this schema, as it is asked for or as it stands in the prompt."""
-        return self.schema == wire or (self.schema is None and dump(wire) in self.prompt)
+        if self.schema is None:
+            return dump(wire) in self.prompt
+        return self.schema == wire or self.schema == careful(wire)
 
     @property
     def strict(self) -> bool:

@@ -47,9 +47,9 @@ class FakeOpenAI:
     the time in seconds that each answer takes, `headers` go with every response, and `keep` is how many requests are
     kept.
 
-    which refuses the other modes, takes any parameter, and answers in prose to what it `ignores`;
-    which refuses the other modes, takes any parameter, and answers what it `ignores` in prose;
-    with `requests_per_minute` or `tokens_per_minute` it has rate limits, and says with each answer what is left.
+    It is OpenAI's, unless it is told which `modes` of asking for a schema it takes: then it is a server of another kind,
+    which refuses the other modes, takes any parameter, and answers in prose to the modes that it `ignores`. With
+    `requests_per_minute` or `tokens_per_minute` it has rate limits, and says with each answer what is left of them.
 
     To look at afterwards: `requests`, the last ones; `usage`, the tokens that it charged for; `count` and `answered`,
     the requests that came and those that were answered; `in_flight` and `most_in_flight`; and `hung_up`, the requests

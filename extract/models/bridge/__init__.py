@@ -112,6 +112,12 @@ def open_bridged(facts: ModelFacts, access: Access) -> BridgedModel:
         )
     _require(facts, provider.way)
     address = access.address(provider.variable) or provider.address
+    if access.endpoints:
+        message = f"`endpoints` of {facts.name} are not taken: it is asked through the provider's own package."
+        raise ModelError(message, fix=f"Set {provider.variable} to the address, and {_keys(provider)} to the key.")
+    if access.client is not None and not access.reach.everywhere:
+        message = f"{facts.name} has a client of your own, which may go anywhere, and data may not (offline or hosts)."
+        raise ModelError(message, fix="Leave the client out.")
     if not address and access.client is None:
         raise _missing(facts, "address", provider.variable)
     if provider.path and not address.rstrip("/").endswith(provider.path):
@@ -135,7 +141,11 @@ def open_bridged(facts: ModelFacts, access: Access) -> BridgedModel:
         address_variables=provider.variable,
         secrets=(key,) if key else (),
     )
-    return BridgedModel(known, provider, Reached(address, key or _NO_KEY, access.client))
+    return BridgedModel(known, provider, Reached(address, key or _NO_KEY, access.client, access.reach.everywhere))
+
+
+def _keys(provider: Provider) -> str:
+    return " or ".join(provider.keys) or "nothing"
 
 
 def _address_of(client: Any) -> str:

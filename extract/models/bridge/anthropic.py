@@ -99,7 +99,9 @@ def _client(reached: Reached) -> Client:
     if reached.client is not None:
         own: AsyncAnthropic = reached.client.with_options(**ours)
         return own
-    return AsyncAnthropic(api_key=reached.key, base_url=reached.address, http_client=http_client(), **ours)
+    return AsyncAnthropic(
+        api_key=reached.key, base_url=reached.address, http_client=http_client(proxies=reached.proxies), **ours
+    )
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:

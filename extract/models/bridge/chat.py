@@ -46,7 +46,8 @@ def _client(reached: Reached) -> Client:
     if reached.client is not None:
         own: AsyncOpenAI = reached.client.with_options(max_retries=0)
         return own
-    return AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http_client())
+    http = http_client(proxies=reached.proxies)
+    return AsyncOpenAI(api_key=reached.key, base_url=reached.address, max_retries=0, http_client=http)
 
 
 def _create(client: Any) -> Callable[..., Awaitable[Any]]:

@@ -88,7 +88,7 @@ def _client(reached: Reached) -> Client:
 
     if reached.client is not None:
         return _Client(reached.client)
-    http = http_client()
+    http = http_client(proxies=reached.proxies)
     options = types.HttpOptions(base_url=reached.address, httpx_async_client=http)
     return _Client(genai.Client(api_key=reached.key, vertexai=False, http_options=options), http)
 

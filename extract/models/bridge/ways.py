@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import orjson
@@ -20,6 +19,7 @@ import orjson
 from ...call import Call, Failure, Mode, Part, Reply
 from ...catalogue import ModelFacts
 from ...jsontext import dump
+from ...settings import on_the_wire, refusal
 from .. import failures
 from ..failures import broken
 from ..wire import Refused, Wire
@@ -47,11 +47,13 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Where a provider is reached: the address and the key, or a client of the caller's own that knows both."""
+    """Where a provider is reached: the address and the key, or a client of the caller's own that knows both; and
+    whether by the environment's proxies."""
 
     address: str
     key: str
     client: Any = None
+    proxies: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,20 +92,12 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8") if text.strip() else "(nothing)"
 
 
-_READERS_OWN = frozenset({"date_order"})
-"""Settings of the built-in reader, which the other models of a cascade are given as well and do not send."""
-
-
 def settings(call: Call, facts: ModelFacts, names: Mapping[str, str]) -> dict[str, Any]:
     """The settings of a call under the provider's `names` for them. Raises `Refused` for one that is not taken."""
-    given = {name: value for name, value in call.settings.items() if name not in _READERS_OWN}
-    for name in given:
-        if name not in facts.parameters:
-            guess = get_close_matches(name, facts.parameters, 1)
-            fix = f"Did you mean {guess[0]!r}?" if guess else f"It takes {', '.join(facts.parameters)}."
-            message = f"{facts.name} takes no setting {name!r}."
-            raise Refused(Failure("configuration", message, code="unsupported_parameter", fix=fix))
-    return {names.get(name, name): value for name, value in given.items()}
+    if (why := refusal(call.settings, facts.name, facts.parameters, bridged=True)) is not None:
+        raise Refused(Failure("configuration", why[0], code="unsupported_parameter", fix=why[1]))
+    known = {name: on_the_wire(name, facts.parameters) for name in call.settings}
+    return {names.get(ours, ours): call.settings[name] for name, ours in known.items() if ours is not None}
 
 
 def unsupported(part: Part, facts: ModelFacts, media: Mapping[str, Collection[str]]) -> None:
