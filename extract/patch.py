@@ -7,7 +7,7 @@ whatever the answer holds. How a record that was cut off goes on by such changes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from .events import Event
 from .extraction import Problem
 from .jsontext import same
 from .nodes import Record, Type
-from .pointer import ABSENT, drop, existing, get, inside, join, put, split
+from .pointer import ABSENT, drop, existing, get, inside, join, put, split, upwards
 
 __all__ = ["GONE", "Answer", "Change", "Patch", "Patched", "comparable", "ignored", "patch_of", "target_of"]
 
@@ -98,25 +98,24 @@ class Patch:
         listed = listed if isinstance(listed, list) else []
         open_ = ("",) if found.cut is None else found.cut.open
         whole = len(listed) - (partial and ("/changes" not in open_ or f"/changes/{len(listed) - 1}" in open_))
-        wrong = {index: f"/changes/{index}" for index in range(len(listed))}
+        wrong: dict[str, list[Problem]] = {}
+        for problem in found.problems:
+            wrong.setdefault("/".join(problem.pointer.split("/")[:3]), []).append(problem)
         changes: list[Change] = []
         refused: list[Problem] = []
         begun: list[str] = []
-        lost = not isinstance(found.value, dict)
+        sound = isinstance(found.value, dict) and not partial
         for index, one in enumerate(listed):
-            problems = [problem for problem in found.problems if inside(problem.pointer, wrong[index])]
-            change = self._change(one)
+            problems, change = wrong.pop(f"/changes/{index}", []), self._change(one)
             if index >= whole:
                 begun += [] if change is None else [change.pointer]
             elif change is None:
-                lost = True
+                sound = False
             elif problems:
                 refused += (self._placed(problem, change, index, found.value) for problem in problems)
             else:
                 changes.append(change)
-        others = [one for one in found.problems if not any(inside(one.pointer, at) for at in wrong.values())]
-        sound = not (lost or others or partial)
-        return Answer(tuple(changes), tuple(refused), tuple(begun), found.events, found.problems, sound)
+        return Answer(tuple(changes), tuple(refused), tuple(begun), found.events, found.problems, sound and not wrong)
 
     def pointer_of(self, wire: Any) -> str | None:
         """The place that one item of an answer changes, or None."""
@@ -141,18 +140,23 @@ class Patch:
         told = worded(problem, self.places.type, change.node, inner)
         return replace(told, pointer=change.pointer + join(*inner))
 
-    def apply(self, old: Any, text: str, wanted: Iterable[str], partial: bool = False) -> Patched:
+    def apply(self, old: Any, text: str, wanted: Collection[str], partial: bool = False) -> Patched:
         """The old value with what an answer changes at the `wanted` places."""
         answer = self.read(text, partial)
-        places = tuple(wanted)
-        value, events = old, answer.events
+        places = frozenset(wanted)
+        around: dict[str, list[str]] = {}
+        for place in dict.fromkeys(wanted):
+            for at in upwards(place):
+                around.setdefault(at, []).append(place)
+        value, events = old, list(answer.events)
         settled: list[str] = []
         for change in answer.changes:
-            value, made, at = _taken(value, change, places)
+            inner = not places.isdisjoint(upwards(change.pointer))
+            value, made, there = _taken(value, change, [change.pointer] if inner else around.get(change.pointer, []))
             events += made
-            settled += at
+            settled += there
         spoken = tuple(change.pointer for change in answer.changes)
-        return Patched(value, events, tuple(settled), spoken, answer.problems)
+        return Patched(value, tuple(events), tuple(settled), spoken, answer.problems)
 
 
 GONE = "the answer says that there is none"
@@ -170,11 +174,8 @@ def target_of(place: Place, steps: tuple[str, ...]) -> Target:
     return Target(place.path, place.at(steps), place.node.description)
 
 
-def _taken(value: Any, change: Change, wanted: tuple[str, ...]) -> tuple[Any, tuple[Event, ...], list[str]]:
-    """The value with one change, as far as it was asked for, and the places that it settles."""
-    if any(inside(change.pointer, place) for place in wanted):
-        return _put(value, change.pointer, change)
-    asked = [place for place in wanted if inside(place, change.pointer)]
+def _taken(value: Any, change: Change, asked: list[str]) -> tuple[Any, tuple[Event, ...], list[str]]:
+    """The value with what a change says of some places in it, and the places that it settles."""
     events: tuple[Event, ...] = ()
     settled: list[str] = []
     own = [place[len(change.pointer) :] for place in asked]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-__all__ = ["ABSENT", "drop", "existing", "get", "inside", "join", "leaves", "put", "split"]
+__all__ = ["ABSENT", "drop", "existing", "get", "inside", "join", "leaves", "put", "split", "upwards", "within"]
 
 
 class _Absent:
@@ -34,6 +34,20 @@ def join(*steps: str | int) -> str:
 def inside(pointer: str, other: str) -> bool:
     """Whether `pointer` is `other` or leads to a place within it."""
     return pointer == other or pointer.startswith(other + "/")
+
+
+def upwards(pointer: str) -> Iterator[str]:
+    """A pointer, and those of all that it is in."""
+    yield pointer
+    while pointer:
+        pointer = pointer.rpartition("/")[0]
+        yield pointer
+
+
+def within(pointers: Iterable[str], places: Iterable[str]) -> tuple[str, ...]:
+    """The pointers that lead into some places; there may be thousands of both."""
+    known = frozenset(places)
+    return tuple(p for p in pointers if any(at in known for at in upwards(p)))
 
 
 def get(value: Any, pointer: str) -> Any:

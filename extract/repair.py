@@ -22,7 +22,7 @@ from .events import Event
 from .extraction import Problem
 from .jsontext import dump, same
 from .patch import GONE, comparable
-from .pointer import ABSENT, existing, get, inside, join, put, split
+from .pointer import ABSENT, existing, get, join, put, split, upwards
 
 __all__ = ["Way", "answered", "changes", "mend", "named_in", "pays", "price", "said", "still_wrong"]
 
@@ -112,10 +112,10 @@ def still_wrong(
     """What the reader left out of the value that `mend` made (`events` tell of it), with the events of what is known to
     have no value: `left` of the old one where nothing came of it, and what was `found` of the new one where that was
     taken over."""
-    changed = tuple(event.pointer for event in events)
+    changed = frozenset(event.pointer for event in events)
     told = {one.pointer: one for one in found}
     places = _outermost(existing(old, one.pointer) for one in left)
-    made = [one for one in found if any(inside(one.pointer, at) for at in changed)]
+    made = [one for one in found if not changed.isdisjoint(upwards(one.pointer))]
     gone: list[Event] = []
     for problem in left:
         at = problem.pointer
@@ -131,17 +131,15 @@ def still_wrong(
     return tuple(made), tuple(gone)
 
 
-def changes(pointer: str, old: Any, new: Any, settled: Iterable[str]) -> bool:
+def changes(pointer: str, old: Any, new: Any, settled: frozenset[str]) -> bool:
     """Whether the value at a place is another one now, or was settled with what is around it."""
-    if any(inside(pointer, place) for place in settled):
+    if not settled.isdisjoint(upwards(pointer)):
         return True
     before, after = get(old, pointer), get(new, pointer)
     return before is not after and (before is ABSENT or after is ABSENT or not same(before, after))
 
 
 def _outermost(pointers: Iterable[str]) -> list[str]:
-    kept: list[str] = []
-    for pointer in sorted(set(pointers), key=lambda p: (p.count("/"), p)):
-        if not any(inside(pointer, other) for other in kept):
-            kept.append(pointer)
-    return kept
+    known = set(pointers)
+    outer = (one for one in known if all(at == one or at not in known for at in upwards(one)))
+    return sorted(outer, key=lambda p: (p.count("/"), p))

@@ -237,8 +237,12 @@ def _worded(value: Any, gap: Gap) -> Failed:
     elif held:
         name = next(reversed(held))
         last = f", the last one {dump(name)}: {dump(held[name])}"
-    message = f"{len(held)} {gap.kind} are there{last}; the next ones are missing{told}"
+    count = f"{len(held)} {gap.kind} are there" if len(held) != 1 else f"1 {_ONE[gap.kind]} is there"
+    message = f"{count}{last}; the next ones are missing{told}"
     return Failed(gap.pointer, None, message, (gap.target,))
+
+
+_ONE = {"items": "item", "entries": "entry"}
 
 
 # ---- what an answer adds
@@ -341,16 +345,18 @@ def _entries(value: Any, pointer: str, given: dict[int, Change]) -> tuple[Any, s
     made = dict(held)
     taken: set[int] = set()
     clean = True
+    by_key: dict[str, list[int]] = {}
     for index, change in given.items():
-        key = split(change.pointer)[-1]
-        others = [one.value for one in given.values() if one.pointer == change.pointer]
-        if key in held:
-            clean = clean and _alike(held[key], change.value)
-        elif change.value is ABSENT or any(not _alike(change.value, one) for one in others):
+        by_key.setdefault(split(change.pointer)[-1], []).append(index)
+    for key, indexes in by_key.items():
+        new = given[indexes[0]].value
+        if new is ABSENT or any(not _alike(given[index].value, new) for index in indexes):
             clean = False
+        elif key in held:
+            clean = clean and _alike(held[key], new)
         else:
-            made[key] = change.value
-            taken.add(index)
+            made[key] = new
+            taken |= set(indexes)
     return (put(value, pointer, made) if taken else value), taken, clean
 
 

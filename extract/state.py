@@ -6,7 +6,7 @@ and `reassured` says what becomes of that when some places come from another ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
@@ -15,10 +15,10 @@ from .call import Call, Reply
 from .catalogue import ModelFacts
 from .events import Event
 from .extraction import Attempt, Problem
-from .pointer import ABSENT
+from .pointer import ABSENT, upwards, within
 from .rest import Gap
 
-__all__ = ["State", "reassured", "touched", "within"]
+__all__ = ["State", "reassured", "touched"]
 
 T = TypeVar("T")
 
@@ -103,18 +103,4 @@ def reassured(old: Mapping[str, float], new: Mapping[str, float] | None, taken: 
 
 def touched(pointers: Iterable[str], places: tuple[str, ...]) -> set[str]:
     """The pointers that lead into some places, or to what they are in: a list that was empty is not any more."""
-    return set(within(pointers, places)) | {around for place in places for around in _upwards(place)}
-
-
-def within(pointers: Iterable[str], places: Iterable[str]) -> tuple[str, ...]:
-    """The pointers that lead into some places; an answer may have thousands of both."""
-    known = frozenset(places)
-    return tuple(p for p in pointers if any(at in known for at in _upwards(p)))
-
-
-def _upwards(pointer: str) -> Iterator[str]:
-    """A pointer, and those of all that it is in."""
-    yield pointer
-    while pointer:
-        pointer = pointer.rpartition("/")[0]
-        yield pointer
+    return set(within(pointers, places)) | {around for place in places for around in upwards(place)}

@@ -39,12 +39,12 @@ from .extraction import Extraction, Problem
 from .jsontext import dump
 from .nodes import Record
 from .parse import Reading
-from .pointer import ABSENT, get, inside, join
+from .pointer import ABSENT, get, inside, join, within
 from .prompt import shape_of
 from .repair import Way, answered, changes, mend, named_in, pays, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
 from .schema import Schema
-from .state import State, reassured, touched, within
+from .state import State, reassured, touched
 
 __all__ = ["Check", "Rounds", "Task"]
 
@@ -366,7 +366,8 @@ class Task(Generic[T]):
         if made.problems and made.value is state.value and not made.settled:
             failed = Event("failure.reading", note=made.problems[0].message)
             return replace(state, events=(*state.events, *made.events, failed))
-        left = tuple(one for one in state.left if not changes(one.pointer, state.value, made.value, made.settled))
+        settled = frozenset(made.settled)
+        left = tuple(one for one in state.left if not changes(one.pointer, state.value, made.value, settled))
         sure = self._sure(reply, made.value, made.events, changes=True)
         told = (*_changed_places(made.events), *within(sure or (), wanted))
         return self._settled(state, reply, made.value, left, sure, told, made.events, made.spoken)

@@ -216,7 +216,7 @@ def test_what_a_cut_answer_lacks_is_asked_for_place_by_place() -> None:
         ("/paid", "this is not there yet", [("/paid", ())]),
         (
             "/lines",
-            f"1 items are there, the last one {dump(VALUE['lines'][0])}; the next ones are missing",
+            f"1 item is there, the last one {dump(VALUE['lines'][0])}; the next ones are missing",
             [("/lines/*", ())],
         ),
     ]
@@ -225,7 +225,7 @@ def test_what_a_cut_answer_lacks_is_asked_for_place_by_place() -> None:
     [failed] = asked(begun.value, begun.gaps)
     assert (failed.pointer, failed.message) == (
         "/rates",
-        '1 entries are there, the last one "a/b": 0.5; the next ones are missing',
+        '1 entry is there, the last one "a/b": 0.5; the next ones are missing',
     )
 
 

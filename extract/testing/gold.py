@@ -22,7 +22,7 @@ __all__ = ["Encoder", "Gold"]
 
 _ASKED = re.compile(r'^  path "(?P<path>.*?)"(?:, at (?P<at>\[.*?\]))?(?:: .*)?$')
 _EXCERPT = re.compile(r"^excerpt of [^\n]*:\n=+\n(.*?)\n=+$", re.DOTALL | re.MULTILINE)
-_PLACE = re.compile(r"^- (?P<pointer>/\S*|the record): (?:(?P<count>\d+) items are there)?")
+_PLACE = re.compile(r"^- (?P<pointer>/\S*|the record): (?:(?P<count>\d+) items? (?:are|is) there)?")
 
 
 class Encoder(Protocol):
