@@ -7,9 +7,9 @@ and `reassured` says what becomes of that when some places come from another ans
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .call import Call, Reply
 from .catalogue import ModelFacts
@@ -18,7 +18,10 @@ from .extraction import Attempt, Problem
 from .pointer import ABSENT, upwards, within
 from .rest import Gap
 
-__all__ = ["State", "reassured", "touched"]
+if TYPE_CHECKING:
+    from dataclasses import replace as but
+
+__all__ = ["State", "but", "reassured", "touched"]
 
 T = TypeVar("T")
 
@@ -82,17 +85,33 @@ class State(Generic[T]):
     def after(self, before: State[T]) -> State[T]:
         """The state with the complaints that an answer was to settle and did not."""
         then = {(one.pointer, one.message) for one in before.problems}
-        return replace(self, stuck=self.stuck | (then & {(one.pointer, one.message) for one in self.problems}))
+        return but(self, stuck=self.stuck | (then & {(one.pointer, one.message) for one in self.problems}))
 
     def halt(self, problem: Problem) -> State[T]:
         event = Event(f"failure.{problem.kind}", note=problem.message)
-        return replace(self, halted=problem, events=(*self.events, event))
+        return but(self, halted=problem, events=(*self.events, event))
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
         charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
         cost = facts.price.of(reply.usage) if charged and facts.price else None if charged else Decimal(0)
         attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
-        return replace(self, attempts=(*self.attempts, attempt))
+        attempts, events = (*self.attempts, attempt), self.events
+        if reply.mode not in facts.modes[:1] and len(facts.modes) > 1 and reply.paid:
+            weaker = Event(f"mode.{reply.mode}", note=f"{facts.name} does not hold answers to a strict schema")
+            events = events if weaker in events else (*events, weaker)
+        if reply.estimated:
+            events = (*events, Event("usage.estimated", note=f"{facts.name} does not say how many tokens it took"))
+        return but(self, attempts=attempts, events=events)
+
+
+if not TYPE_CHECKING:
+
+    def but(state: State[T], /, **changes: Any) -> State[T]:
+        """The state with these changes. Each answer makes some, and `dataclasses.replace` takes several times as long:
+        it makes the value anew by its fields."""
+        made = object.__new__(State)
+        made.__dict__.update(state.__dict__, **changes)
+        return made
 
 
 def reassured(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:

@@ -44,7 +44,7 @@ from .prompt import shape_of
 from .repair import Way, answered, changes, mend, named_in, pays, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
 from .schema import Schema
-from .state import State, reassured, touched
+from .state import State, but, reassured, touched
 
 __all__ = ["Check", "Rounds", "Task"]
 
@@ -122,9 +122,11 @@ class Task(Generic[T]):
 
     def _handed_on(self, state: State[T]) -> State[T]:
         """The state as the next model begins with it: what the last one doubted is to be asked for."""
+        if not (state.doubted or state.halted or state.unread):
+            return state
         doubted = map(self.schema.patch.whole, state.doubted) if state.doubted else ()
         unsure = tuple(dict.fromkeys((*state.unsure, *doubted)))
-        return replace(state, halted=None, unread=None, unsure=unsure, doubted=())
+        return but(state, halted=None, unread=None, unsure=unsure, doubted=())
 
     def _ask(self, facts: ModelFacts, document: Document, state: State[T]) -> _Turn[T]:
         """One model's turn: calls until the record is settled or asking this model again cannot help."""
@@ -142,7 +144,7 @@ class Task(Generic[T]):
                 return state.halt(halt)
             before, state = state, self._worth(document, state, call, reply)
             if reply.finish == "length":
-                roomier, state = _more_room(settings, facts), replace(state, cut=settings)
+                roomier, state = _more_room(settings, facts), but(state, cut=settings)
                 fruitless |= {way}
                 goes_on = roomier or (facts.asks_again and state.goes_on(before))
                 others = self._ways(facts, document, state, None, settings).keys() - fruitless
@@ -292,7 +294,7 @@ class Task(Generic[T]):
             return (self._cut if reply.finish == "length" else self._taken_over)(state, call, reply)
         except NestedCall as error:
             if state.value is ABSENT:
-                state = replace(state, salvage=self._salvage(reply))
+                state = but(state, salvage=self._salvage(reply))
             error.extraction = self._extraction(document, state.halt(Problem("", error.message, "configuration")))
             raise
 
@@ -314,7 +316,7 @@ class Task(Generic[T]):
             return self._changed(state, reply, partial=True)
         if state.value is not ABSENT:
             return state
-        state = replace(state, salvage=self._salvage(reply))
+        state = but(state, salvage=self._salvage(reply))
         return self._begun(state, reply) or state
 
     def _begun(self, state: State[T], reply: Reply) -> State[T] | None:
@@ -328,7 +330,7 @@ class Task(Generic[T]):
         if not begun.gaps:
             closed = Event("read.unclosed", note="the last bracket is missing, and all that there can be is there")
             return self._settled(state, reply, value, left, sure, ("",), (*cut.events, closed))
-        return replace(
+        return but(
             state,
             value=value,
             open=begun.gaps,
@@ -347,7 +349,7 @@ class Task(Generic[T]):
         sure, told = self._sure(reply, made.value, made.events, changes=True), _changed_places(made.events)
         left = state.left + made.problems
         failed = tuple(Event("failure.reading", note=one.message) for one in answer.problems[:1] if ended)
-        state = replace(
+        state = but(
             state,
             value=made.value,
             open=made.gaps,
@@ -357,7 +359,7 @@ class Task(Generic[T]):
             doubted=self._doubted(state, reply, sure, told),
             events=state.events + made.events + failed,
         )
-        return state if state.open else self._settled(replace(state, unread=None), reply, state.value, left, sure, told)
+        return state if state.open else self._settled(but(state, unread=None), reply, state.value, left, sure, told)
 
     def _changed(self, state: State[T], reply: Reply, partial: bool = False) -> State[T]:
         """The state with the changes of an answer. What the reader refused stays a problem until its place changes."""
@@ -365,7 +367,7 @@ class Task(Generic[T]):
         made = self.schema.patch.apply(state.value, reply.text or "", wanted, partial)
         if made.problems and made.value is state.value and not made.settled:
             failed = Event("failure.reading", note=made.problems[0].message)
-            return replace(state, events=(*state.events, *made.events, failed))
+            return but(state, events=(*state.events, *made.events, failed))
         settled = frozenset(made.settled)
         left = tuple(one for one in state.left if not changes(one.pointer, state.value, made.value, settled))
         sure = self._sure(reply, made.value, made.events, changes=True)
@@ -378,15 +380,15 @@ class Task(Generic[T]):
         unread = _unread(reading)
         if unread is not None:
             if state.value is ABSENT:
-                state = replace(state, salvage=self._salvage(reply))
+                state = but(state, salvage=self._salvage(reply))
                 if not reading.complete and (begun := self._begun(state, reply)) is not None:
-                    return replace(begun, unread=unread) if begun.open else begun
-            return replace(state, unread=unread, events=state.events + reading.events)
-        state = replace(state, events=state.events + reading.events)
-        state, new = replace(state, unread=None), reading.value
+                    return but(begun, unread=unread) if begun.open else begun
+            return but(state, unread=unread, events=state.events + reading.events)
+        state = but(state, events=state.events + reading.events)
+        state, new = but(state, unread=None), reading.value
         if state.value is ABSENT or state.open:
             sure = self._sure(reply, new, reading.events)
-            return self._settled(replace(state, value=ABSENT, open=()), reply, new, reading.problems, sure, ("",))
+            return self._settled(but(state, value=ABSENT, open=()), reply, new, reading.problems, sure, ("",))
         wanted = self._wanted(state)
         value, events = mend(state.value, new, wanted)
         left, gone = still_wrong(state.left, state.value, new, value, reading.problems, events)
@@ -410,9 +412,9 @@ class Task(Generic[T]):
         instance, problems = self._judged(value, left)
         if problems and state.valid:
             ignored = (replace(one, rule="repair.ignored") if one.rule == "repair.field" else one for one in events)
-            return replace(state, events=(*state.events, *ignored))
+            return but(state, events=(*state.events, *ignored))
         confidence = reassured(state.confidence, sure, told)
-        return replace(
+        return but(
             state,
             value=value,
             left=left,
