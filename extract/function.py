@@ -195,11 +195,12 @@ class _Extractor(Generic[P, T]):
             engine = Local(cascade.models, ledger, traffic, hook)
             async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
                 async for name, extraction in extractions:
-                    await ledger.enter(self._entry(count, name, extraction))
+                    await ledger.enter_soon(self._entry(count, name, extraction))
                     count += 1
                     if extraction is not None:
                         yield extraction
         finally:
+            await ledger.entered()
             await asyncio.to_thread(_end, ledger, Path(run), count)
 
     async def _extracted(

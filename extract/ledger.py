@@ -15,12 +15,13 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
+
+import orjson
 
 from .call import Call, Reply, Usage
 from .catalogue import ModelFacts
@@ -96,6 +97,9 @@ class Memory:
         self.replies[call.key] = reply
 
 
+_ENTERING = 256
+"""How many entries may be on their way into the ledger."""
+
 _MIGRATIONS = (
     """
     create table manifest (name text primary key, value blob not null);
@@ -123,6 +127,7 @@ class RunLedger:
         self.path = folder / "ledger.sqlite"
         self._pid = os.getpid()
         self._closed = False
+        self._entering: set[asyncio.Future[None]] = set()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -135,11 +140,19 @@ class RunLedger:
         except RunError:
             self._held.close()
             raise
+        self._reading = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
         self._thread.start()
 
     async def reply(self, key: str) -> Reply | None:
-        row = await self._ask(lambda db: db.execute("select reply from calls where key = ?", (key,)).fetchone())
+        """Read on the spot, over a connection of its own: to look a key up takes less time than to ask a thread. What
+        is recorded is committed, and so seen."""
+        if self._closed:
+            raise _closed(self.path)
+        try:
+            row = self._reading.execute("select reply from calls where key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise _said(error, self.path) from None
         return None if row is None else Reply.from_plain(load(row[0]))
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
@@ -173,6 +186,19 @@ class RunLedger:
         )
         sql = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         await self._ask(lambda db: db.execute(sql, values), write=True)
+
+    async def enter_soon(self, entry: Entry) -> None:
+        """Records an entry while the caller goes on, so that many are committed at once; waits where too many are on
+        their way, and raises what became of an earlier one."""
+        self._entering.add(asyncio.ensure_future(self.enter(entry)))
+        if len(self._entering) >= _ENTERING:
+            done, self._entering = await asyncio.wait(self._entering, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.gather(*done)
+
+    async def entered(self) -> None:
+        """Waits until all of those are recorded."""
+        entering, self._entering = self._entering, set()
+        await asyncio.gather(*entering)
 
     def entries(self) -> Iterator[Entry]:
         """All documents in the order of the inputs, read through a connection of its own."""
@@ -238,16 +264,18 @@ class RunLedger:
         self._thread.join()
         while not self._jobs.empty():
             if (late := self._jobs.get()) is not None:
-                late.fail(_closed(self.path))
+                _tell([(late, None, _closed(self.path))])
+        self._reading.close()
         self._connection.close()
         self._held.close()
 
     async def _ask(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
         if self._closed:
             raise _closed(self.path)
-        future: Future[T] = Future()
-        self._jobs.put(_Job(work, future, write))
-        return await asyncio.wrap_future(future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(work, loop, future, write))
+        return await future
 
     def _serve(self) -> None:
         """The writer: takes all that has come in, does it in one transaction, commits, and only then says so."""
@@ -272,26 +300,42 @@ class RunLedger:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # a disk that is full may refuse this as well; the next begin tells
                     self._connection.execute("rollback")
-            for job in jobs:
-                job.fail(_said(error, self.path))
+            said = _said(error, self.path)
+            _tell([(job, None, said) for job in jobs])
             return
-        for job, result in results:
-            job.succeed(result)
+        _tell([(job, result, None) for job, result in results])
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
-    future: Future[Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
     write: bool
 
-    def succeed(self, result: Any) -> None:
-        if self.future.set_running_or_notify_cancel():
-            self.future.set_result(result)
 
-    def fail(self, error: BaseException) -> None:
-        if self.future.set_running_or_notify_cancel():
-            self.future.set_exception(error)
+_Done = tuple[_Job, Any, BaseException | None]
+
+
+def _tell(done: list[_Done]) -> None:
+    """Tells whoever waits what came of the jobs: each event loop once for all of its own, since waking it takes longer
+    than all else."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
+    for one in done:
+        by_loop.setdefault(one[0].loop, []).append(one)
+    for loop, its in by_loop.items():
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
+            loop.call_soon_threadsafe(_settle, its)
+
+
+def _settle(done: list[_Done]) -> None:
+    for job, result, error in done:
+        if job.future.done():
+            continue  # whoever waited was cancelled
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
 
 
 def _closed(path: Path) -> RunError:
@@ -350,7 +394,20 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _bytes(value: Any) -> bytes:
     """JSON that any value and any text survives, halves of surrogate pairs among them."""
-    return dump(value).encode("utf-8", "surrogatepass")
+    try:
+        return orjson.dumps(value, default=_number, option=_STRICTLY)
+    except TypeError:
+        return dump(value).encode("utf-8", "surrogatepass")
+
+
+_STRICTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _number(value: Any) -> Any:
+    """A Decimal as a number with all its digits; the slow encoder says what is no JSON, or carries what is left."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -36,9 +36,6 @@ from .outputs import check_writable, write_outputs
 
 __all__ = ["STATES", "Flow", "Input", "Progress", "Run", "execute", "inputs", "open_models", "task_of"]
 
-_ENTERING = 256
-"""How many entries may be on their way into the ledger."""
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -163,12 +160,11 @@ async def execute(
 
 async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callable[[Progress], None]) -> None:
     """All documents through the engine; each is entered into the ledger while the next ones go on."""
-    entering: set[asyncio.Task[None]] = set()
     try:
         async with aclosing(engine.run(work.jobs(), lazy=False)) as outcomes:
             async for outcome in outcomes:
                 entry = work.entry(outcome)
-                entering.add(asyncio.create_task(ledger.enter(entry)))
+                await ledger.enter_soon(entry)
                 watch(
                     Progress(
                         work.states.total(),
@@ -178,11 +174,8 @@ async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callab
                         entry,
                     )
                 )
-                if len(entering) >= _ENTERING:
-                    done, entering = await asyncio.wait(entering, return_when=asyncio.FIRST_COMPLETED)
-                    await asyncio.gather(*done)
     finally:
-        await asyncio.gather(*entering)
+        await ledger.entered()
 
 
 def _weaker(name: str, mode: str) -> str:
