@@ -120,11 +120,8 @@ class Calls:
         self._note(reply, facts)
         await self._record(call, reply, facts)
         await watch.replied(call, reply, cost_of(reply, facts))
-        if _passes(reply) and self.limits.tries > 1:
-            reply = await self._again(call, facts, watch, reply, self._served[facts.name])
-        reply = self._of_the_document(reply, facts)
-        if reply.failure is not None and reply.failure.kind == "configuration":
-            self._refuse(reply, facts)
+        if reply.failure is not None:
+            reply = await self._after(call, facts, watch, reply, self._served[facts.name])
         yield reply
 
     async def settled(self) -> None:
@@ -180,11 +177,12 @@ class Calls:
         """Attempts until there is a reply that another attempt would not change."""
         served = self._served[facts.name]
         reply = await self._attempt(call, facts, watch, 1)
-        if reply.failure is None:
-            return reply
-        if _passes(reply) and self.limits.tries > 1:
-            reply = await self._again(call, facts, watch, reply, served)
-        reply = self._of_the_document(reply, facts)
+        return reply if reply.failure is None else await self._after(call, facts, watch, reply, served)
+
+    async def _after(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, served: int) -> Reply:
+        """What comes of a call whose first attempt failed. Raises `ModelError` for one that can never succeed."""
+        again = _passes(first) and self.limits.tries > 1
+        reply = self._of_the_document(await self._again(call, facts, watch, first, served) if again else first, facts)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
