@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from .extraction import Extraction
     from .function import extract
-    from .pipeline import Pipeline
+    from .running import Pipeline
     from .schema import Schema, compile
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
 _HOMES = {
     "Document": "document",
     "Extraction": "extraction",
-    "Pipeline": "pipeline",
+    "Pipeline": "running",
     "Schema": "schema",
     "compile": "schema",
     "extract": "function",

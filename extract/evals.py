@@ -23,16 +23,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from . import door
-from .errors import DocumentError
+from .errors import DocumentError, PipelineError
 from .evidence.folding import evened, fold
 from .evidence.leaves import element, member, narrow
 from .evidence.written import read_days, read_numbers
 from .jsontext import canonical, load
 from .ledger import RunLedger
 from .nodes import Anything, Choice, Node, Text, Type
-from .pipeline import Files, Pipeline, Sql, Where, Write, load_pipeline
+from .pipeline import Ask, Asked, Check, Files, Pipeline, Sample, Set, Step, Where, Write, load_pipeline
 from .runner import execute, open_models
-from .runner.documents import END
 
 __all__ = ["FieldScore", "Scores", "evaluate", "match", "read_gold", "score"]
 
@@ -464,15 +463,18 @@ def _names(source: str) -> tuple[str, str, str]:
     return os.path.normpath(source), path.name, path.name if "#" in path.name else path.stem
 
 
-def evaluate(pipeline: str, gold: Path, model: Sequence[str] = (), folder: str | None = None) -> Scores:
+def evaluate(
+    pipeline: str, gold: Path, model: Sequence[str] = (), folder: str | None = None, step: str | None = None
+) -> Scores:
     """Runs a pipeline over those of its documents that `gold` names, and scores the records.
 
-    The records are those after the row-wise steps, before any `where` and `sql`; nothing is written but the run's
-    folder (`folder`, or a new one under ``runs``; the same again resumes). `model` replaces the pipeline's models.
+    The records are those of the last step that asks a model about documents, or of the one that `step` names, with the
+    `set` and `check` steps after it; nothing is filtered out, and nothing is written but the run's folder (`folder`, or
+    a new one under ``runs``; the same again resumes). `model` replaces the pipeline's models.
     Raises `DocumentError` where gold and the pipeline's documents have nothing in common, and what stopped the run.
     """
     truth = read_gold(gold)
-    loaded = _judged(pipeline, truth, tuple(model), gold)
+    loaded = _judged(pipeline, truth, tuple(model), gold, step)
     cascade = open_models(loaded)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     where = Path(folder or f"runs/{loaded.name}-eval-{stamp}")
@@ -481,14 +483,14 @@ def evaluate(pipeline: str, gold: Path, model: Sequence[str] = (), folder: str |
         raise done.stopped
     ledger = RunLedger(where)
     try:
-        rows = [kept["row"] for entry in ledger.entries() for kept in entry.rows if kept["to"] == END]
+        rows = list(ledger.rows(loaded.end))
     finally:
         ledger.close()
-    return score(match(rows, truth), loaded.extract.schema.type)
+    return score(match(rows, truth), loaded.type)
 
 
-def _judged(name: str, truth: Mapping[str, Any], model: tuple[str, ...], gold: Path) -> Pipeline:
-    """The pipeline over the documents that have a truth, up to the steps that need all rows, writing nothing."""
+def _judged(name: str, truth: Mapping[str, Any], model: tuple[str, ...], gold: Path, step: str | None) -> Pipeline:
+    """The pipeline over the documents that have a truth, up to the step that is judged, writing nothing."""
     loaded = load_pipeline(name, model=model or None)
     if isinstance(loaded.documents, Files):
         index = _Sources(truth)
@@ -500,10 +502,42 @@ def _judged(name: str, truth: Mapping[str, Any], model: tuple[str, ...], gold: P
                 fix='A gold row\'s "_source" is the path or the file name of a document.',
             )
         loaded = load_pipeline(name, model=model or None, documents=named)
-    steps = []
-    for step in loaded.steps:
-        if isinstance(step, Sql):
-            break
-        if not isinstance(step, (Write, Where)):
-            steps.append(step)
-    return replace(loaded, steps=tuple(steps), writes=())
+    return _up_to(loaded, _judged_step(loaded, step))
+
+
+def _judged_step(pipeline: Pipeline, name: str | None) -> Asked:
+    """The step whose records are judged."""
+    about = [one for one in pipeline.asked if not isinstance(one, Ask) and not one.gathers]
+    named = [one for one in about if name in (None, one.name)]
+    if named:
+        return named[-1]
+    listed = ", ".join(one.name for one in about)
+    message = f"There is no step `{name}` to be judged." if name else "No step makes records of documents."
+    fix = f"The steps that can be: {listed}." if listed else None
+    raise PipelineError(message, str(pipeline.place), fix)
+
+
+def _up_to(pipeline: Pipeline, judged: Asked) -> Pipeline:
+    """The way to a step, and on through the steps after it that change rows one by one; without those that leave some
+    out."""
+    end = judged.number
+    wanted, waiting = {end}, [end]
+    while waiting:
+        before = (one for one in pipeline.sources(pipeline.by_number[waiting.pop()]) if one in pipeline.by_number)
+        waiting += (new := [one for one in before if one not in wanted])
+        wanted |= set(new)
+    while after := [one for one in pipeline.readers[end] if isinstance(one, (Set, Check)) and one.when is None]:
+        end = after[0].number
+        wanted.add(end)
+    instead: dict[int, tuple[int, ...]] = {}
+    steps: list[Step] = []
+    for step in pipeline.steps:
+        joined = isinstance(step, Check) and step.joined
+        if step.number not in wanted and not joined:
+            continue
+        reads = tuple(dict.fromkeys(new for one in step.reads for new in instead.get(one, (one,))))
+        if isinstance(step, (Where, Ask, Sample, Write)) and not joined:
+            instead[step.number] = reads
+        else:
+            steps.append(replace(step, reads=reads, when=None if step is not judged else step.when))
+    return replace(pipeline, steps=tuple(steps), writes=())

@@ -39,33 +39,39 @@ State = Literal["written", "filtered", "merged", "review", "rejected", "pending"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one document: its place among the inputs, its state, the rows it gave (JSON values), why it was
-    not written (`reasons`), what it cost in US dollars (None: no price), and the fingerprint of what was done to it."""
+    """What became of one document, or of one row that a later `stage` of a pipeline began with: its place among them,
+    its state, the rows it gave (JSON values, each with the number of the step that gave it), why it was not written
+    (`reasons`), what it cost in US dollars (None: no price), and the fingerprint of what was done to it."""
 
     id: str
     ordinal: int
     source: str
     state: State
     fingerprint: str
-    rows: tuple[Mapping[str, Any], ...] = ()
+    rows: tuple[tuple[int, Mapping[str, Any]], ...] = ()
     reasons: tuple[str, ...] = ()
     calls: int = 0
     cost: Decimal | None = Decimal(0)
     detail: Mapping[str, Any] | None = None
+    stage: int = 0
 
-    def after(self, extraction: Extraction[Any] | None) -> Entry:
-        """The entry with what an extraction came to (None: it is pending)."""
-        if extraction is None:
-            return self
-        usage = extraction.usage
+    def after(self, *extractions: Extraction[Any] | None, **detail: Any) -> Entry:
+        """The entry with what its extractions came to (None: one is pending), and what else is to be known of it."""
+        several = [one for one in extractions if one is not None]
+        if not several:
+            return replace(self, detail=detail or None)
+        usage = sum((one.usage for one in several), Usage())
         detail = {
-            "partial": None if extraction.ok else extraction.partial,
-            "attempts": [[a.model, a.number, a.outcome, a.cost] for a in extraction.attempts],
+            "partial": next((one.partial for one in several if not one.ok), None),
+            "attempts": [[a.model, a.number, a.outcome, a.cost] for one in several for a in one.attempts],
             "tokens": [usage.input, usage.cached, usage.output],
-            "waived": [[p.pointer, p.kind, p.message] for p in extraction.waived],
-            "events": [[e.rule, e.pointer, e.before, e.after] for e in extraction.events],
+            "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
+            "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
+            **detail,
         }
-        return replace(self, calls=len(extraction.attempts), cost=extraction.cost, detail=detail)
+        costs = [one.cost for one in several]
+        cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
+        return replace(self, calls=len(detail["attempts"]), cost=cost, detail=detail)
 
 
 class Ledger(Protocol):
@@ -114,6 +120,24 @@ _MIGRATIONS = (
     );
     create index entries_by_ordinal on entries (ordinal);
     """,
+    # rows are made anew by each start, so those of before are not taken over
+    """
+    drop index entries_by_ordinal;
+    alter table entries rename to entries_before;
+    create table entries (
+        stage integer not null, id text not null, start integer not null, ordinal integer not null,
+        source text not null, state text not null, fingerprint text not null, reasons blob not null,
+        calls integer not null, cost text, detail blob, primary key (stage, id)
+    ) without rowid;
+    insert into entries
+        select 0, id, 0, ordinal, source, state, fingerprint, reasons, calls, cost, detail from entries_before;
+    drop table entries_before;
+    create table rows (
+        start integer not null, step integer not null, stage integer not null, ordinal integer not null,
+        place integer not null, row blob not null, primary key (start, step, stage, ordinal, place)
+    ) without rowid;
+    create table starts (number integer primary key, began text not null);
+    """,
 )
 
 
@@ -141,6 +165,7 @@ class RunLedger:
             self._held.close()
             raise
         self._reading = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.start: int = self._reading.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
         self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
         self._thread.start()
 
@@ -170,22 +195,48 @@ class RunLedger:
             lambda db: db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)", values), write=True
         )
 
+    async def begin(self, began: str) -> None:
+        """Begins another start of the run: what is entered from here on takes the place of what was. The rows of
+        earlier starts go, because each start makes its own."""
+
+        def work(db: sqlite3.Connection) -> int:
+            db.execute("delete from rows")
+            db.execute("insert into starts (began) values (?)", (began,))
+            return int(db.execute("select max(number) from starts").fetchone()[0])
+
+        self.start = await self._ask(work, write=True)
+
     async def enter(self, entry: Entry) -> None:
-        """Records what became of a document, in place of what was recorded before."""
+        """Records what became of a document, in place of what was recorded before, with the rows that it gave."""
         values = (
+            entry.stage,
             entry.id,
+            self.start,
             entry.ordinal,
             entry.source,
             entry.state,
             entry.fingerprint,
-            _bytes(entry.rows),
             _bytes(entry.reasons),
             entry.calls,
             None if entry.cost is None else str(entry.cost),
             None if entry.detail is None else _bytes(entry.detail),
         )
-        sql = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        await self._ask(lambda db: db.execute(sql, values), write=True)
+        rows = [
+            (self.start, step, entry.stage, entry.ordinal, place, _bytes(row))
+            for place, (step, row) in enumerate(entry.rows)
+        ]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            db.executemany("insert or replace into rows values (?, ?, ?, ?, ?, ?)", rows)
+
+        await self._ask(work, write=True)
+
+    def known(self, stage: int, id: str) -> tuple[int, Entry] | None:
+        """What an earlier start recorded of a document, with the number of that start; read on the spot."""
+        columns = "select * from entries where stage = ? and id = ? and start < ?"
+        row = self._reading.execute(columns, (stage, id, self.start)).fetchone()
+        return None if row is None else (int(row[2]), _entry(row))
 
     async def enter_soon(self, entry: Entry) -> None:
         """Records an entry while the caller goes on, so that many are committed at once; waits where too many are on
@@ -201,22 +252,29 @@ class RunLedger:
         await asyncio.gather(*entering)
 
     def entries(self) -> Iterator[Entry]:
-        """All documents in the order of the inputs, read through a connection of its own."""
+        """All documents in the order of the inputs, then the rows that later stages began with; read through a
+        connection of its own. What rows they gave is read by `rows`."""
         with closing(sqlite3.connect(self.path)) as db:
-            for row in db.execute("select * from entries order by ordinal, id"):
+            for row in db.execute("select * from entries order by stage, ordinal, id"):
                 yield _entry(row)
 
-    async def forget_others(self, ids: Iterable[str]) -> None:
-        """Drops the entries of documents that are no longer among the inputs; their paid replies stay."""
-        kept = [(id,) for id in ids]
+    def rows(self, *steps: int, stage: int | None = None, ordinals: range | None = None) -> Iterator[dict[str, Any]]:
+        """The rows that these steps gave in the last start, in the order of the inputs; of one stage only, or of some
+        of its inputs. Read through a connection of its own."""
+        where = f"start = ? and step in ({', '.join('?' * len(steps))})"
+        values: list[Any] = [self.start, *steps]
+        if stage is not None:
+            where, values = f"{where} and stage = ?", [*values, stage]
+        if ordinals is not None:
+            where, values = f"{where} and ordinal >= ? and ordinal < ?", [*values, ordinals.start, ordinals.stop]
+        with closing(sqlite3.connect(self.path)) as db:
+            for (row,) in db.execute(f"select row from rows where {where} order by stage, ordinal, place", values):
+                yield load(row)
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("create temp table kept (id text primary key)")
-            db.executemany("insert or ignore into kept values (?)", kept)
-            db.execute("delete from entries where id not in (select id from kept)")
-            db.execute("drop table kept")
-
-        await self._ask(work, write=True)
+    async def forget_older(self) -> None:
+        """Drops the entries of what is no longer among the inputs; its paid replies stay."""
+        start = self.start
+        await self._ask(lambda db: db.execute("delete from entries where start < ?", (start,)), write=True)
 
     async def manifest(self) -> dict[str, Any]:
         """What the run decided by at its first start; empty before that."""
@@ -411,16 +469,16 @@ def _number(value: Any) -> Any:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    id, ordinal, source, state, fingerprint, rows, reasons, calls, cost, detail = row
+    stage, id, _, ordinal, source, state, fingerprint, reasons, calls, cost, detail = row
     return Entry(
         id=id,
         ordinal=ordinal,
         source=source,
         state=state,
         fingerprint=fingerprint,
-        rows=tuple(load(rows)),
         reasons=tuple(load(reasons)),
         calls=calls,
         cost=None if cost is None else Decimal(cost),
         detail=None if detail is None else load(detail),
+        stage=stage,
     )

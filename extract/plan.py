@@ -1,92 +1,309 @@
 """What a pipeline would do and what it may cost, without sending anything.
 
-Every document is opened, because its length decides; the call that would be made first is counted, by the model's own
-tokenizer where that is known, and the plan says where it is not. What a model will write is not known before: an answer
-is taken to be as long as its schema, which is about right for records of short fields, and the sentence says so.
-Repairs are not in the figures.
+Every document is opened, because its length decides; the call that would be made first about it is counted, by the
+model's own tokenizer where that is known, and the plan says where it is not. Conditions on what a file's rows say are
+worked out, so that what they leave out is not counted; conditions on what a model will say are taken to hold, and the
+calls behind them are "at most". What a model will write is not known before: an answer is taken to be as long as its
+schema, which is about right for records of short fields, and the sentence says so. Repairs are not in the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from .call import Usage
+from .call import Call, Usage
 from .catalogue import ModelFacts
-from .errors import DocumentError
+from .errors import DocumentError, ExtractError, PipelineError
 from .jsontext import dump
-from .pipeline import Check, Extract, Pipeline, Step
-from .runner import inputs, task_of
+from .operators import apply
+from .operators.rows import Row
+from .pipeline import DOCUMENTS, KEPT, Ask, Asked, Check, Classify, Extract, Pipeline, Python, Sql, Step, Write
+from .pipeline.rowtypes import field_names
+from .runner import Asking, Input, asking, inputs
 from .tokens import count_call, estimate
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "StepPlan", "first_prompt", "mermaid", "plan_of"]
+
+
+@dataclass
+class StepPlan:
+    """What one step would ask of the first model of its cascade: calls (`at_most`: fewer where a condition on an answer
+    before does not hold; `unknown`: their number shows when the run is there), tokens, and whether the input was
+    counted or estimated."""
+
+    step: Asked
+    facts: ModelFacts
+    answer: int
+    calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    counted: bool = True
+    at_most: bool = False
+    unknown: bool = False
+
+    def cost(self, *, batch: bool = False) -> Decimal | None:
+        """What it would cost in US dollars, at list prices; None where the price is not known."""
+        price = self.facts.price
+        price = price.batch if price is not None and batch else price
+        return None if price is None else price.of(self.usage)
+
+    def ask(self, call: Call) -> None:
+        """Counts one call."""
+        asked = count_call(call, self.facts)
+        self.calls += 1
+        self.usage += Usage(input=asked.tokens, output=self.answer)
+        self.counted = self.counted and asked.exact
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "step": self.step.name,
+            "model": self.facts.name,
+            "calls": None if self.unknown else self.calls,
+            "at_most": self.at_most,
+            "tokens": {"input": self.usage.input, "output": self.usage.output, "counted": self.counted},
+            "cost_usd": self.cost(),
+            "batch_cost_usd": self.cost(batch=True),
+        }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`steps` are rows to show; `unreadable` the documents that cannot be opened, with the reason. Tokens and the cost
-    in US dollars (None: no price) are for the first model of the cascade; `counted` says whether its input was counted
-    or estimated, the output being an estimate in any case."""
+    """`steps` are rows to show; `asked` what each step would ask of a model; `unreadable` the documents that cannot be
+    opened, with the reason; `limits` those of the run. Tokens and the costs in US dollars (None: no price) are for the
+    first models of the cascades; `minutes` is the least time at the limits given, None where there are none. `lacks`
+    says what a run would stop at."""
 
     pipeline: str
-    model: str
     steps: tuple[Mapping[str, Any], ...]
+    asked: tuple[StepPlan, ...]
     documents: int
     unreadable: tuple[tuple[str, str], ...]
-    usage: Usage
-    cost: Decimal | None
-    counted: bool
+    limits: Mapping[str, Any]
+    diagram: str = field(repr=False)
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        return sum((one.usage for one in self.asked), Usage())
+
+    @property
+    def calls(self) -> int:
+        return sum(one.calls for one in self.asked)
+
+    @property
+    def counted(self) -> bool:
+        """Whether all input was counted; the output is an estimate in any case."""
+        return all(one.counted for one in self.asked)
+
+    def cost(self, *, batch: bool = False) -> Decimal | None:
+        """What all of it would cost; None where one price is not known."""
+        costs = [one.cost(batch=batch) for one in self.asked if one.calls]
+        return None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
+
+    @property
+    def minutes(self) -> float | None:
+        requests, tokens = self.limits.get("requests_per_minute"), self.limits.get("tokens_per_minute")
+        total = self.usage.input + self.usage.output
+        found = [amount / rate for amount, rate in ((self.calls, requests), (total, tokens)) if rate]
+        return max(found) if found else None
 
     def plain(self) -> dict[str, Any]:
         return {
             "pipeline": self.pipeline,
-            "model": self.model,
             "documents": self.documents,
             "unreadable": [{"document": name, "reason": reason} for name, reason in self.unreadable],
             "steps": [dict(step) for step in self.steps],
+            "asked": [one.plain() for one in self.asked],
+            "calls": self.calls,
             "tokens": {"input": self.usage.input, "output": self.usage.output, "counted": self.counted},
-            "cost_usd": self.cost,
+            "cost_usd": self.cost(),
+            "batch_cost_usd": self.cost(batch=True),
+            "minutes": None if self.minutes is None else round(self.minutes, 2),
+            "lacks": list(self.lacks),
+            "mermaid": self.diagram,
         }
 
     def sentence(self) -> str:
-        cost = "a cost that is not known" if self.cost is None else f"about ${self.cost:.4f}"
-        how = "counted; the schema's share estimated" if self.counted else "estimated"
-        calls = self.documents - len(self.unreadable)
-        lines = [
-            f"{calls} call{'' if calls == 1 else 's'} to {self.model}: {self.usage.input:,} tokens in ({how}),"
-            f" about {self.usage.output:,} out if answers are as long as the schema, {cost}, repairs aside."
-        ]
+        """The calls, the cost and the time, each as one line for a person."""
+        lines = [_asked(one) for one in self.asked]
+        if len(self.asked) > 1:
+            lines.append(f"In all: {_calls(self.calls)}, {_dollars(self.cost())}.")
+        batch = self.cost(batch=True)
+        if self.asked and batch is not None and self.cost():
+            lines.append(f"By OpenAI's Batch API: {_dollars(batch)}.")
+        if self.minutes is not None:
+            lines.append(f"At the limits given it takes {_time(self.minutes)} at least.")
         lines += [f"{name} cannot be read: {reason}" for name, reason in self.unreadable]
-        return "\n".join(lines)
+        lines += [f"A run would stop at once: {one}" for one in self.lacks]
+        return "\n".join(lines) if lines else "No model is asked."
 
 
-def plan_of(pipeline: Pipeline, facts: tuple[ModelFacts, ...], limit: int | None = None) -> Plan:
-    """The plan of a pipeline over its documents, at most `limit`."""
-    task = task_of(pipeline, facts)
-    answer = estimate(dump(task.schema.strict))
-    count, usage, counted = 0, Usage(), True
-    unreadable: list[tuple[str, str]] = []
-    for one in inputs(pipeline, limit):
-        count += 1
-        try:
-            asked = count_call(task.first_call(one.open()), facts[0])
-            usage += Usage(input=asked.tokens, output=answer)
-            counted = counted and asked.exact
-        except DocumentError as error:
-            unreadable.append((one.source, error.message))
-    price = facts[0].price
-    cost = None if price is None else price.of(usage)
-    steps = tuple(_step(step) for step in pipeline.steps)
-    return Plan(pipeline.name, facts[0].name, steps, count, tuple(unreadable), usage, cost, counted)
+def _asked(one: StepPlan) -> str:
+    name, usage = one.facts.name, one.usage
+    if one.unknown:
+        return f"{one.step.name} asks {name}; how often shows when the rows before it are there."
+    how = "counted; the schema's share estimated" if one.counted else "estimated"
+    calls = f"{'at most ' if one.at_most else ''}{_calls(one.calls)}"
+    return (
+        f"{one.step.name}: {calls} to {name}: {usage.input:,} tokens in ({how}), about {usage.output:,} out if answers"
+        f" are as long as the schema, {_dollars(one.cost())}, repairs aside."
+    )
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _calls(number: int) -> str:
+    return f"{number:,} call{'' if number == 1 else 's'}"
+
+
+def _dollars(cost: Decimal | None) -> str:
+    return "a cost that is not known" if cost is None else f"about ${cost:.4f}"
+
+
+def _time(minutes: float) -> str:
+    if minutes < 1:
+        return f"{minutes * 60:.0f} seconds"
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
+
+
+def plan_of(
+    pipeline: Pipeline, facts: Mapping[str, ModelFacts], limit: int | None = None, lacks: tuple[str, ...] = ()
+) -> Plan:
+    """The plan of a pipeline over its documents, at most `limit`; `facts` are those of its models, by name."""
+    ways = asking(pipeline, facts)
+    asked = {
+        number: StepPlan(way.step, way.task.models[0], estimate(dump(way.task.schema.strict)))
+        for number, way in ways.items()
+    }
+    unreadable: dict[str, str] = {}
+    documents = 0
+    for given in inputs(pipeline, limit):
+        documents += 1
+        for number, row, sure in _reached(pipeline, DOCUMENTS, given.row, True):
+            try:
+                asked[number].ask(_first_call(ways[number], row, given))
+                asked[number].at_most = asked[number].at_most or not sure
+            except DocumentError as error:
+                unreadable.setdefault(given.source, error.message)
+            except ExtractError:
+                continue  # instructions that name what an answer will say
+    for number in _later(pipeline):
+        asked[number].unknown = True
+    steps = tuple(_step(pipeline, step, asked) for step in pipeline.steps)
+    return Plan(
+        pipeline.name,
+        steps,
+        tuple(asked.values()),
+        documents,
+        tuple(unreadable.items()),
+        pipeline.limits,
+        mermaid(pipeline),
+        lacks,
+    )
+
+
+def _first_call(way: Asking, row: Row, given: Input) -> Call:
+    """What would be asked first about a row; instructions that name what is not known yet stand as they are."""
+    try:
+        job = way.job(row, given)
+    except ExtractError:
+        step = replace(way.step, instructions=replace(way.step.instructions, fixed=True))
+        job = replace(way, step=step).job(row, given)
+    return job.task.first_call(job.open())
+
+
+def _reached(pipeline: Pipeline, number: int, row: Row, sure: bool) -> Iterator[tuple[int, Row, bool]]:
+    """The steps that ask about a document, with the row as far as it is known, and whether it is sure to come there."""
+    for step in pipeline.readers[number]:
+        if step.gathers or (isinstance(step, Write) and step.number not in pipeline.by_number):
+            continue
+        if sure and step.when is not None and not step.when.holds(row):
+            continue
+        here = sure and not isinstance(step, Python)
+        if isinstance(step, Asked):
+            if step.document:
+                yield step.number, row, here
+                if isinstance(step, (Ask, Classify)):
+                    yield from _reached(pipeline, step.number, row, False)
+            continue
+        if isinstance(step, (Python, Write)) or not sure:
+            yield from _reached(pipeline, step.number, row, here)
+            continue
+        outcome = apply(step, row)
+        for one in outcome.rows if outcome.state == "out" else ():
+            yield from _reached(pipeline, step.number, one, sure)
+
+
+def _later(pipeline: Pipeline) -> Iterator[int]:
+    """The steps that ask about what an answer or all rows before make: how often is not known."""
+    for step in pipeline.asked:
+        if not step.document or pipeline.feeding[step.number] != frozenset({DOCUMENTS}):
+            yield step.number
+
+
+def first_prompt(pipeline: Pipeline, facts: Mapping[str, ModelFacts]) -> tuple[Call, ModelFacts]:
+    """What would be asked first about the first document, and the model that is asked. Raises PipelineError where no
+    step asks about documents."""
+    ways = asking(pipeline, facts)
+    for given in inputs(pipeline):
+        for number, row, _ in _reached(pipeline, DOCUMENTS, given.row, True):
+            return _first_call(ways[number], row, given), ways[number].task.models[0]
+    raise PipelineError("No step asks a model about the documents.", str(pipeline.place))
+
+
+def _step(pipeline: Pipeline, step: Step, asked: Mapping[int, StepPlan]) -> dict[str, Any]:
     joined = isinstance(step, Check) and step.joined
-    told = {"step": step.name, "does": next(iter(step.plain().values()))}
-    if isinstance(step, Extract):
-        told["does"] = f"{step.ref}, {len(step.schema.full.get('properties', ()))} fields"
+    told: dict[str, Any] = {"step": step.name, "reads": _read(pipeline, step), "does": _does(step)}
     if isinstance(step, Check):
         told["when it fails"] = f"asked for again, then {step.on_failure}" if joined else step.on_failure
+    told["gives"] = "" if joined else ", ".join(name for name in field_names(step.type) if name not in KEPT) or "rows"
+    if step.number in asked:
+        one = asked[step.number]
+        told["calls"] = "later" if one.unknown else f"{'≤ ' if one.at_most else ''}{one.calls}"
     return told
+
+
+def _read(pipeline: Pipeline, step: Step) -> str:
+    """The steps whose rows it takes, by name, where that is not the one before it."""
+    names = ["documents" if one == DOCUMENTS else pipeline.by_number[one].name for one in pipeline.sources(step)]
+    when = "" if step.when is None else f" when {step.when.text}"
+    return ", ".join(dict.fromkeys(names)) + when
+
+
+def _does(step: Step) -> str:
+    if isinstance(step, Extract):
+        group = f", one for each {', '.join(step.group)}" if step.group else ""
+        return f"{step.ref}, {len(step.schema.full.get('properties', ()))} fields{group}"
+    if isinstance(step, Classify):
+        return f"{step.into}: {', '.join(step.labels)}"
+    if isinstance(step, Ask):
+        return step.question
+    if isinstance(step, Sql):
+        return " ".join(step.query.split())
+    if isinstance(step, Write):
+        return str(step.target)
+    found = next(iter(step.plain().values()))
+    if isinstance(found, list):
+        return ", ".join(" = ".join(map(str, one)) if isinstance(one, list) else str(one) for one in found)
+    return str(found)
+
+
+def mermaid(pipeline: Pipeline) -> str:
+    """The steps and the rows between them as a diagram in Mermaid's language."""
+    lines = ["flowchart TD", '    s0[("documents")]']
+    for step in (*pipeline.flowing, *pipeline.writes):
+        opening, closing = ("{{", "}}") if step.gathers else ("([", "])") if isinstance(step, Asked) else ("[", "]")
+        if isinstance(step, Write):
+            opening, closing = "[/", "/]"
+        label = _quoted(f"{step.name if step.number in pipeline.by_number else 'write'}: {_does(step)}")
+        lines.append(f"    s{step.number}{opening}{label}{closing}")
+        for one in dict.fromkeys(pipeline.sources(step)):
+            arrow = "-->" if step.when is None else f"-->|{_quoted(step.when.text)}|"
+            lines.append(f"    s{one} {arrow} s{step.number}")
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """A label of Mermaid: its own signs are spelled out."""
+    short = text if len(text) <= 80 else f"{text[:79]}…"
+    return '"' + short.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;") + '"'

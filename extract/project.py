@@ -20,13 +20,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
+from inspect import isfunction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from .errors import ExtractError, PipelineError, SchemaError
 
-__all__ = ["find_file", "find_pipeline", "load_schema", "make_project", "ready", "roots", "shown"]
+__all__ = [
+    "code_digest",
+    "find_file",
+    "find_pipeline",
+    "load_function",
+    "load_schema",
+    "make_project",
+    "ready",
+    "roots",
+    "shown",
+]
 
 _PRIVATE = "_extract_project"
 _DOCUMENTS = re.compile(r"^documents:\n(?:  - .*\n)+", re.MULTILINE)
@@ -92,6 +103,43 @@ def load_schema(ref: str, root: Path | None = None, *, pipeline: Path | None = N
             raise SchemaError(f"A JSON file has no name {name} in it.", ref, f"Write {file}.")
         return _json_schema(path)
     return _named(_module(path), name, ref)
+
+
+def load_function(ref: str, root: Path | None = None, *, pipeline: Path | None = None) -> Any:
+    """The function in a Python file that a reference names: ``code/clean.py:tidy``. This runs the file.
+
+    Raises SchemaError: no such file, no such function in it, or an error of the file itself, with its line.
+    """
+    path, name = _code(ref, root, pipeline)
+    module = _module(path)
+    found = getattr(module, name, None)
+    if callable(found):
+        return found
+    own = [one for one, value in vars(module).items() if isfunction(value) and value.__module__ == module.__name__]
+    if found is not None:
+        raise SchemaError(f"{name} is no function.", ref, f"The functions in it: {', '.join(own)}." if own else None)
+    near = get_close_matches(name, own, 1)
+    listed = f"The functions in it: {', '.join(own)}." if own else "There is no function in it."
+    fix = f"Did you mean {near[0]}?" if near else listed
+    raise SchemaError(f"There is no {name} in {shown(path)}.", ref, fix)
+
+
+def code_digest(ref: str, root: Path | None = None, *, pipeline: Path | None = None) -> str:
+    """A hash of the file that a reference to a function names."""
+    return sha256(_code(ref, root, pipeline)[0].read_bytes()).hexdigest()
+
+
+def _code(ref: str, root: Path | None, pipeline: Path | None) -> tuple[Path, str]:
+    file, _, name = ref.rpartition(":")
+    if not file.endswith(".py") or not name.isidentifier():
+        fix = "Write the file and the function in it: code/clean.py:tidy."
+        raise SchemaError("This does not name a function.", ref, fix)
+    path = find_file(file, roots(pipeline, root))
+    if path is None:
+        raise SchemaError(
+            f"There is no file {file}.", ref, "Paths are relative to the folder that the command runs in."
+        )
+    return path, name
 
 
 def shown(path: Path) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,11 @@ def write_run(folder: Path, account: Mapping[str, Any]) -> None:
     _replace(folder / "run.json", [dump(account)])
 
 
-def write_not_written(
-    folder: Path, entries: Callable[[], Iterable[Entry]], rows: Iterable[Mapping[str, Any]] = ()
-) -> None:
-    """Writes ``rejected.jsonl`` and ``review.jsonl``: the documents (`entries` reads them anew for each file), and then
-    the rows that were refused later. A file with nothing in it is not there."""
-    refused = list(rows)
+def write_not_written(folder: Path, entries: Callable[[], Iterable[Entry]]) -> None:
+    """Writes ``rejected.jsonl`` and ``review.jsonl``: the documents, and the rows that were made of them and refused on
+    their way (`entries` reads them anew for each file). A file with nothing in it is not there."""
     for state, name in NOT_WRITTEN.items():
-        lines = chain(
-            (_line(entry) for entry in entries() if entry.state == state),
-            (row for row in refused if row["state"] == state),
-        )
+        lines = (line for entry in entries() for line in _lines(entry, state))
         if not _replace(folder / name, map(dump, lines)):
             (folder / name).unlink()
 
@@ -71,6 +64,20 @@ def runs_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path.parent, read_run(path.parent)
         except RunError as error:
             yield path.parent, {"run": str(path.parent), "stopped": error.message}
+
+
+def _lines(entry: Entry, state: State) -> Iterator[dict[str, Any]]:
+    """What is said of a document in the file of a state: a line for each of its rows that ended so."""
+    refused = (entry.detail or {}).get("refused")
+    if refused is None:
+        if entry.state == state:
+            yield _line(entry)
+        return
+    for one in refused:
+        if one["state"] == state:
+            row = {"row": one["row"]} if any(not name.startswith("_") for name in one["row"]) else {}
+            about = {"_id": one["_id"], "step": one["step"], "state": state, "reasons": one["reasons"]}
+            yield {**_line(entry), **about, **row}
 
 
 def _line(entry: Entry) -> dict[str, Any]:

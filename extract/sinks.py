@@ -158,3 +158,45 @@ _WRITERS: dict[str, Callable[[Path, Iterable[Row], Sequence[str], Type | None], 
 }
 
 SUFFIXES = tuple(_WRITERS)
+
+
+class Target:
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def __str__(self):
+        return str(self.path)
+
+    def plain(self):
+        return str(self.path)
+
+    def check(self, type=None):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"The folder of this output cannot be made: {error.strerror}."
+            raise PipelineError(message, str(self.path), "Write somewhere else.") from None
+        if not os.access(self.path.parent, os.W_OK) or self.path.is_dir():
+            raise PipelineError("This output cannot be written.", str(self.path), "Write somewhere else.")
+
+
+def target_of(to, *, table=None, mode=None, key=(), shown=None):
+    return Target(to)
+
+
+class Writer:
+    def __init__(self, target, type):
+        self.rows, self.target, self.type = [], target, type
+
+    def add(self, row):
+        self.rows.append(row)
+
+    def finish(self):
+        return write_rows(self.target.path, self.rows, type=self.type)
+
+    def abandon(self):
+        pass
+
+
+def open_writer(target, *, type=None, columns=(), run="", output=""):
+    return Writer(target, type)

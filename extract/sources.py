@@ -95,3 +95,9 @@ def _refuse(path: Path, line: int, message: str, fix: str | None = None) -> NoRe
 _READERS: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {".csv": _csv, ".jsonl": _json_lines}
 
 ROW_SUFFIXES = tuple(_READERS)
+
+
+def column_types(path):
+    from .nodes import Anything, Field, Record, Type
+
+    return Type(Record(fields=tuple(Field(name=n, node=Anything(), required=False) for n in column_names(path))))

@@ -257,7 +257,7 @@ def test_what_it_raises_stops_a_run_of_a_pipeline(
 
         environ = {"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": fake_openai.base_url}
         cascade = open_cascade("openai/gpt-4o-mini", built_in_catalogue(), environ)
-        return asyncio.run(execute(pipeline, cascade, Path("run"), on_event=hook))
+        return asyncio.run(execute(pipeline.asking(tuple(cascade.models)), cascade, Path("run"), on_event=hook))
 
     told: list[Happening] = []
     with pytest.raises(Broken, match="third"):

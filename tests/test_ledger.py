@@ -15,7 +15,7 @@ import pytest
 
 from extract.call import Call, Part, Reply, Shape, TokenLogprob, Usage
 from extract.errors import RunError
-from extract.ledger import Entry, Memory, RunLedger
+from extract.ledger import _MIGRATIONS, Entry, Memory, RunLedger
 
 ROOT = Path(__file__).parent.parent
 CALL = Call("mini", 1, "", (Part("text", "document", text="x"),), Shape("S", {}, {}))
@@ -26,7 +26,8 @@ REPLY = Reply(
     logprobs=(TokenLogprob(b"\xf0\x9f", -0.25),),
     model="mini-1",
 )
-ENTRY = Entry("a.txt", 0, "a.txt", "written", "f", ({"total": Decimal("12345678901234567.89")},), ("why",), 2, None)
+ROW = {"total": Decimal("12345678901234567.89")}
+ENTRY = Entry("a.txt", 0, "a.txt", "written", "f", (), ("why",), 2, None)
 
 
 @pytest.fixture
@@ -76,8 +77,50 @@ def test_entries_keep_every_digit_and_the_order_of_the_inputs(ledger: RunLedger)
 
     asyncio.run(write())
     assert list(ledger.entries()) == [ENTRY, later]
-    asyncio.run(ledger.forget_others(["b"]))
-    assert list(ledger.entries()) == [later]
+
+
+def test_rows_come_in_the_order_of_the_inputs_and_keep_every_digit(ledger: RunLedger) -> None:
+    async def write() -> None:
+        await ledger.begin("now")
+        await ledger.enter(replace(ENTRY, id="b", ordinal=1, rows=((2, {"n": 3}), (5, {"n": 4}))))
+        await ledger.enter(replace(ENTRY, rows=((2, ROW), (2, {"n": 2}))))
+        await ledger.enter(replace(ENTRY, id="r", stage=3, rows=((2, {"n": 5}),)))
+
+    asyncio.run(write())
+    assert list(ledger.rows(2)) == [ROW, {"n": 2}, {"n": 3}, {"n": 5}]
+    assert list(ledger.rows(2, 5, stage=0)) == [ROW, {"n": 2}, {"n": 3}, {"n": 4}]
+    assert list(ledger.rows(2, stage=0, ordinals=range(1, 2))) == [{"n": 3}]
+
+
+def test_a_start_takes_the_place_of_the_one_before(ledger: RunLedger) -> None:
+    gone, kept = replace(ENTRY, id="gone"), replace(ENTRY, id="kept", ordinal=1, rows=((2, ROW),))
+
+    async def write() -> None:
+        await ledger.begin("yesterday")
+        await ledger.enter(gone)
+        await ledger.enter(kept)
+        await ledger.begin("today")
+        assert list(ledger.rows(2)) == []
+        assert ledger.known(0, "kept") == (1, replace(kept, rows=()))
+        await ledger.enter(kept)
+        assert ledger.known(0, "kept") is None
+        await ledger.forget_older()
+
+    asyncio.run(write())
+    assert (ledger.start, list(ledger.rows(2))) == (2, [ROW])
+    assert [entry.id for entry in ledger.entries()] == ["kept"]
+
+
+def test_a_run_of_before_is_taken_over_without_its_rows(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.executescript(_MIGRATIONS[0])
+        db.execute("insert into entries values ('a', 0, 'a', 'written', 'f', '[{}]', '[]', 1, '0.5', null)")
+        db.execute("pragma user_version = 1")
+    db.close()
+    ledger = RunLedger(tmp_path)
+    assert [(one.id, one.stage, one.cost) for one in ledger.entries()] == [("a", 0, Decimal("0.5"))]
+    assert list(ledger.rows(0, 1)) == []
+    ledger.close()
 
 
 def test_the_manifest_is_written_once(ledger: RunLedger) -> None:

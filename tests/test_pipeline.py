@@ -119,7 +119,7 @@ def test_a_whole_pipeline() -> None:
 
 
 def test_an_extract_has_its_own_settings_and_the_checks_that_follow_it() -> None:
-    extract = load(WHOLE).extract
+    extract = load(WHOLE).asked[0]
     assert extract.instructions == "Read the receipt.\nAmounts are in euro."
     assert extract.settings == {"temperature": 0.5, "seed": 7, "date_order": "DMY"}
     assert (extract.attempts, extract.on_failure) == (2, "review")
@@ -171,24 +171,24 @@ def test_the_least_pipeline() -> None:
         {},
         (),
     )
-    assert pipeline.extract.on_failure == "reject"
-    assert pipeline.extract.attempts is None
+    assert pipeline.asked[0].on_failure == "reject"
+    assert pipeline.asked[0].attempts is None
 
 
 def test_limits_of_each_document_are_part_of_the_limits() -> None:
     pipeline = load(HEAD + "limits: {in_flight: 2, per_document: {attempts: 2, tokens: 20000, budget_usd: 0.01}}\n")
     assert pipeline.limits == {"in_flight": 2}
     assert pipeline.per_document == DocumentLimits(20000, Decimal("0.01"))
-    assert pipeline.extract.attempts == 2
+    assert pipeline.asked[0].attempts == 2
     assert load(HEAD).per_document == DocumentLimits()
     own = load(HEAD + "    attempts: 4\nlimits: {per_document: {attempts: 2}}\n")
-    assert own.extract.attempts == 4
+    assert own.asked[0].attempts == 4
 
 
 def test_best_effort_names_fields_of_the_schema() -> None:
-    assert load(HEAD + "    best_effort: [tax, kind, lines]\n").extract.best_effort == ("tax", "kind", "lines")
-    assert load(HEAD + "    best_effort: tax\n").extract.best_effort == ("tax",)
-    assert load(HEAD).extract.best_effort == ()
+    assert load(HEAD + "    best_effort: [tax, kind, lines]\n").asked[0].best_effort == ("tax", "kind", "lines")
+    assert load(HEAD + "    best_effort: tax\n").asked[0].best_effort == ("tax",)
+    assert load(HEAD).asked[0].best_effort == ()
     assert load(HEAD + "    best_effort: tax\n").fingerprint != load(HEAD).fingerprint
 
 

@@ -58,7 +58,12 @@ def answer(call: Call) -> Any:
 
 def run(one: Pipeline, say: Callable[[Call], Any] = answer, folder: str = "run", **options: Any) -> Run:
     cascade = Cascade((FACTS,), {"scripted": Scripted(say)})
-    return asyncio.run(execute(one, cascade, Path(folder), **options))
+    return asyncio.run(execute(asked_of(one, cascade), cascade, Path(folder), **options))
+
+
+def asked_of(one: Pipeline, cascade: Cascade) -> Pipeline:
+    """The pipeline with its steps asking these models."""
+    return one.asking(tuple(facts.name for facts in cascade.facts))
 
 
 def rows(path: str = "out/bills.jsonl") -> list[dict[str, Any]]:
@@ -158,7 +163,7 @@ def test_a_run_that_reaches_its_budget_keeps_everything_and_goes_on(project: Pat
     def start(budget: str) -> Run:
         cascade = Cascade((FACTS,), {"scripted": Charging(answer)})
         limits = Limits(budget_usd=Decimal(budget), in_flight=1)
-        return asyncio.run(execute(pipeline(), cascade, Path("run"), limits=limits))
+        return asyncio.run(execute(asked_of(pipeline(), cascade), cascade, Path("run"), limits=limits))
 
     first = start("0.0012")
     assert first.stopped is not None
@@ -174,7 +179,7 @@ def test_a_run_decides_by_the_prices_that_it_was_started_with(project: Path) -> 
     run(pipeline())
     dearer = replace(FACTS, price=Price(Decimal(1000), Decimal(1000)))
     cascade = Cascade((dearer,), {"scripted": Scripted(answer)})
-    again = asyncio.run(execute(pipeline(), cascade, Path("run")))
+    again = asyncio.run(execute(asked_of(pipeline(), cascade), cascade, Path("run")))
     assert again.cost == run(pipeline(), folder="other").cost
 
 
@@ -311,7 +316,7 @@ def test_a_budget_for_each_document_without_a_price_is_refused(project: Path) ->
     cascade = Cascade((replace(FACTS, price=None),), {"scripted": Scripted(answer)})
     limited = pipeline(limits={"per_document": {"budget_usd": 1}})
     with pytest.raises(ModelError, match="A budget for each document cannot be held: the price of scripted is not"):
-        asyncio.run(execute(limited, cascade, Path("run")))
+        asyncio.run(execute(asked_of(limited, cascade), cascade, Path("run")))
     assert not Path("run").exists()
 
 
@@ -351,7 +356,7 @@ def test_a_folder_of_another_pipeline_is_refused(project: Path) -> None:
 def test_a_budget_without_a_price_is_refused(project: Path) -> None:
     cascade = Cascade((replace(FACTS, price=None),), {"scripted": Scripted(answer)})
     with pytest.raises(ModelError, match="A budget in dollars cannot be held: the price of scripted is not known"):
-        asyncio.run(execute(pipeline(), cascade, Path("run"), limits=Limits(budget_usd=Decimal(1))))
+        asyncio.run(execute(asked_of(pipeline(), cascade), cascade, Path("run"), limits=Limits(budget_usd=Decimal(1))))
 
 
 def test_the_ledger_says_what_became_of_each_document(project: Path) -> None:

@@ -88,12 +88,13 @@ def report(run: str, as_json: bool) -> int:
 @click.option("--gold", required=True, type=click.Path(exists=True, dir_okay=False), help="JSONL of true records.")
 @click.option("--model", multiple=True, metavar="NAME", help="These models instead of the pipeline's own.")
 @click.option("--run", "folder", metavar="DIR", help="The run's folder; the same folder again resumes the run.")
+@click.option("--step", metavar="NAME", help="The step whose records are judged; the last one that reads documents.")
 @json_option
-def eval_(pipeline: str, gold: str, model: tuple[str, ...], folder: str | None, as_json: bool) -> int:
+def eval_(pipeline: str, gold: str, model: tuple[str, ...], folder: str | None, step: str | None, as_json: bool) -> int:
     """Runs the PIPELINE and holds its records against the truth, field by field."""
     from ..evals import evaluate
 
-    scores = evaluate(pipeline, Path(gold), model, folder)
+    scores = evaluate(pipeline, Path(gold), model, folder, step)
     if as_json:
         emit(scores.plain())
     else:

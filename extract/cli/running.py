@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,9 @@ __all__ = ["plan", "run"]
 documents_option = click.option(
     "--documents", multiple=True, metavar="GLOB", help="These documents instead of the pipeline's own."
 )
+set_option = click.option(
+    "--set", "variables", multiple=True, metavar="NAME=VALUE", help="A value for ${NAME} in the pipeline's file."
+)
 limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N documents only.")
 
 
@@ -26,6 +27,7 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @click.argument("pipeline")
 @model_option
 @documents_option
+@set_option
 @click.option("--run", "folder", metavar="DIR", help="The run's folder; the same folder again resumes the run.")
 @limit_option
 @click.option("--budget", type=click.FloatRange(min=0), metavar="USD", help="Stop before the run costs more than this.")
@@ -39,6 +41,7 @@ def run(
     pipeline: str,
     model: tuple[str, ...],
     documents: tuple[str, ...],
+    variables: tuple[str, ...],
     folder: str | None,
     limit: int | None,
     budget: float | None,
@@ -54,9 +57,9 @@ def run(
     from .. import door
     from ..endpoints import Reach
     from ..limits import Limits
-    from ..runner import execute, open_models
+    from ..runner import execute, new_folder, open_models
 
-    loaded = _pipeline(pipeline, model, documents)
+    loaded = _pipeline(pipeline, model, documents, variables)
     given = {"budget_usd": None if budget is None else Decimal(str(budget)), "tokens": tokens, "calls": calls}
     limits = Limits(**{**loaded.limits, **{name: value for name, value in given.items() if value is not None}})
     each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
@@ -64,7 +67,7 @@ def run(
     cascade = open_models(loaded, Reach(offline))
     for warning in cascade.warnings:
         say(f"warning: {warning}")
-    where = Path(folder) if folder else _new_folder(loaded.name)
+    where = Path(folder) if folder else new_folder(loaded.name)
     with progress(quiet or as_json) as watch:
         done = door.run(lambda: execute(loaded, cascade, where, limits=limits, limit=limit, watch=watch), "await")
     if as_json:
@@ -82,32 +85,36 @@ def run(
 @click.argument("pipeline")
 @model_option
 @documents_option
+@set_option
 @limit_option
 @click.option("--prompt", is_flag=True, help="Print the exact messages for the first document.")
+@click.option("--mermaid", is_flag=True, help="Print the steps as a diagram in Mermaid's language.")
 @json_option
 def plan(
     pipeline: str,
     model: tuple[str, ...],
     documents: tuple[str, ...],
+    variables: tuple[str, ...],
     limit: int | None,
     prompt: bool,
+    mermaid: bool,
     as_json: bool,
 ) -> int:
     """Says what the PIPELINE would do and what it may cost; sends nothing and needs no key."""
-    from ..models.cascade import check_accepted, facts_of
-    from ..plan import plan_of
-    from ..runner import inputs, task_of
-    from ..settings import apart
+    from .. import plan as plans
+    from ..models.cascade import facts_of
+    from ..runner import lacking
     from .documents import print_prompt
 
-    loaded = _pipeline(pipeline, model, documents)
-    facts = facts_of(loaded.model)
-    check_accepted(apart(loaded.asked)[0], facts)
+    loaded = _pipeline(pipeline, model, documents, variables)
+    facts = {one.name: one for one in facts_of(loaded.models)}
     if prompt:
-        first = next(inputs(loaded, 1))
-        print_prompt(task_of(loaded, facts).first_call(first.open()), facts[0], as_json)
+        print_prompt(*plans.first_prompt(loaded, facts), as_json)
         return 0
-    planned = plan_of(loaded, facts, limit)
+    if mermaid:
+        click.echo(plans.mermaid(loaded))
+        return 0
+    planned = plans.plan_of(loaded, facts, limit, tuple(lacking(loaded)))
     if as_json:
         emit(planned.plain())
     else:
@@ -116,18 +123,16 @@ def plan(
     return 0
 
 
-def _pipeline(name: str, model: tuple[str, ...], documents: tuple[str, ...]) -> Any:
+def _pipeline(name: str, model: tuple[str, ...], documents: tuple[str, ...], variables: tuple[str, ...]) -> Any:
     from ..pipeline import load_pipeline
     from ..project import find_pipeline
 
-    return load_pipeline(find_pipeline(name), model=model or None, documents=documents or None)
+    values = dict(_pair(one) for one in variables)
+    return load_pipeline(find_pipeline(name), model=model or None, documents=documents or None, variables=values)
 
 
-def _new_folder(name: str) -> Path:
-    """A folder that is not there yet: the name and the time, and a number if that is taken."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
-    stem = f"runs/{safe}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
-    number = 1
-    while (folder := Path(stem if number == 1 else f"{stem}-{number}")).exists():
-        number += 1
-    return folder
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"--set {given}: write NAME=VALUE.")
+    return name, value

@@ -151,6 +151,8 @@ def account(run: Run) -> None:
     if run.waived:
         say(f"{run.waived} of the documents were kept without fields that failed")
     table(_steps(run), title="rows by step")
+    for line in _reused(run):
+        say(line)
     say(f"{run.calls} calls, {run.usage.input + run.usage.output:,} tokens, {_money(run.cost)}, {run.seconds:.1f} s")
     if run.over_budget:
         say(f"The provider charged {_money(run.over_budget)} more than was reserved.")
@@ -168,3 +170,12 @@ def _steps(run: Run) -> list[dict[str, Any]]:
     flows = [flow.plain() for flow in run.flows]
     used = [name for name in flows[0] if name in ("step", "in", "out") or any(flow[name] for flow in flows)]
     return [{name: flow[name] for name in used} for flow in flows]
+
+
+def _reused(run: Run) -> Iterator[str]:
+    """What a run that was started again took from its record, and why it asked for the rest."""
+    for name in dict.fromkeys((*run.reused, *run.anew)):
+        anew = run.anew.get(name, {})
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(anew.items(), key=lambda one: -one[1]))
+        asked = f"; {sum(anew.values())} asked anew: {why}" if anew else ""
+        yield f"{name}: {run.reused.get(name, 0)} answered from the run's record{asked}"

@@ -76,10 +76,12 @@ class Hook:
 
 
 class Watch:
-    """Tells what happens to one document, which is not known by its content until it is opened."""
+    """Tells what happens to one document, which is not known by its content until it is opened. `asked` counts the
+    calls that were sent to a model, and not answered by a ledger."""
 
     def __init__(self, hook: Hook, source: str = ""):
         self._hook, self.silent = hook, hook.silent
+        self.asked = 0
         self.document, self.source = "", source
 
     def opened(self, document: Document) -> None:
@@ -97,6 +99,7 @@ class Watch:
                 )
 
     async def sent(self, call: Call, tried: int) -> None:
+        self.asked += tried == 1
         if not self.silent:
             await self._hook.tell(CallSent(**self._about(call), tried=tried))
 

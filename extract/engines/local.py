@@ -10,11 +10,13 @@ the ledger is still replayed, and the other documents stay pending. A hook is to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Generic, TypeVar, cast
 
 from ..call import Call, Failure, Reply
@@ -32,6 +34,8 @@ from .threads import on_the_spot, on_thread
 __all__ = ["Job", "Local", "Outcome"]
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 Finish = Callable[[Extraction[T]], Extraction[T]]
 """What whoever asked makes of an extraction before it is handed out (`waiving`); on a worker thread, as validators."""
@@ -68,12 +72,12 @@ class Job(Generic[T]):
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What came of a job: an extraction, or None where the engine stopped before it was done (the document is
-    pending).
-    """
+    """What came of a job: an extraction, or None where the engine stopped before it was done (the document is pending);
+    and how many calls were `asked` of a model for it, the others being answered by the ledger."""
 
     job: Job[T]
     extraction: Extraction[T] | None
+    asked: int = 0
 
 
 @dataclass
@@ -149,22 +153,37 @@ class Local:
         """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
         pending, if it is. Jobs are taken one by one, no more ahead than can be worked on; where taking one may take
         time (`lazy`), on a thread of their own."""
-        outcomes: asyncio.Queue[tuple[int, Outcome[T]] | BaseException | None] = asyncio.Queue()
+        async with aclosing(self.each(jobs, self.outcome, ordered=ordered, lazy=lazy)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def each(
+        self,
+        items: Iterator[A],
+        do: Callable[[A], Awaitable[B]],
+        *,
+        ordered: bool = False,
+        lazy: bool = True,
+        block: int = 1,
+    ) -> AsyncGenerator[B, None]:
+        """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
+        it likes. Items are taken as `run` takes jobs, a `block` of them at a time."""
+        outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
         ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
         room = asyncio.Semaphore(ahead)
-        source = _Source(jobs, lazy)
+        source = _Source(items, lazy, block)
 
         async def work() -> None:
             try:
                 while await room.acquire() and (taken := await source.take()) is not None:
-                    outcomes.put_nowait((taken[0], await self._outcome(taken[1])))
+                    outcomes.put_nowait((taken[0], await do(taken[1])))
             except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
                 outcomes.put_nowait(error)
             finally:
                 outcomes.put_nowait(None)
 
         workers = [asyncio.create_task(work()) for _ in range(min(2 * self.limits.in_flight, _WORKERS))]
-        waiting: dict[int, Outcome[T]] = {}
+        waiting: dict[int, B] = {}
         turn, left = 0, len(workers)
         try:
             while left:
@@ -242,12 +261,13 @@ class Local:
             await self.calls.settled()
             raise raised.error from None
 
-    async def _outcome(self, job: Job[T]) -> Outcome[T]:
+    async def outcome(self, job: Job[T]) -> Outcome[T]:
+        """The outcome of one job, whatever goes wrong."""
         watch = Watch(self.hook, job.source or job.name)
         try:
             outcome = await self._done(job, watch)
             await watch.ended(outcome.extraction)
-            return outcome
+            return replace(outcome, asked=watch.asked) if watch.asked else outcome
         except HookRaised as raised:
             self.calls.stop(raised)
             raise
@@ -288,21 +308,26 @@ class Local:
         return course.extraction
 
 
-class _Source(Generic[T]):
-    """The jobs, taken one by one; where that may take time, on a thread that nobody else waits for."""
+class _Source(Generic[A]):
+    """The items, taken one by one; where that may take time, on a thread that nobody else waits for, `block` at a
+    time."""
 
-    def __init__(self, jobs: Iterator[Job[T]], lazy: bool):
-        self._jobs, self._closed = enumerate(jobs), False
+    def __init__(self, items: Iterator[A], lazy: bool, block: int):
+        self._items, self._block, self._closed = enumerate(items), block, False
         self._turn = asyncio.Lock()
+        self._taken: deque[tuple[int, A]] = deque()
         self._thread = ThreadPoolExecutor(1, "extract-inputs") if lazy else None
 
-    async def take(self) -> tuple[int, Job[T]] | None:
+    async def take(self) -> tuple[int, A] | None:
         if self._thread is None:
-            return None if self._closed else next(self._jobs, None)
+            return None if self._closed else next(self._items, None)
+        if self._taken:
+            return self._taken.popleft()
         async with self._turn:
-            if self._closed:
-                return None
-            return await on_thread(lambda: next(self._jobs, None), self._thread, "an iterator of documents", apart=True)
+            if not self._taken and not self._closed:
+                taken = lambda: list(islice(self._items, self._block))  # noqa: E731
+                self._taken.extend(await on_thread(taken, self._thread, "an iterator of documents", apart=True))
+            return self._taken.popleft() if self._taken else None
 
     def close(self) -> None:
         """There are no more jobs."""

@@ -22,7 +22,7 @@ from .evaluating import Evaluation, truth
 from .functions import FUNCTIONS, Wrong
 from .kinds import is_decimal
 from .reading import Refused, read
-from .tree import AGGREGATES, Fault, Term, paths
+from .tree import AGGREGATES, Fault, Path, Term, paths
 
 __all__ = ["FUNCTION_NAMES", "Expression", "Fault", "examine", "is_decimal", "parse"]
 
@@ -44,6 +44,11 @@ class Expression:
         """The paths of the fields that it reads, each once, in the order of the text."""
         found = [path.steps if self.type is None else self._fields(path.steps) for path in paths(self.term)]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def plain_path(self) -> tuple[str, ...]:
+        """The names that lead to the field, if it is nothing but one; otherwise empty."""
+        return self.term.steps if isinstance(self.term, Path) else ()
 
     @property
     def pointers(self) -> tuple[str, ...]:

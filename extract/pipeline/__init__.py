@@ -13,22 +13,51 @@ from pathlib import Path
 from typing import Any
 
 from ..project import find_pipeline
-from .reading import read
-from .values import Check, Contents, Extract, Files, OnFailure, Rows, Segment, Set, Sql, Step, Where, Write
+from .contents import Contents
+from .reading import Given, read
+from .rowtypes import KEPT
+from .values import (
+    DOCUMENTS,
+    Ask,
+    Asked,
+    Check,
+    Classify,
+    Extract,
+    Files,
+    OnFailure,
+    Python,
+    Review,
+    Rows,
+    Sample,
+    Set,
+    Sql,
+    Step,
+    Unnest,
+    Where,
+    Write,
+)
 from .written import Place, from_values, from_yaml
 
 __all__ = [
+    "DOCUMENTS",
+    "KEPT",
+    "Ask",
+    "Asked",
     "Check",
+    "Classify",
     "Extract",
     "Files",
     "OnFailure",
     "Pipeline",
     "Place",
+    "Python",
+    "Review",
     "Rows",
-    "Segment",
+    "Sample",
     "Set",
     "Sql",
     "Step",
+    "Unnest",
     "Where",
     "Write",
     "load_pipeline",
@@ -47,23 +76,27 @@ class Pipeline(Contents):
         root: Path | None = None,
         model: str | Sequence[str] | None = None,
         documents: str | Sequence[str] | Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> Pipeline:
         """The pipeline in a YAML file. `root` is the folder that paths are relative to, the working folder if it is not
-        given; `model` and `documents` replace what the file says.
+        given; `model` and `documents` replace what the file says; `variables` are values for its ``${NAME}``.
 
         Raises PipelineError with everything that is wrong.
         """
         file = find_pipeline(str(path), root)
-        return cls._made(from_yaml(file), file, root, {"model": model, "documents": documents})
+        return cls._made(from_yaml(file), file, root, Given(variables or {}, model, documents))
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], *, root: Path | None = None) -> Pipeline:
-        """The pipeline of Python values, in the form that the YAML has: ``{"documents": ..., "steps": [...]}``."""
-        return cls._made(from_values(values), None, root, {})
+    def of(
+        cls, values: Mapping[str, Any], *, root: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> Pipeline:
+        """The pipeline of Python values, in the form that the YAML has: ``{"documents": ..., "steps": [...]}``. Schemas
+        and functions may stand there themselves."""
+        return cls._made(from_values(values), None, root, Given(variables or {}))
 
     @classmethod
-    def _made(cls, written: Any, file: Path | None, root: Path | None, overrides: Mapping[str, Any]) -> Pipeline:
-        contents = read(written, file, root or Path.cwd(), overrides)
+    def _made(cls, written: Any, file: Path | None, root: Path | None, given: Given) -> Pipeline:
+        contents = read(written, file, root or Path.cwd(), given)
         return cls(**{one.name: getattr(contents, one.name) for one in fields(contents)})
 
 

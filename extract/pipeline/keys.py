@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 __all__ = [
+    "ASKING",
     "EXTRAS",
+    "FLOW",
+    "KEEP_ALL",
     "LATER_KEYS",
     "LATER_OPTIONS",
     "LATER_VERBS",
     "LIMITS",
     "ON_FAILURE",
+    "OUTPUT",
     "PER_DOCUMENT",
     "PIPELINE",
     "VERBS",
@@ -16,46 +20,39 @@ __all__ = [
 
 PIPELINE = (
     "name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts", "offline", "hosts",
+    "variables",
 )  # fmt: skip
 
-LATER_KEYS = {
-    "variables": "Write the values themselves for now.",
-    "version": "Leave it out; this version has one form of pipeline.",
-}
+LATER_KEYS = {"version": "Leave it out; this version has one form of pipeline."}
+
+FLOW = ("from", "as", "when")
+"""What may stand beside any verb: which rows it takes, and what it is called."""
+
+ASKING = ("text", "model", "instructions", "examples", "settings", "attempts", "on_failure", "keep")
+"""What may stand beside a verb that asks a model."""
 
 VERBS: dict[str, tuple[str, ...]] = {
-    "extract": ("instructions", "examples", "settings", "attempts", "on_failure", "best_effort"),
+    "extract": (*ASKING, "best_effort", "group"),
+    "classify": (*(one for one in ASKING if one != "keep"), "into", "otherwise"),
     "check": ("on_failure",),
-    "where": (),
+    "where": tuple(one for one in ASKING if one != "keep"),
     "set": (),
-    "sql": (),
+    "unnest": ("into", "keep_empty"),
+    "sql": ("tables",),
+    "python": ("schema",),
+    "sample": ("seed",),
+    "review": ("confidence", "decisions"),
     "write": (),
 }
 """The verbs of a step with the options that may stand beside each."""
 
-_SQL = "A `sql` step can do it: it sees all rows as the table `rows`."
-
 LATER_VERBS = {
-    "ask": "Extract a true-or-false field and test it with `where`.",
-    "classify": "Give the schema a field with an enum of the classes.",
-    "group": _SQL,
-    "join": _SQL,
-    "python": "Work it out in the schema's own validators, or with `set`.",
-    "resolve": "",
-    "review": "`on_failure: review` holds documents without a valid record for review.",
-    "sample": _SQL,
-    "similar": "",
-    "unnest": _SQL,
+    "join": "A `sql` step can do it: `from: [a, b]` gives it the rows of two steps as the tables `a` and `b`.",
+    "resolve": "A `sql` step brings rows together whose keys are equal.",
+    "similar": "A `sql` step brings rows together whose keys are equal.",
 }
 
-LATER_OPTIONS = {
-    "as": "Steps run one after another for now.",
-    "from": "Steps run one after another for now: each reads the one before it.",
-    "when": "Use `where`, or write the rows out with their class and split them there.",
-    "text": "An `extract` reads the documents for now.",
-    "group": _SQL,
-    "model": "Set `model` for the whole pipeline.",
-}
+LATER_OPTIONS: dict[str, str] = {}
 
 LIMITS = (
     "budget_usd", "tokens", "calls", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries",
@@ -66,4 +63,8 @@ PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
 
 ON_FAILURE = ("reject", "review", "keep")
 
+OUTPUT = ("to", "with", "from", "when", "table", "mode", "key")
+
 EXTRAS = ("evidence", "confidence", "cost")
+
+KEEP_ALL = "all"

@@ -6,7 +6,7 @@ at once. Unknown keys are errors with the nearest known one; what is planned and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import ExtractError, PipelineError, SchemaError
 from ..expressions import Expression, examine
 from ..nodes import Type
+from ..templates import Template, examine_template
 from .written import Place, Written
 
 __all__ = ["Problems", "kind", "nearest"]
@@ -106,6 +107,12 @@ class Problems:
             return None
         return value
 
+    def flag(self, written: Written, what: str) -> bool | None:
+        if not isinstance(written.value, bool):
+            self.add(written.place, f"`{what}` is true or false, and this is {kind(written)}.")
+            return None
+        return written.value
+
     def choice(self, written: Written, what: str, choices: Iterable[str]) -> Any:
         choices = list(choices)
         if written.value not in choices:
@@ -120,6 +127,38 @@ class Problems:
             )
             return None
         return written.value
+
+    def models(self, written: Written) -> tuple[str, ...]:
+        """A cascade of models, each named once. What can be said of a name is said where models are opened."""
+        found = self.texts(written, "model")
+        for i, item in enumerate(found):
+            if item.value in [other.value for other in found[:i]]:
+                message = f"The model {item.value} stands in the cascade twice."
+                self.add(item.place, message, "Take one of them out.")
+            if "/" not in item.value and item.value not in ("rules", "scripted"):
+                fix = f"Write openai/{item.value}, or rules for the built-in reader."
+                self.add(item.place, f"`{item.value}` is not a model: a model is named provider/model.", fix)
+        return tuple(str(item.value) for item in found)
+
+    def path(self, written: Written, what: str, type: Type | None) -> tuple[str, ...] | None:
+        """The names that lead to one field, such as ``order.lines``."""
+        if self.text(written, what) is None:
+            return None
+        expression = self.expression(written, what, type, condition=False)
+        if expression is None:
+            return None
+        if not expression.plain_path:
+            self.add(written.place, f"`{what}` is the name of a field, and this is an expression.", "Write `lines`.")
+            return None
+        return expression.plain_path
+
+    def template(self, written: Written, type: Type | None, hidden: Collection[str]) -> Template | None:
+        """Instructions that may name fields of the rows."""
+        template, faults = examine_template(str(written.value).strip(), type, hidden)
+        before = len(written.text) - len(written.text.lstrip())
+        for fault in faults:
+            self.add(written.at(before + fault.column - 1), fault.message, fault.fix)
+        return None if faults else template
 
     def expression(self, written: Written, what: str, type: Type | None, *, condition: bool) -> Expression | None:
         """An expression, checked against the type of the rows where that is known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,49 +16,70 @@ from ..endpoints import Reach
 from ..errors import DocumentError, ModelError
 from ..load import PDF_USES, PdfUse
 from ..models import known_models
+from ..nodes import Anything, Record, Type
 from ..project import roots, shown
-from ..sources import ROW_SUFFIXES, column_names
+from ..sources import ROW_SUFFIXES, column_names, column_types
+from .asking import AskReader
+from .contents import Contents
 from .keys import LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
+from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
 from .problems import Problems, kind, nearest
-from .steps import Defaults, StepReader, read_attempts, read_on_failure, read_settings, read_write
-from .values import Contents, Files, Rows, Write
+from .rowtypes import row_of
+from .steps import StepReader
+from .values import Files, Rows, Step, Write
+from .variables import filled, secrets
 from .written import Place, Written, from_values
 
-__all__ = ["Overrides", "read"]
+__all__ = ["Given", "read"]
 
 DEFAULT_MODEL = "openai/gpt-4o-mini"
 
-Overrides = Mapping[str, Any]
-"""`model` and `documents` as they would be written in the pipeline; they replace what is written there."""
+
+@dataclass(frozen=True)
+class Given:
+    """What was given beside the file: values of `variables` (``--set``), and `model` and `documents` as they would be
+    written, in place of what is written there."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    model: Any = None
+    documents: Any = None
 
 
-def read(written: Written, path: Path | None, root: Path, overrides: Overrides) -> Contents:
+def read(written: Written, path: Path | None, root: Path, given: Given) -> Contents:
     """The contents of a pipeline; raises PipelineError with everything that is wrong."""
     problems = Problems()
     if not isinstance(written.value, dict):
         problems.add(written.place, f"A pipeline is a mapping of keys, and this is {kind(written)}.", "Write `steps:`.")
         problems.stop()
-    _refuse_variables(problems, written)
+    for place, message, fix in secrets(written):
+        problems.add(place, message, fix)
+    written, faults = filled(written, given.variables, os.environ)
+    for place, message, remedy in faults:
+        problems.add(place, message, remedy)
     entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS)
-    entries |= {name: from_values(value, name) for name, value in overrides.items() if value is not None}
+    instead = {"model": given.model, "documents": given.documents}
+    entries |= {name: from_values(value, name) for name, value in instead.items() if value is not None}
     top = Place(written.place.file, 1, 1) if written.place.line else written.place
     for key in ("documents", "steps"):
         if key not in entries:
             problems.add(top, f"`{key}` is missing.", _MISSING[key])
     documents = _documents(problems, entries["documents"], path, root) if "documents" in entries else None
-    model = _models(problems, entries.get("model"))
+    model = problems.models(entries["model"]) if "model" in entries else (DEFAULT_MODEL,)
     limits, each = _limits(problems, entries.get("limits"))
-    per_document = _per_document(problems, each, model)
     defaults = Defaults(
         settings=read_settings(problems, entries["settings"]) if "settings" in entries else {},
         attempts=_attempts(problems, entries.get("attempts"), each.get("attempts")),
         on_failure=read_on_failure(problems, entries.get("on_failure"), "reject"),
-        columns=documents.columns if isinstance(documents, Rows) else (),
     )
-    reader = StepReader(problems, root, path, defaults)
+    outputs = Outputs(problems)
+    reader = _steps(problems, documents, AskReader(problems, root, path, defaults), outputs)
     steps = reader.read(entries["steps"]) if "steps" in entries else ()
-    name = _name(problems, entries.get("name"), path)
     writes = tuple(_writes(problems, entries.get("write"), reader))
+    _all_used(problems, reader, steps, writes)
+    models = (*model, *(name for step in steps for name in getattr(step, "model", ())))
+    per_document = _per_document(problems, each, models)
+    name = _name(problems, entries.get("name"), path)
+    reach = _reach(problems, entries)
     problems.stop()
     assert documents is not None
     return Contents(
@@ -69,10 +91,11 @@ def read(written: Written, path: Path | None, root: Path, overrides: Overrides) 
         settings=defaults.settings,
         limits=limits,
         per_document=per_document,
-        reach=_reach(problems, entries),
+        reach=reach,
         place=written.place,
         path=path,
         root=root,
+        given=reader.given,
     )
 
 
@@ -83,38 +106,56 @@ _MISSING = {
 }
 
 
-def _refuse_variables(problems: Problems, written: Written) -> None:
-    headers = {id(one) for item in written.walk() for one in _headers(item)}
-    for one in written.walk():
-        if id(one) not in headers and isinstance(one.value, str) and "${" in one.value and "\n" not in one.value:
-            at = one.at(one.value.index("${"))
-            problems.add(at, "Variables such as ${NAME} are not built yet.", "Write the value itself.")
+def _steps(problems: Problems, documents: Files | Rows | None, asking: AskReader, outputs: Outputs) -> StepReader:
+    """The reader of the steps, which begins with the rows of the documents."""
+    given, text = row_of(Type(Record())), None
+    if documents is None:
+        given = Type(Anything())
+    elif isinstance(documents, Rows):
+        with suppress(DocumentError):  # what cannot be read of the file has been said
+            given = row_of(column_types(documents.path))
+        text = documents.text
+    carrying = not isinstance(documents, Rows) or text is not None
+    return StepReader(problems, asking.root, asking.path, asking, outputs, given, text, carrying)
 
 
-def _headers(written: Written) -> Iterator[Written]:
-    """The values of `extra_headers`, in which variables are filled when a model is opened."""
-    if isinstance(written.value, dict) and "extra_headers" in written.value:
-        yield from written.value["extra_headers"].walk()
+def _writes(problems: Problems, written: Written | None, reader: StepReader) -> Iterator[Write]:
+    """The outputs at the end, each of the last step or of the one that `from` names; numbered on from the steps."""
+    if written is None:
+        return
+    items = written.value if isinstance(written.value, tuple) else (written,)
+    for number, item in enumerate(items, reader.last + 1):
+        options = item.value if isinstance(item.value, dict) else {}
+        taken = reader.taken({name: options[name] for name in ("from", "when") if name in options})
+        write = reader.outputs.read(item, number, taken.type, **taken.flow)
+        if write is not None:
+            yield write
+
+
+def _all_used(problems: Problems, reader: StepReader, steps: Sequence[Step], writes: Sequence[Write]) -> None:
+    """Rows that nobody reads are a mistake: a step that nobody reads is written, is a `write`, or is the last one."""
+    flowing = [step for step in steps if not getattr(step, "joined", False)]
+    if problems.found or not flowing:
+        return  # a step that could not be read may have been the one
+    read = {number for one in (*flowing, *writes) for number in one.reads}
+    read |= {
+        number
+        for one in flowing
+        for of in getattr(one, "tables", {}).values()
+        if isinstance(of, tuple)
+        for number in of
+    }
+    ends = set() if writes else {flowing[-1].number}
+    for step in flowing:
+        if step.number not in read | ends and not isinstance(step, Write):
+            message = f"Nobody reads the rows of the step `{step.name}`."
+            problems.add(step.place, message, "Write them (`write: [{to: ..., from: name}]`), or take the step out.")
 
 
 def _name(problems: Problems, written: Written | None, path: Path | None) -> str:
     if written is None:
         return path.stem if path is not None else "pipeline"
     return problems.text(written, "name") or ""
-
-
-def _models(problems: Problems, written: Written | None) -> tuple[str, ...]:
-    """The cascade of models. What can be said of a name is said where models are opened."""
-    if written is None:
-        return (DEFAULT_MODEL,)
-    found = problems.texts(written, "model")
-    for i, item in enumerate(found):
-        if item.value in [other.value for other in found[:i]]:
-            problems.add(item.place, f"The model {item.value} stands in the cascade twice.", "Take one of them out.")
-        if "/" not in item.value and item.value not in ("rules", "scripted"):
-            fix = f"Write openai/{item.value}, or rules for the built-in reader."
-            problems.add(item.place, f"`{item.value}` is not a model: a model is named provider/model.", fix)
-    return tuple(str(item.value) for item in found)
 
 
 def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any], dict[str, Written]]:
@@ -146,14 +187,14 @@ def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
     return Reach(offline is not None and offline.value is True, tuple(str(one.value) for one in hosts))
 
 
-def _per_document(problems: Problems, entries: Mapping[str, Written], model: tuple[str, ...]) -> DocumentLimits:
+def _per_document(problems: Problems, entries: Mapping[str, Written], models: tuple[str, ...]) -> DocumentLimits:
     """What one document may take; a budget is refused where the price of a model is not known."""
     given = {name: entries[name] for name in ("tokens", "budget_usd") if name in entries}
     found = {name: problems.number(one, name, above=True, whole=name == "tokens") for name, one in given.items()}
     budget = found.get("budget_usd")
     limits = DocumentLimits(found.get("tokens"), None if budget is None else Decimal(budget))
     try:
-        limits.check_priced(_facts(model) if budget is not None else ())
+        limits.check_priced(_facts(models) if budget is not None else ())
     except ModelError as error:
         problems.carry(given["budget_usd"].place, error)
     return limits
@@ -171,16 +212,6 @@ def _attempts(problems: Problems, written: Written | None, each: Written | None)
         message = "`attempts` is said twice: here, and for the pipeline as a whole."
         problems.add(each.place, message, "Take one of them out.")
     return read_attempts(problems, written or each, None)
-
-
-def _writes(problems: Problems, written: Written | None, reader: StepReader) -> Iterator[Write]:
-    if written is None:
-        return
-    items = written.value if isinstance(written.value, tuple) else (written,)
-    for item in items:
-        write = read_write(problems, item, 0, reader.type, reader.sinks)
-        if write is not None:
-            yield write
 
 
 def _documents(problems: Problems, written: Written, path: Path | None, root: Path) -> Files | Rows | None:
@@ -222,13 +253,13 @@ def _nearest_files(pattern: str, root: Path) -> str:
 
 def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
     entries = problems.keys(written, ("rows", "text"), "`documents`", {})
-    for key in ("rows", "text"):
-        if key not in entries:
-            message = f"Documents that are rows need `{key}`."
-            problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")
-    name = problems.text(entries["rows"], "rows") if "rows" in entries else None
+    if "rows" not in entries:
+        message = "Documents that are rows need `rows`."
+        problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")
+        return None
+    name = problems.text(entries["rows"], "rows")
     column = problems.text(entries["text"], "text") if "text" in entries else None
-    if name is None or column is None:
+    if name is None:
         return None
     path = next((root / name for root in where if (root / name).is_file()), None)
     if path is None:
@@ -243,8 +274,13 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
     except DocumentError as error:
         problems.add(entries["rows"].place, f"{error.where}: {error.message}", error.fix)
         return None
-    if column not in columns:
+    if column is not None and column not in columns:
         message = f"{name} has no column `{column}`."
         problems.add(entries["text"].place, message, nearest(column, columns, "Its columns"))
         return None
+    for reserved in ("_id", "_source"):
+        if reserved in columns:
+            message = f"{name} has a column `{reserved}`, and rows have that name from the run."
+            problems.add(entries["rows"].place, message, "Rename the column.")
+            return None
     return Rows(path, column, tuple(one for one in columns if one != column))

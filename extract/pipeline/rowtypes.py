@@ -1,15 +1,33 @@
-"""The types of rows between steps, made from the type of a schema."""
+"""The types of rows between steps, made from the types of schemas and of the rows before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
-from ..nodes import Anything, Field, Node, Record, Text, Type, Union
+from ..nodes import Anything, Array, Field, Node, Null, Record, Ref, Text, Type, Union
 
-__all__ = ["field_names", "is_record", "row_of", "with_field"]
+__all__ = [
+    "KEPT",
+    "either",
+    "field_names",
+    "is_record",
+    "items_at",
+    "node_at",
+    "row_of",
+    "taken",
+    "with_field",
+    "with_fields",
+    "without",
+]
 
-_KEPT = (Field(name="_id", node=Text()), Field(name="_source", node=Text()))
+KEPT = ("_id", "_source")
+"""The names that every row has beside its fields."""
+
+_KEPT = tuple(Field(name=name, node=Text()) for name in KEPT)
+
+T = TypeVar("T")
 
 
 def is_record(type: Type) -> bool:
@@ -24,40 +42,143 @@ def _flat(node: Node, type: Type) -> Iterable[Node]:
     return [node]
 
 
+def _records(type: Type) -> list[Record]:
+    return [node for node in _flat(type.root, type) if isinstance(node, Record)]
+
+
 def _each(type: Type, change: Callable[[Record], Record]) -> Type:
     """The type with each record at its root changed; where nothing is known, nothing is."""
     if isinstance(type.root, Anything):
         return type
-    changed = tuple(change(node) for node in _flat(type.root, type) if isinstance(node, Record))
-    return replace(type, root=changed[0] if len(changed) == 1 else Union(branches=changed))
+    return replace(type, root=_joined([change(node) for node in _records(type)]))
 
 
-def row_of(type: Type, columns: tuple[str, ...] = ()) -> Type:
-    """A row with fields of this type: those, the columns that came along, `_id` and `_source`."""
-    along = tuple(Field(name=name, node=Anything(), required=False) for name in columns)
-    kept = {one.name for one in _KEPT}
+def _joined(records: list[Record]) -> Node:
+    return records[0] if len(records) == 1 else Union(branches=tuple(records))
+
+
+def row_of(type: Type) -> Type:
+    """A row with fields of this type: those, `_id` and `_source`."""
 
     def change(record: Record) -> Record:
-        own = (one for one in record.fields if one.name not in kept)
-        return replace(record, fields=(*own, *along, *_KEPT))
+        return replace(record, fields=(*(one for one in record.fields if one.name not in KEPT), *_KEPT))
 
     return _each(type, change)
+
+
+def taken(type: Type, names: Collection[str]) -> tuple[Field, ...]:
+    """The declared fields of a row that have these names, each once; one that differs from kind to kind of row may be
+    anything."""
+    found: dict[str, Field] = {}
+    for record in _records(type):
+        for one in record.fields:
+            if one.name in names:
+                before = found.get(one.name, one)
+                found[one.name] = one if before == one else Field(name=one.name, node=Anything(), required=False)
+    return tuple(found.values())
+
+
+def with_fields(type: Type, others: Iterable[Field], named: Mapping[str, Node]) -> Type:
+    """A row with further fields, in place of those of the same name; `named` is what their references lead to."""
+    aside = _aside(type, named)
+    made = {one.name: replace(one, node=_renamed(one.node, aside)) for one in others}
+    names = {**type.named, **{aside.get(name, name): _renamed(node, aside) for name, node in named.items()}}
+
+    def change(record: Record) -> Record:
+        left = dict(made)
+        own = [left.pop(one.name, one) for one in record.fields]
+        before = [one for one in own if one.name not in KEPT]
+        return replace(record, fields=(*before, *left.values(), *(one for one in own if one.name in KEPT)))
+
+    return replace(_each(type, change), named=names)
 
 
 def with_field(type: Type, name: str, node: Node) -> Type:
     """A row with one field more, or with another type for it."""
+    return with_fields(type, (Field(name=name, node=node),), {})
 
-    def change(record: Record) -> Record:
-        made = Field(name=name, node=node)
-        if any(one.name == name for one in record.fields):
-            return replace(record, fields=tuple(made if one.name == name else one for one in record.fields))
-        own = [one for one in record.fields if one not in _KEPT]
-        return replace(record, fields=(*own, made, *(one for one in record.fields if one in _KEPT)))
 
-    return _each(type, change)
+def without(type: Type, path: tuple[str, ...]) -> Type:
+    """A row without the field at the end of a path; where the way there is not plain, the row as it is."""
+    return _each(type, lambda record: _dropped(record, path, type))
+
+
+def _dropped(record: Record, path: tuple[str, ...], type: Type) -> Record:
+    name, *rest = path
+    if not rest:
+        return replace(record, fields=tuple(one for one in record.fields if one.name != name))
+
+    def inner(one: Field) -> Field:
+        node = type.resolve(one.node)
+        return replace(one, node=_dropped(node, tuple(rest), type)) if isinstance(node, Record) else one
+
+    return replace(record, fields=tuple(inner(one) if one.name == name else one for one in record.fields))
+
+
+def either(types: Iterable[Type]) -> Type:
+    """A row of any of these types."""
+    first, *others = types
+    for other in others:
+        if isinstance(first.root, Anything) or isinstance(other.root, Anything):
+            return Type(Anything())
+        aside = _aside(first, other.named)
+        named = {**first.named, **{aside.get(name, name): _renamed(node, aside) for name, node in other.named.items()}}
+        records = [*_records(first), *(_renamed(record, aside) for record in _records(other))]
+        unique = [one for i, one in enumerate(records) if one not in records[:i]]
+        first = Type(_joined(unique), named)
+    return first
 
 
 def field_names(type: Type) -> tuple[str, ...]:
     """The declared fields of a row, each once."""
-    names = [one.name for node in _flat(type.root, type) if isinstance(node, Record) for one in node.fields]
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(one.name for node in _records(type) for one in node.fields))
+
+
+def node_at(path: tuple[str, ...], type: Type) -> Node | None:
+    """The node of a field, by the names that lead to it through records; None where nothing is known of it."""
+    here: list[Node] = [type.root]
+    for name in path:
+        here = [
+            one.node for node in here for record in _flat(node, type) for one in _fields(record) if one.name == name
+        ]
+    known = [node for start in here for node in _flat(start, type) if not isinstance(node, Null)]
+    return known[0] if len(known) == 1 else None
+
+
+def _fields(node: Node) -> tuple[Field, ...]:
+    return node.fields if isinstance(node, Record) else ()
+
+
+def items_at(path: tuple[str, ...], type: Type) -> Node | None:
+    """The node of the items of a list, or None where it is not known to be one."""
+    node = node_at(path, type)
+    return type.resolve(node.items) if isinstance(node, Array) else None
+
+
+def _aside(type: Type, named: Mapping[str, Node]) -> dict[str, str]:
+    """Other names for those that mean something else in the type."""
+    clashing = [name for name, node in named.items() if type.named.get(name, node) != node]
+    found: dict[str, str] = {}
+    for name in clashing:
+        number = 2
+        while (other := f"{name}-{number}") in type.named or other in named:
+            number += 1
+        found[name] = other
+    return found
+
+
+def _renamed(value: T, names: Mapping[str, str]) -> T:
+    """A node with its references renamed."""
+    if not names:
+        return value
+    return _rename(value, names)  # type: ignore[no-any-return]
+
+
+def _rename(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Ref):
+        return replace(value, name=names.get(value.name, value.name))
+    if isinstance(value, tuple):
+        return tuple(_rename(one, names) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _rename(getattr(value, one.name), names) for one in fields(value)})
+    return value

@@ -1,64 +1,60 @@
-"""Reads the steps of a pipeline, each against the rows that the step before it gives.
+"""Reads the steps of a pipeline, each against the rows that the steps before it give.
 
 One row in a table for each verb. When a step is wrong the ones after it are still read, against what is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import schema as schemas
-from ..call import Example
-from ..errors import ExtractError, ModelError, SchemaError
-from ..nodes import Anything, Type
-from ..project import find_file, load_schema, roots, shown
-from ..settings import SETTINGS, check_settings, wrong
-from ..sinks import SUFFIXES
-from ..sources import read_rows
+from ..errors import DocumentError, ExtractError, SchemaError
+from ..nodes import Anything, Array, Node, Record, Type
+from ..project import code_digest, find_file, load_function, roots
+from ..sources import ROW_SUFFIXES, column_types
 from ..tables import QueryError, describe
-from ..waiving import OnFailure, check_best_effort
-from .keys import EXTRAS, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
+from ..waiving import OnFailure
+from .asking import AskReader, Taken
+from .keys import FLOW, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
+from .options import Outputs
 from .problems import Problems, kind, nearest
-from .rowtypes import field_names, is_record, row_of, with_field
-from .values import Check, Extract, Set, Sql, Step, Where, Write
+from .rowtypes import either, field_names, items_at, node_at, row_of, with_field, with_fields, without
+from .values import DOCUMENTS, Check, Extract, Python, Review, Sample, Set, Sql, Step, Unnest, Where
 from .written import Place, Written
 
-if TYPE_CHECKING:
-    from ..schema import Schema
+__all__ = ["StepReader"]
 
-__all__ = ["Defaults", "StepReader", "read_settings", "read_write"]
-
-_LATER_SINKS = (".db", ".duckdb", ".sqlite", ".sqlite3", ".xlsx")
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What the pipeline as a whole says to its steps."""
-
-    settings: dict[str, Any] = field(default_factory=dict)
-    attempts: int | None = None
-    on_failure: OnFailure = "reject"
-    columns: tuple[str, ...] = ()
+_DOCUMENTS_NAME = "documents"
+_ANY = Type(Anything())
 
 
 @dataclass
 class StepReader:
-    """Reads step after step. `type` is that of the rows so far, None before the first `extract` and where it is
-    unknown; `joining` is whether a check would still join an `extract`, whose own type is `record`."""
+    """Reads step after step. `given` is the type of the documents' rows and `text` their column that is the document;
+    `carrying` says whether there are documents at all. `types`, `carries` and `names` are of the steps so far."""
 
     problems: Problems
     root: Path
     path: Path | None
-    defaults: Defaults
-    type: Type | None = None
-    record: Type | None = None
-    joining: bool = False
-    extracts: int = 0
-    sinks: dict[Path, Place] = field(default_factory=dict)
+    asking: AskReader
+    outputs: Outputs
+    given: Type
+    text: str | None = None
+    carrying: bool = True
+    types: dict[int, Type | None] = field(default_factory=dict)
+    carries: dict[int, bool] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
+    last: int = DOCUMENTS
+    joining: Extract | None = None
+    records: dict[int, Type] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.types[DOCUMENTS], self.carries[DOCUMENTS] = self.given, self.carrying
+        self.names[_DOCUMENTS_NAME] = DOCUMENTS
 
     def read(self, written: Written) -> tuple[Step, ...]:
         """Every step that could be read, with the checks joined to their extract."""
@@ -68,21 +64,34 @@ class StepReader:
             return ()
         if not written.value:
             self.problems.add(written.place, "`steps` is an empty list.", "Write a step: `- extract: schemas/...`.")
+        self.later = {
+            str(item.value["as"].value): number
+            for number, item in enumerate(written.value, 1)
+            if isinstance(item.value, dict) and "as" in item.value
+        }
         return _joined(step for i, item in enumerate(written.value, 1) if (step := self.step(i, item)) is not None)
 
     def step(self, number: int, written: Written) -> Step | None:
         verb = self.verb(written)
         if verb is None:
+            self.known(number, None, carries=False)
             return None
-        options = self.problems.keys(written, (verb, *VERBS[verb]), f"the step `{verb}`", LATER_OPTIONS)
-        if verb == "extract":
-            self.extracts += 1
-        elif self.extracts == 0:
-            message = "The first step is an `extract`: it makes the rows that the others read."
-            self.problems.add(written.keys[verb], message)
-            self.extracts = 1
-        self.joining = (self.joining and verb == "check") or verb == "extract"
-        return _VERBS[verb](self, number, written.keys[verb], options)
+        options = self.problems.keys(written, (verb, *FLOW, *VERBS[verb]), f"the step `{verb}`", LATER_OPTIONS)
+        joining = self.joining if verb == "check" and not {"from", "when"} & options.keys() else None
+        taken = self.taken(options)
+        self.joining = joining
+        step = _VERBS[verb](self, number, written.keys[verb], options, taken)
+        if joining is not None:
+            self.called(options.get("as"), joining.number)
+            return step
+        self.joining = step if isinstance(step, Extract) else None
+        self.called(options.get("as"), number)
+        self.known(number, None if step is None else step.type, carries=step is not None and step.carries)
+        return step
+
+    def known(self, number: int, type: Type | None, *, carries: bool) -> None:
+        """What the steps after this one read."""
+        self.types[number], self.carries[number], self.last = type, carries, number
 
     def verb(self, written: Written) -> str | None:
         """The one verb of a step."""
@@ -92,7 +101,7 @@ class StepReader:
             return None
         verbs: list[str] = [key for key in written.value if key in VERBS]
         later: list[str] = [key for key in written.value if key in LATER_VERBS]
-        if len(verbs) == 1 and not [key for key in later if key not in LATER_OPTIONS]:
+        if len(verbs) == 1 and not later:
             return verbs[0]
         if len(verbs) > 1:
             message = f"A step has one verb, and this has {' and '.join(f'`{verb}`' for verb in verbs)}."
@@ -100,6 +109,8 @@ class StepReader:
         elif later:
             message = f"The verb `{later[0]}` is not built yet."
             self.problems.add(written.keys[later[0]], message, LATER_VERBS[later[0]] or None)
+        elif "ask" in written.value:
+            self.problems.add(written.keys["ask"], "There is no verb `ask`.", 'Write `- where: {ask: "..."}`.')
         elif written.value:
             first = next(iter(written.value))
             message = f"There is no verb `{first}`."
@@ -108,105 +119,74 @@ class StepReader:
             self.problems.add(written.place, "A step is empty.", "Write `- verb: argument`.")
         return None
 
-    def extract(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
-        if self.extracts > 1:
-            fix = "Put the fields into one schema, or run a second pipeline."
-            self.problems.add(place, "A second `extract` is not built yet.", fix)
-            return None
-        problems = self.problems
-        ref = problems.text(options["extract"], "extract")
-        schema = None if ref is None else self.schema(ref, options["extract"].place)
-        instructions = options.get("instructions")
-        said = None if instructions is None else problems.text(instructions, "instructions")
-        settings = read_settings(problems, options["settings"]) if "settings" in options else {}
-        attempts = read_attempts(problems, options.get("attempts"), self.defaults.attempts)
-        on_failure = read_on_failure(problems, options.get("on_failure"), self.defaults.on_failure)
-        if schema is None or ref is None:
-            return None
-        examples = self.examples(options["examples"], schema) if "examples" in options else ()
-        self.record, self.type = schema.type, row_of(schema.type, self.defaults.columns)
-        self.collisions(schema.type, options["extract"].place)
-        return Extract(
-            number,
-            place,
-            self.type,
-            ref,
-            schema,
-            (said or "").strip(),
-            examples,
-            {**self.defaults.settings, **settings},
-            attempts,
-            on_failure,
-            tuple(self.best_effort(options["best_effort"], schema)) if "best_effort" in options else (),
-        )
+    # ---- which rows a step takes, and what it is called
 
-    def schema(self, ref: str, place: Place) -> Any:
-        try:
-            schema = schemas.compile(load_schema(ref, self.root, pipeline=self.path))
-        except ExtractError as error:
-            self.problems.carry(place, error)
-            return None
-        if not is_record(schema.type):
-            message = f"A row is a record, and {ref} is not."
-            self.problems.add(place, message, "Put it into a model with a field for it.")
-            return None
-        return schema
+    def taken(self, options: dict[str, Written]) -> Taken:
+        reads = self.sources(options["from"]) if "from" in options else (self.last,)
+        type, carries = self.read_from(reads)
+        when = None
+        if "when" in options:
+            when = self.problems.expression(options["when"], "when", type, condition=True)
+        said = options.get("as")
+        called = str(said.value) if said is not None and isinstance(said.value, str) else ""
+        return Taken(reads, type, when, carries, self.text if carries else None, called)
 
-    def collisions(self, type: Type, place: Place) -> None:
-        for name in field_names(type):
-            if name in self.defaults.columns:
-                message = f"The schema's field `{name}` has the name of a column of the rows."
-                self.problems.add(place, message, "Rename the field or the column; an alias in the schema will do.")
+    def read_from(self, reads: tuple[int, ...]) -> tuple[Type | None, bool]:
+        """The type of the rows of these steps together, and whether they have their documents with them."""
+        types = [self.types[number] for number in reads]
+        known = [one for one in types if one is not None]
+        type = either(known) if known and len(known) == len(types) else None
+        return type, bool(reads) and all(self.carries[number] for number in reads)
 
-    def examples(self, written: Written, schema: Any) -> tuple[Example, ...]:
-        """Pairs of a text and its record, from a file or written out; each is checked against the schema."""
-        if isinstance(written.value, str):
-            path = find_file(written.value, roots(self.path, self.root))
-            if path is None:
-                self.problems.add(written.place, f"There is no file {written.value} with examples.")
-                return ()
-            try:
-                pairs = [(f"{shown(path)}:{i}", pair) for i, pair in enumerate(read_rows(path), 1)]
-            except ExtractError as error:
-                self.problems.add(written.place, f"{error.where}: {error.message}", error.fix)
-                return ()
-        elif isinstance(written.value, tuple):
-            pairs = [("", item.plain()) for item in written.value]
+    def sources(self, written: Written) -> tuple[int, ...]:
+        """The steps that are named, by their numbers; what is not known stands for nothing."""
+        found = []
+        for item in self.problems.texts(written, "from"):
+            name = str(item.value)
+            if name in self.names:
+                found.append(self.names[name])
+            elif name in self.later:
+                message = f"The step `{name}` comes later: it is step {self.later[name]}."
+                self.problems.add(item.place, message, "A step reads steps before it; move it up.")
+            else:
+                known = [*self.names, *self.later]
+                message = f"There is no step of the name `{name}`."
+                fix = nearest(name, known, "The names")
+                if len(known) == 1:
+                    fix = "A step gets a name by `as: name`; `documents` are the documents themselves."
+                self.problems.add(item.place, message, fix)
+        return tuple(dict.fromkeys(found))
+
+    def called(self, written: Written | None, number: int) -> None:
+        """Gives the step the name that `as` says."""
+        if written is None or (name := self.problems.text(written, "as")) is None:
+            return
+        if name in self.names:
+            other = "the documents" if name == _DOCUMENTS_NAME else f"step {self.names[name]}"
+            self.problems.add(written.place, f"`{name}` is the name of {other}.", "Give each step its own name.")
+        elif not name.replace("_", "").replace("-", "").isalnum():
+            message = f"`{name}` is no name for a step."
+            self.problems.add(written.place, message, "Write one word of letters, digits, `_` and `-`.")
         else:
-            self.problems.add(written.place, f"`examples` is a file or a list, and this is {kind(written)}.")
-            return ()
-        listed = written.value if isinstance(written.value, tuple) else (written,) * len(pairs)
-        places = [item.place for item in listed]
-        made = (self.example(at, where, pair, schema) for at, (where, pair) in zip(places, pairs, strict=True))
-        return tuple(one for one in made if one is not None)
+            self.names[name] = number
 
-    def example(self, place: Place, where: str, pair: Any, schema: Any) -> Example | None:
-        before = f"{where}: " if where else ""
-        if not isinstance(pair, dict) or set(pair) != {"text", "record"} or not isinstance(pair["text"], str):
-            fix = 'Write {"text": "...", "record": {...}}.'
-            self.problems.add(place, f"{before}An example has a `text` and its `record`.", fix)
-            return None
-        wrong = schema.check(pair["record"], None).problems
-        if wrong:
-            listed = "; ".join(str(problem) for problem in wrong)
-            self.problems.add(place, f"{before}The example does not fit {schema.name}: {listed}.")
-            return None
-        return Example(pair["text"], pair["record"], schema.encode(pair["record"]))
+    # ---- the verbs
 
-    def best_effort(self, written: Written, schema: Schema[Any]) -> Iterator[str]:
-        """The fields that a record can do without, each of which may be empty."""
-        for item in self.problems.texts(written, "best_effort"):
-            try:
-                check_best_effort(schema, (str(item.value),))
-                yield str(item.value)
-            except SchemaError as error:
-                self.problems.carry(item.place, error)
+    def extract(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        step = self.asking.extract(number, place, options, of)
+        if step is not None:
+            self.records[number] = step.schema.type
+        return step
 
-    def check(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
-        type = self.record if self.joining else self.type
+    def classify(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        return self.asking.classify(number, place, options, of)
+
+    def check(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        type = self.records[self.joining.number] if self.joining is not None else of.type
         condition = self.problems.expression(options["check"], "check", type, condition=True)
-        on_failure: OnFailure = "reject" if self.defaults.on_failure == "keep" else self.defaults.on_failure
-        if "on_failure" in options and self.joining:
+        default = self.asking.defaults.on_failure
+        on_failure: OnFailure = "reject" if default == "keep" else default
+        if "on_failure" in options and self.joining is not None:
             self.problems.add(
                 options["on_failure"].place,
                 "A check that stands directly after an `extract` is part of it: what becomes of a record that cannot be"
@@ -215,48 +195,190 @@ class StepReader:
             )
         elif "on_failure" in options:
             on_failure = self.problems.choice(options["on_failure"], "on_failure", ON_FAILURE[:2]) or "reject"
-        if condition is None or self.type is None:
+        if condition is None:
             return None
-        return Check(number, place, self.type, condition, self.joining, on_failure)
+        joined = self.joining is not None
+        return Check(number, place, of.type or _ANY, condition, joined, on_failure, carries=of.carries, **of.flow)
 
-    def where(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
-        condition = self.problems.expression(options["where"], "where", self.type, condition=True)
-        return None if condition is None or self.type is None else Where(number, place, self.type, condition)
+    def where(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        if isinstance(options["where"].value, dict):
+            return self.asking.ask(number, place, options, of)
+        for name in options.keys() - {"where", *FLOW}:
+            message = f"`{name}` goes with a question to a model, and this `where` is an expression."
+            self.problems.add(options[name].place, message, 'Write `where: {ask: "..."}`, or take it out.')
+        condition = self.problems.expression(options["where"], "where", of.type, condition=True)
+        if condition is None:
+            return None
+        return Where(number, place, of.type or _ANY, condition, carries=of.carries, **of.flow)
 
-    def set(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
+    def set(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         written = options["set"]
         if not isinstance(written.value, dict) or not written.value:
             message = f"`set` is a mapping of fields to expressions, and this is {kind(written)}."
             self.problems.add(written.place, message, 'Write `set: {net: "total - tax"}`.')
             return None
-        values = []
+        values, type = [], of.type
         for name, item in written.value.items():
             if name.startswith("_"):
                 self.problems.add(written.keys[name], f"`{name}` cannot be set: names with `_` belong to the run.")
-            expression = self.problems.expression(item, f"set: {name}", self.type, condition=False)
+            if of.carries and name == of.text:
+                message = f"`{name}` is the text of the documents, and cannot be set before it is read."
+                self.problems.add(written.keys[name], message, "Set another field, and read that by `text:`.")
+            expression = self.problems.expression(item, f"set: {name}", type, condition=False)
             if expression is not None:
                 values.append((name, expression))
-            if self.type is not None:
-                node = expression.gives(self.type) if expression is not None else Anything()
-                self.type = with_field(self.type, name, node)
-        return None if self.type is None else Set(number, place, self.type, tuple(values))
+            if type is not None:
+                node: Node = expression.gives(type) if expression is not None else Anything()
+                type = with_field(type, name, node)
+        if type is None:
+            return None
+        return Set(number, place, type, tuple(values), carries=of.carries, **of.flow)
 
-    def sql(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
+    def unnest(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        field_of = self.problems.path(options["unnest"], "unnest", of.type)
+        into = self.problems.text(options["into"], "into") if "into" in options else None
+        keep = self.problems.flag(options["keep_empty"], "keep_empty") if "keep_empty" in options else False
+        if into is not None and not self.asking.free(into, options["into"]):
+            return None
+        if field_of is None or of.type is None:
+            return None
+        node, items = node_at(field_of, of.type), items_at(field_of, of.type)
+        if node is not None and not isinstance(node, (Array, Anything)):
+            fields = [name for name in field_names(of.type) if items_at((name,), of.type) is not None]
+            fix = f"The lists: {', '.join(fields)}." if fields else "The rows have no list."
+            self.problems.add(options["unnest"].place, f"`{'.'.join(field_of)}` is no list.", fix)
+            return None
+        type, names = self.unnested(field_of, into, items, of.type, options["unnest"].place)
+        return Unnest(number, place, type, field_of, into, bool(keep), names, carries=of.carries, **of.flow)
+
+    def unnested(
+        self, path: tuple[str, ...], into: str | None, items: Node | None, type: Type, place: Place
+    ) -> tuple[Type, tuple[str, ...]]:
+        """The type of a row for each item, and the names that the item gives to it."""
+        rest = without(type, path)
+        if into is not None:
+            return with_field(rest, into, items or Anything()), (into,)
+        if items is None or isinstance(items, Anything):
+            return _ANY, ()
+        if not isinstance(items, Record):
+            return with_field(rest, path[-1], items), (path[-1],)
+        names = tuple(one.name for one in items.fields)
+        for name in names:
+            if name in field_names(rest):
+                message = f"The items have a field `{name}`, and so has the row."
+                self.problems.add(place, message, f"Keep the item as one field: `into: {_singular(path[-1])}`.")
+        return with_fields(rest, items.fields, type.named), names
+
+    def sql(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         query = self.problems.text(options["sql"], "sql")
-        if query is None or self.type is None:
+        types: dict[str, Type] = {}
+        tables: dict[str, tuple[int, ...] | Path] = {}
+        for called, reads, type in self.several(options.get("from"), of):
+            tables[called] = reads
+            if type is not None:
+                types[called] = type
+        for name, path, type in self.files(options["tables"]) if "tables" in options else ():
+            tables[name], types[name] = path, type
+        if query is None or len(types) < len(tables):
             return None
         try:
-            reads, self.type = self.type, row_of(describe(query, {"rows": self.type}))
+            type = row_of(describe(query, types))
         except QueryError as error:
             at = options["sql"].at(error.position) if error.position is not None else options["sql"].place
             self.problems.add(at, error.message, error.fix)
-            self.type = None
             return None
-        return Sql(number, place, self.type, query, reads)
+        return Sql(number, place, type, query, tables, types, **of.flow)
 
-    def write(self, number: int, place: Place, options: dict[str, Written]) -> Step | None:
-        write = read_write(self.problems, options["write"], number, self.type, self.sinks)
-        return None if write is None or self.type is None else write
+    def several(self, written: Written | None, of: Taken) -> Iterator[tuple[str, tuple[int, ...], Type | None]]:
+        """The tables of steps that a query sees: `rows`, and each that `from` names by its name."""
+        if len(of.reads) == 1:
+            yield "rows", of.reads, of.type
+        for item in () if written is None else self.problems.texts(written, "from"):
+            number = self.names.get(str(item.value))
+            if number is not None:
+                yield str(item.value), (number,), self.types[number]
+
+    def files(self, written: Written) -> Iterator[tuple[str, Path, Type]]:
+        """The tables of files that a query sees."""
+        if not isinstance(written.value, dict):
+            message = f"`tables` is a mapping of names to files, and this is {kind(written)}."
+            self.problems.add(written.place, message, "Write `tables: {vendors: data/vendors.csv}`.")
+            return
+        for name, item in written.value.items():
+            if name in ("rows", *self.names):
+                message = f"`{name}` is the name of rows of this pipeline already."
+                self.problems.add(written.keys[name], message, "Give the table another name.")
+            if (said := self.problems.text(item, name)) is None:
+                continue
+            path = find_file(said, roots(self.path, self.root))
+            if path is None:
+                self.problems.add(item.place, f"There is no file {said}.", "Paths are relative to the working folder.")
+            elif path.suffix.lower() not in ROW_SUFFIXES:
+                message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'none'}."
+                self.problems.add(item.place, message)
+            else:
+                try:
+                    yield name, path, column_types(path)
+                except DocumentError as error:
+                    self.problems.add(item.place, f"{error.where}: {error.message}", error.fix)
+
+    def python(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        written = options["python"]
+        schema: Any = None
+        if "schema" in options:
+            _, schema = self.asking.schema(options["schema"])
+        try:
+            if callable(written.value):
+                function, ref, source = written.value, written.text, ""
+            else:
+                ref = self.problems.text(written, "python") or ""
+                if not ref:
+                    return None
+                function = load_function(ref, self.root, pipeline=self.path)
+                source = code_digest(ref, self.root, pipeline=self.path)
+            if "schema" not in options and (declared := _returned(function)) is not None:
+                schema = schemas.compile(declared)
+        except (ExtractError, SchemaError) as error:
+            self.problems.carry(written.place, error)
+            return None
+        type = _ANY if schema is None else row_of(schema.type)
+        return Python(number, place, type, ref, function, source, schema, **of.flow)
+
+    def sample(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        written = options["sample"]
+        value = self.problems.number(written, "sample", above=True)
+        seed = self.problems.number(options["seed"], "seed", above=False, whole=True) if "seed" in options else 0
+        if value is None or seed is None:
+            return None
+        flow = {"carries": of.carries, **of.flow}
+        if isinstance(value, int):
+            return Sample(number, place, of.type or _ANY, None, value, seed, **flow)
+        if value >= 1:
+            message = f"`sample` is a share below 1 or a whole number of rows, and this is {written.text}."
+            self.problems.add(written.place, message, "Write `sample: 0.1` or `sample: 100`.")
+            return None
+        return Sample(number, place, of.type or _ANY, float(value), None, seed, **flow)
+
+    def review(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        written, condition = options["review"], None
+        confidence = None
+        if "confidence" in options:
+            confidence = self.problems.number(options["confidence"], "confidence", above=True)
+            if confidence is not None and confidence > 1:
+                self.problems.add(options["confidence"].place, "`confidence` is a number up to 1.", "Write 0.9.")
+        if written.value is not None or confidence is None:
+            condition = self.problems.expression(written, "review", of.type, condition=True)
+            if condition is None:
+                return None
+        decisions = None
+        if "decisions" in options and (said := self.problems.text(options["decisions"], "decisions")) is not None:
+            decisions = Path(said)
+        sure = None if confidence is None else float(confidence)
+        return Review(number, place, of.type or _ANY, condition, sure, decisions, carries=of.carries, **of.flow)
+
+    def write(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
+        flow = {"carries": of.carries, **of.flow}
+        return self.outputs.read(options["write"], number, of.type, **flow)
 
 
 def _joined(steps: Iterator[Step]) -> tuple[Step, ...]:
@@ -274,91 +396,34 @@ def _joined(steps: Iterator[Step]) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def read_settings(problems: Problems, written: Written) -> dict[str, Any]:
-    """The settings of calls, each checked where it stands."""
-    if not isinstance(written.value, dict):
-        problems.add(written.place, f"`settings` is a mapping of keys, and this is {kind(written)}.")
-        return {}
-    found: dict[str, Any] = {}
-    for name, item in written.value.items():
-        value = _for_the_wire(item.plain())
-        if (said := wrong(name, value)) is not None:
-            problems.add(written.keys[name] if name not in SETTINGS else item.place, *said)
-        else:
-            found[name] = value
+def _singular(name: str) -> str:
+    return name[:-1] if name.endswith("s") and len(name) > 2 else "item"
+
+
+def _returned(function: Any) -> Any:
+    """The record that a function says it gives: its annotation, or that of the items of a list or an iterator."""
+    from typing import get_args, get_origin, get_type_hints
+
     try:
-        check_settings(found)
-    except ModelError as error:
-        problems.carry(written.place, error)
-    return found
-
-
-def _for_the_wire(value: Any) -> Any:
-    """Parameters go to a server as JSON numbers, which its client makes of floats."""
-    if isinstance(value, Mapping):
-        return {name: _for_the_wire(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_for_the_wire(inner) for inner in value]
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def read_attempts(problems: Problems, written: Written | None, default: int | None) -> int | None:
-    found = default if written is None else problems.number(written, "attempts", above=True, whole=True)
-    return None if found is None else int(found)
-
-
-def read_on_failure(problems: Problems, written: Written | None, default: OnFailure) -> OnFailure:
-    return default if written is None else problems.choice(written, "on_failure", ON_FAILURE) or default
-
-
-def read_write(
-    problems: Problems, written: Written, number: int, type: Type | None, sinks: dict[Path, Place]
-) -> Write | None:
-    """One output: a path, or `{to: path, with: [evidence, confidence, cost]}`."""
-    extras: tuple[str, ...] = ()
-    to = written
-    if isinstance(written.value, dict):
-        entries = problems.keys(written, ("to", "with"), "an output", {})
-        if "to" not in entries:
-            problems.add(written.place, "An output needs a path: `to` is missing.")
-            return None
-        to = entries["to"]
-        if "with" in entries:
-            named = problems.texts(entries["with"], "with")
-            extras = tuple(str(problems.choice(item, "with", EXTRAS)) for item in named)
-    name = problems.text(to, "write")
-    if name is None or not _writable(problems, to, name):
+        declared = get_type_hints(function).get("return")
+    except Exception:  # noqa: BLE001  an annotation that cannot be resolved says nothing
         return None
-    path = Path(name).expanduser()
-    if path in sinks:
-        first = f"it was first on line {sinks[path].line}" if to.place.line else f"it was first at {sinks[path].path}"
-        problems.add(to.place, f"{name} is written twice; {first}.", "Give it another name.")
-        return None
-    sinks[path] = to.place
-    return Write(number, to.place, type or Type(root=Anything()), path, extras)
+    options = [one for one in get_args(declared) if one is not type(None)] if get_origin(declared) else [declared]
+    if len(options) == 1 and isinstance(options[0], type) and hasattr(options[0], "model_fields"):
+        return options[0]
+    return None
 
 
-def _writable(problems: Problems, written: Written, name: str) -> bool:
-    suffix = Path(name).suffix.lower()
-    if "://" in name or suffix in _LATER_SINKS:
-        what = "Databases are" if suffix != ".xlsx" else "Spreadsheets are"
-        problems.add(written.place, f"{what} not built yet as outputs.", f"Write one of {', '.join(SUFFIXES)}.")
-        return False
-    if suffix not in SUFFIXES:
-        said = f"Nothing is known of files that end in `{suffix}`." if suffix else "The output's name has no ending."
-        problems.add(written.place, said, nearest(suffix, SUFFIXES, "The endings"))
-        return False
-    if Path(name).is_dir():
-        problems.add(written.place, f"{name} is a folder.", "Name a file in it.")
-        return False
-    return True
-
-
-_VERBS: dict[str, Callable[[StepReader, int, Place, dict[str, Written]], Step | None]] = {
+_VERBS: dict[str, Callable[[StepReader, int, Place, dict[str, Written], Taken], Step | None]] = {
     "extract": StepReader.extract,
+    "classify": StepReader.classify,
     "check": StepReader.check,
     "where": StepReader.where,
     "set": StepReader.set,
+    "unnest": StepReader.unnest,
     "sql": StepReader.sql,
+    "python": StepReader.python,
+    "sample": StepReader.sample,
+    "review": StepReader.review,
     "write": StepReader.write,
 }

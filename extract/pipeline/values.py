@@ -1,27 +1,26 @@
-"""A pipeline as values: what is read, the steps, what is written.
+"""The steps of a pipeline as values, one class for each verb; what is read before them and written after them.
 
-All of it is frozen and was checked when it was read: a `Pipeline` that exists can be run. Running it is the work of
-`runner`. A step knows the type of the rows that it gives, and its place in the file for whatever may go wrong later.
+All of it is frozen and was checked when it was read. A step knows the steps whose rows it reads (0 stands for the
+documents), the type of the rows that it gives, and its place in the file for whatever may go wrong later. What a step
+does with rows is the work of `operators` and `runner`.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..call import Example
-from ..document_limits import DocumentLimits
-from ..endpoints import Reach
 from ..expressions import Expression
-from ..jsontext import canonical, digest
 from ..load import PdfUse
 from ..nodes import Type
 from ..settings import apart
+from ..sinks import Target
+from ..templates import Template
 from ..waiving import OnFailure
 from .written import Place
 
@@ -29,19 +28,28 @@ if TYPE_CHECKING:
     from ..schema import Schema
 
 __all__ = [
+    "DOCUMENTS",
+    "Ask",
+    "Asked",
     "Check",
-    "Contents",
+    "Classify",
     "Extract",
     "Files",
     "OnFailure",
+    "Python",
+    "Review",
     "Rows",
-    "Segment",
+    "Sample",
     "Set",
     "Sql",
     "Step",
+    "Unnest",
     "Where",
     "Write",
 ]
+
+DOCUMENTS = 0
+"""The number that stands for the documents where a step says what it reads."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +98,27 @@ def _within(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Documents that are rows of a file: each row's column `text` is one document, and the other columns come along."""
+    """Documents that are rows of a file: each row's column `text` is one document (None: the rows are there for their
+    columns only), and the other columns come along."""
 
     path: Path
-    text: str
+    text: str | None = None
     columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its number from 1, its place, and the type of the rows that it gives."""
+    """One step: its number from 1, its place, and the type of the rows that it gives. `reads` are the numbers of the
+    steps whose rows it takes, as far as they meet `when`; `called` is the name that `as` gave it. Rows still have their
+    document with them where `carries` says so."""
 
     number: int
     place: Place
     type: Type = field(repr=False)
+    called: str = field(default="", kw_only=True)
+    reads: tuple[int, ...] = field(default=(), kw_only=True)
+    when: Expression | None = field(default=None, kw_only=True)
+    carries: bool = field(default=False, kw_only=True)
 
     @property
     def verb(self) -> str:
@@ -111,12 +126,21 @@ class Step:
 
     @property
     def name(self) -> str:
-        """How the step is called in accounts of a run: ``2 check``."""
-        return f"{self.number} {self.verb}"
+        """How the step is called in accounts of a run: its own name, or ``2 check``."""
+        return self.called or f"{self.number} {self.verb}"
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it needs all rows at once; every other step takes one row after another."""
+        return False
 
     def plain(self) -> Any:
-        """What the step does, as JSON values; places take no part in it."""
+        """What the step does, as JSON values; places and names of files take no part in it."""
         raise NotImplementedError
+
+    def flow(self) -> Any:
+        """Which rows it takes, as JSON values."""
+        return {"reads": list(self.reads), "when": None if self.when is None else self.when.text}
 
 
 @dataclass(frozen=True)
@@ -133,30 +157,89 @@ class Check(Step):
 
 
 @dataclass(frozen=True)
-class Extract(Step):
-    """A record of the schema out of each document. `checks` are those that joined it; `best_effort` are fields that a
-    record can do without."""
+class Asked(Step):
+    """A step that asks a model for a value of `schema`, row by row. What it asks about is the row's document, or what
+    `text` gives, or the record itself. `instructions` may name fields of the row. `model` is its own cascade (empty:
+    that of the pipeline); `keep` are the fields of the row that come along."""
 
     ref: str
     schema: Schema[Any] = field(repr=False, compare=False)
-    instructions: str = ""
+    instructions: Template = field(default_factory=lambda: Template(""))
     examples: tuple[Example, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     attempts: int | None = None
     on_failure: OnFailure = "reject"
     best_effort: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    model: tuple[str, ...] = field(default=(), kw_only=True)
+    text: Expression | None = field(default=None, kw_only=True)
+    document: bool = field(default=True, kw_only=True)
+    keep: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """What its answers depend on beside the document and the models, each by its name, as JSON values."""
+        return {
+            "schema": self.schema.fingerprint,
+            "instructions": self.instructions.text,
+            "examples": [one.plain() for one in self.examples],
+            "settings": apart(self.settings)[0],
+            "attempts": self.attempts,
+            "checks": [check.condition.text for check in self.checks],
+        }
 
     def plain(self) -> Any:
         return {
-            "extract": self.schema.fingerprint,
-            "instructions": self.instructions,
+            self.verb: self.schema.fingerprint,
+            "instructions": self.instructions.text,
             "examples": [one.plain() for one in self.examples],
             "settings": apart(self.settings)[0],
             "attempts": self.attempts,
             "on_failure": self.on_failure,
             "best_effort": list(self.best_effort),
+            "text": None if self.text is None else self.text.text,
+            "model": list(self.model),
+            "keep": list(self.keep),
         }
+
+
+@dataclass(frozen=True)
+class Extract(Asked):
+    """A record of the schema out of each document, or out of all rows of each `group` (the fields that they share).
+    `checks` are those that joined it; `best_effort` are fields that a record can do without."""
+
+    group: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def gathers(self) -> bool:
+        return bool(self.group)
+
+    def plain(self) -> Any:
+        return {**super().plain(), "group": list(self.group)}
+
+
+@dataclass(frozen=True)
+class Classify(Asked):
+    """Gives each row one of `labels` (with what each means), in the field `into`; `otherwise` is the label for what
+    none of the others fits."""
+
+    labels: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    otherwise: str | None = field(default=None, kw_only=True)
+    into: str = field(default="label", kw_only=True)
+
+    def plain(self) -> Any:
+        return {**super().plain(), "into": self.into}
+
+
+@dataclass(frozen=True)
+class Ask(Asked):
+    """Keeps the rows for which a model says that the `question` is to be answered with yes."""
+
+    question: str = field(default="", kw_only=True)
+
+    @property
+    def verb(self) -> str:
+        return "where"
 
 
 @dataclass(frozen=True)
@@ -180,86 +263,91 @@ class Set(Step):
 
 
 @dataclass(frozen=True)
-class Sql(Step):
-    """One query over all rows, which it sees as the table `rows`. `reads` is the type of those rows."""
+class Unnest(Step):
+    """A row for each item of the list at `path`. The fields of an item that is a record become the row's own, or the
+    item stands in the field `into`. A row without items ends here, unless it is kept with nulls in their place, under
+    the `names` that items have."""
 
-    query: str
-    reads: Type = field(repr=False)
+    path: tuple[str, ...]
+    into: str | None = None
+    keep_empty: bool = False
+    names: tuple[str, ...] = ()
 
     def plain(self) -> Any:
-        return {"sql": self.query}
+        return {"unnest": list(self.path), "into": self.into, "keep_empty": self.keep_empty}
+
+
+@dataclass(frozen=True)
+class Sql(Step):
+    """One query over all rows, which it sees as the table `rows`, and as the tables that are named in `tables`: rows of
+    steps by their numbers, or rows of files. `types` are those of the tables' rows."""
+
+    query: str
+    tables: Mapping[str, tuple[int, ...] | Path]
+    types: Mapping[str, Type] = field(repr=False)
+
+    @property
+    def gathers(self) -> bool:
+        return True
+
+    def plain(self) -> Any:
+        tables = {name: str(of) if isinstance(of, Path) else list(of) for name, of in self.tables.items()}
+        return {"sql": self.query, "tables": tables}
+
+
+@dataclass(frozen=True)
+class Python(Step):
+    """Each row through a function of a project's own, which gives a row, several, or none. Where `schema` is known,
+    what it gives is checked by it."""
+
+    ref: str
+    function: Callable[[dict[str, Any]], Any] = field(repr=False, compare=False)
+    source: str = field(default="", repr=False)
+    schema: Schema[Any] | None = field(default=None, repr=False, compare=False)
+
+    def plain(self) -> Any:
+        schema = None if self.schema is None else self.schema.fingerprint
+        return {"python": self.ref, "source": self.source, "schema": schema}
+
+
+@dataclass(frozen=True)
+class Sample(Step):
+    """Some of the rows, the same ones each time, chosen by their `_id` and the seed: a share of them (`fraction`, as
+    they come), or so many of them (`rows`, for which all must be there)."""
+
+    fraction: float | None = None
+    rows: int | None = None
+    seed: int = 0
+
+    @property
+    def gathers(self) -> bool:
+        return self.rows is not None
+
+    def plain(self) -> Any:
+        return {"sample": self.fraction if self.rows is None else self.rows, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Review(Step):
+    """Holds rows for a person: those that meet the condition, and those with a field that a model was less sure of than
+    `confidence`. What was decided about a row stands in the file `decisions`, by its `_id`."""
+
+    condition: Expression | None = None
+    confidence: float | None = None
+    decisions: Path | None = None
+
+    def plain(self) -> Any:
+        condition = None if self.condition is None else self.condition.text
+        return {"review": condition, "confidence": self.confidence}
 
 
 @dataclass(frozen=True)
 class Write(Step):
-    """A file that rows are written to; `extras` of ``evidence``, ``confidence`` and ``cost`` come along."""
+    """Where rows are written to; `extras` of ``evidence``, ``confidence`` and ``cost`` come along. Rows go on as they
+    are."""
 
-    path: Path
+    target: Target
     extras: tuple[str, ...] = ()
 
     def plain(self) -> Any:
-        return {"write": str(self.path), "with": list(self.extras)}
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Steps that rows go through one by one. `gather` is the step before them that needs all rows at once, or None for
-    the first segment, which begins with the documents. Checks that joined their `extract` are not among `steps`."""
-
-    gather: Sql | None
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a pipeline consists of; `Pipeline` in the face of this room adds the ways to make one. `limits` are those of
-    the run, `per_document` those of each document; `reach` says where its data may go."""
-
-    name: str
-    model: tuple[str, ...]
-    documents: Files | Rows
-    steps: tuple[Step, ...]
-    writes: tuple[Write, ...]
-    settings: Mapping[str, Any]
-    limits: Mapping[str, Any]
-    per_document: DocumentLimits
-    reach: Reach
-    place: Place
-    path: Path | None
-    root: Path
-
-    @property
-    def extract(self) -> Extract:
-        """The step that makes records of documents."""
-        return next(step for step in self.steps if isinstance(step, Extract))
-
-    @property
-    def asked(self) -> Mapping[str, Any]:
-        """The settings of the calls, `extra_headers` among them."""
-        return {**self.settings, **self.extract.settings}
-
-    @property
-    def type(self) -> Type:
-        """The type of the rows at the end."""
-        return self.steps[-1].type
-
-    @cached_property
-    def segments(self) -> tuple[Segment, ...]:
-        """The steps, cut before each one that needs all rows at once."""
-        cut: list[tuple[Sql | None, list[Step]]] = [(None, [])]
-        for step in self.steps:
-            if isinstance(step, Sql):
-                cut.append((step, []))
-            elif not (isinstance(step, Check) and step.joined):
-                cut[-1][1].append(step)
-        return tuple(Segment(gather, tuple(steps)) for gather, steps in cut)
-
-    def plain(self) -> Any:
-        """What the pipeline does to a document, as JSON values: not which documents, models, limits and outputs."""
-        steps = [step.plain() for step in self.steps if not isinstance(step, Write)]
-        return {"settings": apart(self.settings)[0], "steps": steps}
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of `plain`."""
-        return digest(canonical(self.plain()))
+        return {"write": self.target.plain(), "with": list(self.extras)}

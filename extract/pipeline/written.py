@@ -62,6 +62,10 @@ class Written:
     keys: Mapping[str, Place] = field(default_factory=dict)
     source: tuple[str, int, int] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def shown(self) -> str:
+        return self.text
+
     def at(self, offset: int) -> Place:
         """Where the character at `offset` of a text stands in the file."""
         if self.source is None:
@@ -252,5 +256,7 @@ def from_values(value: Any, name: str = "pipeline", path: str = "") -> Written:
         value = str(value)
     if value is None or isinstance(value, (bool, int, Decimal, str)):
         return Written(value, place, value if isinstance(value, str) else dump(value))
+    if callable(value):  # a schema or a function, which only Python can give
+        return Written(value, place, getattr(value, "__qualname__", repr(value)))
     message = f"A {type(value).__name__} cannot stand in a pipeline."
     raise PipelineError(message, str(place), "Pipelines hold dicts, lists, text, numbers, booleans and None.")

@@ -2,17 +2,18 @@
 
 A run lives in a folder. Its first act is to write down what it decides by (the facts and prices of the models, the way
 of rendering prompts); its ledger keeps each paid reply and what became of each document. The same folder again resumes
-it: every document is done afresh, and what was paid for is answered from the ledger. Outputs are written from the
-ledger when the documents are done, whole and in the order of the inputs.
+it: every document is done afresh, and what was paid for is answered from the ledger. Stage after stage, what enters is
+taken through the steps that need one row at a time, and rows are handed to the outputs as they are ready.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,19 +23,41 @@ from ..call import Usage
 from ..endpoints import ANYWHERE, Reach
 from ..engines.hooks import Hook
 from ..engines.local import Local
-from ..errors import ExtractError, RunError
+from ..errors import ExtractError, ModelError, PipelineError, RunError
 from ..events import OnEvent
 from ..ledger import Entry, RunLedger
 from ..limits import Limits, Traffic, check_priced
 from ..models.cascade import Cascade, open_cascade
-from ..pipeline import Pipeline
+from ..operators.decisions import Decision, read_decisions
+from ..operators.rows import Row
+from ..pipeline import DOCUMENTS, Pipeline, Review, Sample
 from ..prompt import VERSION
 from ..report import NOT_WRITTEN, write_not_written, write_run
 from ..settings import apart
-from .documents import STATES, Flow, Input, Work, inputs, task_of
-from .outputs import check_writable, write_outputs
+from .asking import Asking, asking, task_of
+from .flows import STATES, Flow
+from .inputs import Input, count, gathered, inputs
+from .outputs import Outputs, check_writable
+from .units import Units
 
-__all__ = ["STATES", "Flow", "Input", "Progress", "Run", "execute", "inputs", "open_models", "task_of"]
+__all__ = [
+    "STATES",
+    "Asking",
+    "Flow",
+    "Input",
+    "Progress",
+    "Run",
+    "asking",
+    "execute",
+    "inputs",
+    "lacking",
+    "new_folder",
+    "open_models",
+    "task_of",
+]
+
+_BLOCK = 256
+"""How many inputs are taken at a time: each time costs a turn of a thread."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +76,9 @@ class Run:
     """What happened. `stopped` says why some documents are pending or an output is missing; `calls`, `usage` and `cost`
     are those of all starts of the run, the cost in US dollars, None where a model has no price; `sample` holds the
     first rows at the end and `refused` the first documents that gave none, to be shown; `waived` counts the documents
-    whose record was kept without fields that failed, `not_written` are the files of the rows that were not written."""
+    whose record was kept without fields that failed, `not_written` are the files of the rows that were not written.
+    `reused` counts for each step the answers that were on record, `anew` those that were asked for once more, by the
+    reason why."""
 
     folder: Path
     states: Mapping[str, int]
@@ -62,14 +87,16 @@ class Run:
     usage: Usage
     cost: Decimal | None
     seconds: float
-    outputs: tuple[tuple[Path, int], ...]
+    outputs: tuple[tuple[str, int], ...]
     over_budget: Decimal = Decimal(0)
     warnings: tuple[str, ...] = ()
     stopped: ExtractError | None = None
-    sample: tuple[Mapping[str, Any], ...] = ()
+    sample: tuple[Row, ...] = ()
     refused: tuple[Entry, ...] = ()
     waived: int = 0
     not_written: tuple[Path, ...] = ()
+    reused: Mapping[str, int] = field(default_factory=dict)
+    anew: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def lossless(self) -> bool:
@@ -87,9 +114,11 @@ class Run:
             "tokens": {"input": self.usage.input, "cached": self.usage.cached, "output": self.usage.output},
             "cost_usd": self.cost,
             "seconds": round(self.seconds, 3),
-            "outputs": [str(path) for path, _ in self.outputs],
+            "outputs": [name for name, _ in self.outputs],
             "not_written": [str(path) for path in self.not_written],
             "steps": [flow.plain() for flow in self.flows],
+            "reused": dict(self.reused),
+            "anew": {name: dict(counts) for name, counts in self.anew.items()},
             "stopped": None if self.stopped is None else self.stopped.message,
         }
 
@@ -97,8 +126,31 @@ class Run:
 def open_models(pipeline: Pipeline, reach: Reach = ANYWHERE) -> Cascade:
     """The models of a pipeline, opened as the environment and the user's file of models say; data goes where the
     pipeline and `reach` allow. Raises `ModelError`."""
-    settings, headers = apart(pipeline.asked)
-    return open_cascade(pipeline.model, settings=settings, reach=pipeline.reach & reach, headers=headers)
+    _, headers = apart(pipeline.settings)
+    return open_cascade(pipeline.models, reach=pipeline.reach & reach, headers=headers)
+
+
+def lacking(pipeline: Pipeline) -> Iterator[str]:
+    """What a run would stop at before anything is sent: models that cannot be opened, outputs that cannot be
+    written."""
+    try:
+        open_models(pipeline)
+    except ModelError as error:
+        yield str(error)
+    try:
+        check_writable(pipeline)
+    except PipelineError as error:
+        yield from map(str, (error, *error.others))
+
+
+def new_folder(name: str, below: str = "runs") -> Path:
+    """A folder for a run that is not there yet: the name and the time, and a number if that is taken."""
+    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
+    stem = f"{below}/{safe}-{datetime.now().strftime('%Y%m%d-%H%M%S')}"
+    number = 1
+    while (folder := Path(stem if number == 1 else f"{stem}-{number}")).exists():
+        number += 1
+    return folder
 
 
 async def execute(
@@ -110,9 +162,11 @@ async def execute(
     limit: int | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
     on_event: OnEvent | None = None,
+    on_rows: Callable[[list[Row]], Any] | None = None,
 ) -> Run:
     """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `watch` is told of each
-    document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where).
+    document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where), `on_rows`
+    of rows that came out at the end of the pipeline, which it is awaited to take.
 
     Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held. What goes wrong
     with a document is in its entry, and what stops the run in `Run.stopped`.
@@ -122,32 +176,42 @@ async def execute(
     check_priced(limits, cascade.facts)
     pipeline.per_document.check_priced(cascade.facts)
     check_writable(pipeline)
+    decisions = _decisions(pipeline)
     ledger = await asyncio.to_thread(RunLedger, folder)
     try:
         cascade = await _as_started(ledger, pipeline, cascade)
         engine = Local(cascade.models, ledger, Traffic(limits, await ledger.spent()), Hook(on_event))
-        work = Work(pipeline, task_of(pipeline, cascade.facts), list(inputs(pipeline, limit)))
-        await ledger.forget_others(one.source for one in work.inputs)
-        await _documents(engine, work, ledger, watch)
-        written = await asyncio.to_thread(write_outputs, work, ledger)
-        await asyncio.to_thread(write_not_written, folder, ledger.entries, written.refused)
+        asked = asking(pipeline, {one.name: one for one in cascade.facts})
+        units = Units(pipeline, asked, engine, ledger, decisions)
+        units.reuse.before = await _parts(ledger, asked)
+        outputs = Outputs(pipeline, ledger, folder.name)
+        try:
+            stages = _Stages(pipeline, units, engine, ledger, outputs, on_rows)
+            await stages.run(limit, watch)
+            sample = await asyncio.to_thread(outputs.finish)
+        except BaseException:
+            outputs.abandon()
+            raise
+        await ledger.forget_older()
+        await asyncio.to_thread(write_not_written, folder, ledger.entries)
         calls, usage, cost = await ledger.totals()
         run = Run(
             folder=folder,
-            states=dict(work.states),
-            flows=tuple(work.flows.values()),
+            states=dict(units.states),
+            flows=tuple(units.flows.values()),
             calls=calls,
             usage=usage,
             cost=cost,
             seconds=time.monotonic() - began,
-            outputs=written.files,
+            outputs=tuple(outputs.files),
             over_budget=engine.traffic.budget.over,
             warnings=(*cascade.warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
-            stopped=engine.stopped or written.failure,
-            sample=written.head,
-            refused=tuple(work.refused),
-            waived=work.waived,
+            stopped=engine.stopped or stages.failure or outputs.failure,
+            sample=sample,
+            refused=tuple(units.refused),
+            waived=units.waived,
             not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
+            **units.reuse.plain(),
         )
         _check_conserved(run)
         write_run(folder, run.plain())
@@ -158,24 +222,75 @@ async def execute(
         await asyncio.to_thread(ledger.close)
 
 
-async def _documents(engine: Local, work: Work, ledger: RunLedger, watch: Callable[[Progress], None]) -> None:
-    """All documents through the engine; each is entered into the ledger while the next ones go on."""
-    try:
-        async with aclosing(engine.run(work.jobs(), lazy=False)) as outcomes:
-            async for outcome in outcomes:
-                entry = work.entry(outcome)
-                await ledger.enter_soon(entry)
-                watch(
-                    Progress(
-                        work.states.total(),
-                        len(work.inputs),
-                        work.states,
-                        engine.traffic.budget.spent,
-                        entry,
-                    )
-                )
-    finally:
-        await ledger.entered()
+@dataclass
+class _Stages:
+    """The stages of a run, one after another. `failure` is what kept a step that needs all rows from running."""
+
+    pipeline: Pipeline
+    units: Units
+    engine: Local
+    ledger: RunLedger
+    outputs: Outputs
+    on_rows: Callable[[list[Row]], Any] | None = None
+    failure: ExtractError | None = None
+
+    async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
+        total = await asyncio.to_thread(count, self.pipeline, limit)
+
+        def told(entry: Entry) -> None:
+            units = self.units
+            spent = self.engine.traffic.budget.spent
+            watch(Progress(units.states.total(), total, units.states, spent, entry))
+
+        for number in self.pipeline.stages:
+            if number == DOCUMENTS:
+                await self._stage(number, inputs(self.pipeline, limit), told)
+                continue
+            step = self.pipeline.by_number[number]
+            try:
+                await self._stage(number, gathered(self.pipeline, step, self.ledger), lambda entry: None)
+            except PipelineError as error:
+                self.failure = error
+                return
+            if isinstance(step, Sample):
+                self.units.flows[number].chosen()
+
+    async def _stage(self, number: int, given: Any, told: Callable[[Entry], None]) -> None:
+        """All inputs of a stage through the engine; each is entered into the ledger while the next ones go on."""
+        try:
+            async with aclosing(self.engine.each(given, self.units.unit, block=_BLOCK)) as entries:
+                async for entry in entries:
+                    await self.ledger.enter_soon(entry)
+                    self.units.taken(entry)
+                    told(entry)
+                    await self._hand_on(number, entry)
+        finally:
+            await self.ledger.entered()
+        await asyncio.to_thread(self.outputs.ended, number)
+
+    async def _hand_on(self, number: int, entry: Entry) -> None:
+        if self.on_rows is not None and (rows := [row for step, row in entry.rows if step == self.pipeline.end]):
+            await self.on_rows(rows)
+        if self.outputs.done(entry.ordinal):
+            await self.ledger.entered()
+            await asyncio.to_thread(self.outputs.hand_on, number)
+
+
+def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
+    """What was decided about rows that were held, for each step that holds some."""
+    return {
+        step.number: read_decisions(step.decisions)
+        for step in pipeline.steps
+        if isinstance(step, Review) and step.decisions is not None
+    }
+
+
+async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Mapping[str, Any]]:
+    """What the steps of each start asked by; this start's are written down."""
+    mine = {one.step.name: dict(one.parts) for one in asked.values()}
+    await ledger.write_manifest({f"asked:{ledger.start}": mine})
+    known = await ledger.manifest()
+    return {int(name.partition(":")[2]): parts for name, parts in known.items() if name.startswith("asked:")}
 
 
 def _weaker(name: str, mode: str) -> str:
@@ -191,8 +306,9 @@ def _check_conserved(run: Run) -> None:
 
 async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -> Cascade:
     """Writes the manifest at the first start; gives the cascade by the facts that the run was started with."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     about = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": now,
         "pipeline": pipeline.name,
         "fingerprint": pipeline.fingerprint,
         "prompt": VERSION,
@@ -205,4 +321,5 @@ async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -
             where=str(ledger.path.parent),
             fix="Name another folder with --run.",
         )
+    await ledger.begin(now)
     return replace(cascade, facts=facts)

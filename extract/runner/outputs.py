@@ -1,125 +1,117 @@
-"""What a run writes, from its ledger: the rows of each output, whole and in the order of the documents.
+"""What a run writes, while it goes on: each output takes its rows in the order of the inputs.
 
-Steps that need all rows at once run here, when the documents are done. Each file is written beside its old form and
-then takes its place, so that an output is always a whole one.
+The rows come out of the ledger, as soon as everything before them is done, so that the first record is on its way to
+its file while later documents are being read, and nothing waits in memory. An output appears whole, at the end.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 from ..errors import ExtractError, PipelineError
 from ..ledger import RunLedger
-from ..nodes import Type
-from ..operators import Outcome, apply, gather
-from ..pipeline import Pipeline, Segment, Write
-from ..sinks import write_rows
-from .documents import END, Work
+from ..operators.rows import HIDDEN, Row
+from ..pipeline import Pipeline, Write
+from ..sinks import Writer, open_writer
+from .inputs import reads
 
-__all__ = ["Written", "check_writable", "write_outputs"]
-
-Row = Mapping[str, Any]
+__all__ = ["Outputs", "check_writable"]
 
 _SHOWN = 20
-
-
-@dataclass
-class Written:
-    """What was written: the files with their numbers of rows, the first rows at the end, the rows that were refused
-    after the documents had been merged, and the error that kept an output from being written, if any."""
-
-    files: tuple[tuple[Path, int], ...] = ()
-    head: tuple[Row, ...] = ()
-    refused: list[dict[str, Any]] = field(default_factory=list)
-    failure: ExtractError | None = None
+_BLOCK = 64
+"""How many inputs are done before their rows are handed on: each time costs a look into the ledger."""
 
 
 def check_writable(pipeline: Pipeline) -> None:
-    """Raises PipelineError for an output that cannot be written, before anything is paid for."""
-    writes = [*(step for step in pipeline.steps if isinstance(step, Write)), *pipeline.writes]
-    for write in writes:
+    """Raises PipelineError with every output that cannot be written, before anything is paid for."""
+    wrong: list[PipelineError] = []
+    for write in pipeline.outputs():
         try:
-            write.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"The folder of this output cannot be made: {error.strerror}."
-            raise PipelineError(message, str(write.path), "Write somewhere else.") from None
-        if not os.access(write.path.parent, os.W_OK) or write.path.is_dir():
-            raise PipelineError("This output cannot be written.", str(write.path), "Write somewhere else.")
+            write.target.check(pipeline.type_of(write.reads[0]))
+        except PipelineError as error:
+            wrong.append(PipelineError(error.message, error.where or str(write.place), error.fix))
+    if wrong:
+        raise PipelineError(wrong[0].message, wrong[0].where, wrong[0].fix, tuple(wrong[1:]))
 
 
-def write_outputs(work: Work, ledger: RunLedger) -> Written:
-    """Writes every output. An error ends the writing and is in the result: the documents are done and paid for."""
-    written = Written()
-    try:
-        _write_all(work, ledger, written)
-    except ExtractError as error:
-        written.failure = error
-    return written
+class Outputs:
+    """The outputs of one start of a run. `files` are those that were written, with their numbers of rows; `failure` is
+    what kept one from being written: the documents are done and paid for, and the others are written."""
+
+    def __init__(self, pipeline: Pipeline, ledger: RunLedger, run: str):
+        self.files: list[tuple[str, int]] = []
+        self.failure: ExtractError | None = None
+        self._pipeline, self._ledger = pipeline, ledger
+        self._writers: list[tuple[Write, Writer]] = []
+        self._done: set[int] = set()
+        self._next, self._handed = 0, 0
+        for write in pipeline.outputs():
+            type = pipeline.type_of(write.reads[0])
+            self._writers.append((write, open_writer(write.target, type=type, run=run, output=write.name)))
+
+    def done(self, ordinal: int) -> bool:
+        """Takes note that an input of the stage is in the ledger; says whether rows should be handed on now."""
+        self._done.add(ordinal)
+        while self._next in self._done:
+            self._done.remove(self._next)
+            self._next += 1
+        return self._next - self._handed >= _BLOCK or (self._handed == 0 and self._next > 0)
+
+    def hand_on(self, stage: int) -> None:
+        """Gives the outputs the rows of the inputs that are done, up to the first that is not."""
+        ready = range(self._handed, self._next)
+        self._handed = self._next
+        for write, writer in self._writers:
+            if self._whole(write) == stage and ready:
+                self._add(write, writer, self._ledger.rows(*write.reads, stage=stage, ordinals=ready))
+
+    def ended(self, stage: int) -> None:
+        """Gives them the rest of the rows of a stage that has ended, whatever is pending before them."""
+        rest = range(self._handed, 2**62)
+        for write, writer in self._writers:
+            if self._whole(write) == stage:
+                self._add(write, writer, self._ledger.rows(*write.reads, stage=stage, ordinals=rest))
+        self._done.clear()
+        self._next = self._handed = 0
+
+    def finish(self) -> tuple[Row, ...]:
+        """Makes every output appear; gives the first rows of the pipeline, to be shown."""
+        for write, writer in self._writers:
+            if self._whole(write) is None:
+                self._add(write, writer, reads(self._ledger, write, write.reads))
+        for write, writer in self._writers:
+            try:
+                if self.failure is None:
+                    self.files.append((str(write.target), writer.finish()))
+                else:
+                    writer.abandon()
+            except ExtractError as error:
+                self.failure = error
+        head = islice(self._ledger.rows(self._pipeline.end), _SHOWN)
+        return tuple({name: value for name, value in row.items() if not name.startswith("_")} for row in head)
+
+    def abandon(self) -> None:
+        """Leaves every output as it was."""
+        for _, writer in self._writers:
+            writer.abandon()
+
+    def _whole(self, write: Write) -> int | None:
+        """The one stage that all rows of an output come from; None where there are several."""
+        stages = frozenset().union(*(self._pipeline.feeding[number] for number in write.reads))
+        return next(iter(stages)) if len(stages) == 1 else None
+
+    def _add(self, write: Write, writer: Writer, rows: Iterable[Row]) -> None:
+        if self.failure is not None:
+            return
+        try:
+            for row in rows:
+                if write.when is None or write.when.holds(row):
+                    writer.add(_shown(write, row))
+        except ExtractError as error:
+            self.failure = error
 
 
-def _write_all(work: Work, ledger: RunLedger, written: Written) -> None:
-    pipeline = work.pipeline
-    first, *later = pipeline.segments
-    for step in first.steps:
-        if isinstance(step, Write):
-            _write(step, _kept(ledger, step.number), step.type, written)
-    rows: list[Row] | None = None
-    for segment in later:
-        rows = _gathered(segment, _kept(ledger, END) if rows is None else rows, work, written)
-    head = islice(_kept(ledger, END) if rows is None else rows, _SHOWN)
-    written.head = tuple({k: v for k, v in row.items() if not k.startswith("_")} for row in head)
-    for write in pipeline.writes:
-        _write(write, _kept(ledger, END) if rows is None else rows, pipeline.type, written)
-
-
-def _gathered(segment: Segment, rows: Iterable[Row], work: Work, written: Written) -> list[Row]:
-    """All rows through a step that needs them at once, and through the row-wise steps after it."""
-    assert segment.gather is not None
-    flow = work.flows[segment.gather.number]
-    counted = _counted(rows, flow.counts)
-    made = list(gather(segment.gather, counted))
-    flow.into, flow.made = flow.counts["merged"], len(made)
-    flow.counts["out"] = len(made)
-    for step in segment.steps:
-        flow = work.flows[step.number]
-        flow.into = len(made)
-        if isinstance(step, Write):
-            _write(step, made, step.type, written)
-            flow.counts["out"] = len(made)
-            continue
-        passed = [apply(step, row) for row in made]
-        flow.counts.update(one.state for one in passed)
-        written.refused += (_refused(one) for one in passed if one.state in ("rejected", "review"))
-        made = [one.row for one in passed if one.state == "out"]
-    return made
-
-
-def _counted(rows: Iterable[Row], counts: dict[str, int]) -> Iterator[Row]:
-    for row in rows:
-        counts["merged"] += 1
-        yield row
-
-
-def _kept(ledger: RunLedger, number: int) -> Iterator[Row]:
-    """The rows that documents gave to the write step of this number, or at the end of the row-wise steps."""
-    for entry in ledger.entries():
-        for kept in entry.rows:
-            if kept["to"] == number:
-                yield kept["row"]
-
-
-def _write(write: Write, rows: Iterable[Row], type: Type, written: Written) -> None:
-    hidden = {f"_{name}" for name in ("evidence", "confidence", "cost") if name not in write.extras}
-    shown = ({name: value for name, value in row.items() if name not in hidden} for row in rows)
-    written.files += ((write.path, write_rows(write.path, shown, type=type)),)
-
-
-def _refused(outcome: Outcome) -> dict[str, Any]:
-    """A row that was refused after a step that had merged the documents, for the dead-letter file."""
-    row = {name: value for name, value in outcome.row.items() if not name.startswith("_")}
-    return {"_id": outcome.row.get("_id"), "state": outcome.state, "reasons": [outcome.reason], "row": row}
+def _shown(write: Write, row: Row) -> Row:
+    hidden = {name for name in HIDDEN if name[1:] not in write.extras}
+    return {name: value for name, value in row.items() if name not in hidden}

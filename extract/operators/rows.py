@@ -1,0 +1,71 @@
+"""Rows and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from ..jsontext import canonical, digest
+
+__all__ = ["HIDDEN", "Row", "chance", "child_id", "clear", "new_row", "row_id"]
+
+Row = Mapping[str, Any]
+
+HIDDEN = ("_evidence", "_confidence", "_cost")
+"""What a row knows beside its fields; outputs that ask for it have it too."""
+
+_ID_LENGTH = 24
+
+
+def row_id(source: str, document: str, step: str, place: int = 0) -> str:
+    """The name of a row that a step made: the same for the same source, content (the document's id), step and place."""
+    return digest(canonical([source, document, step, place]))[:_ID_LENGTH]
+
+
+def child_id(row: Row, step: str, place: int) -> str:
+    """The name of a row that a step made of another one."""
+    return digest(canonical([str(row["_id"]), step, place]))[:_ID_LENGTH]
+
+
+def new_row(record: Row, id: str, source: str, along: Row | None = None) -> dict[str, Any]:
+    """A row out of a record: its fields, the columns that come `along` with it, `_id` and `_source`."""
+    return {**record, **(along or {}), "_id": id, "_source": source}
+
+
+def clear(value: Any) -> Any:
+    """Values of Python as JSON values: dates and times as ISO texts, mappings as dicts. Raises TypeError for others."""
+    if value is None or isinstance(value, (bool, int, str, Decimal)):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise TypeError(f"{value} is no number of JSON.")
+        return value
+    if isinstance(value, Enum):
+        return clear(value.value)
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_name(name): clear(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [clear(item) for item in value]
+    if hasattr(value, "model_dump"):
+        return clear(value.model_dump(mode="python", by_alias=True))
+    raise TypeError(f"a {type(value).__name__}.")
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a key that is a {type(name).__name__}.")
+    return name
+
+
+def chance(seed: int, id: str) -> float:
+    """A number from 0 to 1 for a row, the same on every start and machine."""
+    return int.from_bytes(sha256(f"{seed}:{id}".encode()).digest()[:8], "big") / 2**64

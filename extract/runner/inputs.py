@@ -1,0 +1,148 @@
+"""What each stage of a pipeline begins with: its documents, and the rows that a step made of all rows before it.
+
+Inputs come one by one and in order; nothing is opened before it is asked about, and what waits is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from ..document import Document
+from ..errors import DocumentError
+from ..ledger import RunLedger
+from ..load import open_document
+from ..operators.gathering import grouped, queried, sampled
+from ..operators.rows import Row, row_id
+from ..pipeline import DOCUMENTS, Extract, Files, Pipeline, Rows, Sample, Sql, Step
+from ..project import shown
+from ..sources import read_rows
+
+__all__ = ["Input", "count", "gathered", "inputs", "reads"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One document or row that a stage begins with: its place, its name, its row, and how to open the document that it
+    carries (None: it has none)."""
+
+    stage: int
+    ordinal: int
+    id: str
+    source: str
+    row: Row
+    open: Callable[[], Document] | None = None
+
+
+def inputs(pipeline: Pipeline, limit: int | None = None) -> Iterator[Input]:
+    """The documents of a pipeline in order, at most `limit`; nothing is opened yet."""
+    documents = pipeline.documents
+    made = _of_files(documents) if isinstance(documents, Files) else _of_rows(documents)
+    for ordinal, (source, row, opener) in enumerate(islice(made, limit)):
+        yield Input(DOCUMENTS, ordinal, source, source, row, opener)
+
+
+def count(pipeline: Pipeline, limit: int | None = None) -> int:
+    """How many documents there are; opens none of them."""
+    documents = pipeline.documents
+    made = documents.paths() if isinstance(documents, Files) else read_rows(documents.path)
+    return sum(1 for _ in islice(made, limit))
+
+
+def _of_files(documents: Files) -> Iterator[tuple[str, Row, Callable[[], Document]]]:
+    for path in documents.paths():
+        source = _name(path)
+        yield source, {"_id": row_id(source, "", "documents"), "_source": source}, _opener(documents, path)
+
+
+def _opener(documents: Files, path: Path) -> Callable[[], Document]:
+    return lambda: open_document(path, pdf=documents.pdf)
+
+
+def _of_rows(documents: Rows) -> Iterator[tuple[str, Row, Callable[[], Document] | None]]:
+    name = shown(documents.path)
+    for number, found in enumerate(read_rows(documents.path), 1):
+        source = f"{name}#{number}"
+        row = {**found, "_id": row_id(source, "", "documents"), "_source": source}
+        yield source, row, _carried(documents, row)
+
+
+def _carried(documents: Rows, row: Row) -> Callable[[], Document] | None:
+    """How to open the document that a row of a file carries."""
+    if documents.text is None:
+        return None
+    text = row.get(documents.text)
+    return lambda: Document(text="" if text is None else str(text), source=str(row["_source"]))
+
+
+def _name(path: Path) -> str:
+    """The path as text; bytes in it that are no UTF-8 are spelled out."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def reads(ledger: RunLedger, reader: Step, steps: tuple[int, ...]) -> Iterator[Row]:
+    """The rows of some steps that a reader takes, from the ledger."""
+    rows = ledger.rows(*steps)
+    when = reader.when
+    return rows if when is None else (row for row in rows if when.holds(row))
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """Rows that can be gone through as often as need be."""
+
+    make: Callable[[], Iterator[Row]]
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.make()
+
+
+def gathered(pipeline: Pipeline, step: Step, ledger: RunLedger) -> Iterator[Input]:
+    """The rows that a step makes of all those before it, as inputs of its stage. Raises PipelineError for a query that
+    cannot run."""
+    if isinstance(step, Sql):
+        tables = {name: _table(step, ledger, of) for name, of in step.tables.items()}
+        made: Iterator[tuple[Row, Callable[[], Document] | None]] = ((row, None) for row in queried(step, tables))
+    elif isinstance(step, Sample):
+        waiting = _Waiting(lambda: reads(ledger, step, step.reads))
+        again = _again(pipeline.documents) if step.carries else lambda row: None
+        made = ((row, again(row)) for row in sampled(step, waiting))
+    else:
+        assert isinstance(step, Extract)
+        groups = grouped(step, reads(ledger, step, step.reads))
+        made = ((one.row, _text(one.text, str(one.row["_source"]))) for one in groups)
+    for ordinal, (row, opener) in enumerate(made):
+        source = str(row.get("_source") or row["_id"])
+        yield Input(step.number, ordinal, str(row["_id"]), source, row, opener)
+
+
+def _table(step: Sql, ledger: RunLedger, of: tuple[int, ...] | Path) -> _Waiting:
+    if isinstance(of, Path):
+        return _Waiting(lambda: read_rows(of))
+    return _Waiting(lambda: reads(ledger, step, of))
+
+
+def _text(text: str, source: str) -> Callable[[], Document]:
+    return lambda: Document(text=text, source=source)
+
+
+def _again(documents: Files | Rows) -> Callable[[Row], Callable[[], Document] | None]:
+    """How to open the documents that rows carried before they waited."""
+    if isinstance(documents, Rows):
+        return lambda row: _carried(documents, row)
+    paths = {_name(path): path for path in documents.paths()}
+
+    def opener(row: Row) -> Callable[[], Document]:
+        source = str(row["_source"])
+        return _opener(documents, paths[source]) if source in paths else _gone(source)
+
+    return opener
+
+
+def _gone(source: str) -> Callable[[], Document]:
+    def opener() -> Document:
+        raise DocumentError("The file is no longer there.", source)
+
+    return opener

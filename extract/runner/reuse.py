@@ -1,0 +1,57 @@
+"""What a run that is started again takes from its record, and why it asks for the rest.
+
+A start does everything afresh and is answered from the ledger wherever it would ask the same. So what is asked anew
+says by itself what has changed: the document, or a part of the step (its schema, its instructions, its model).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ..extraction import Extraction
+from ..ledger import RunLedger
+from ..pipeline import Asked
+from .asking import Asking
+from .inputs import Input
+
+__all__ = ["Reuse"]
+
+
+class Reuse:
+    """Counts, for each step that asks: the rows whose answers were all in the record (`reused`), and the others with
+    the reason why (`anew`). At the first start of a run nothing is counted."""
+
+    def __init__(self, ledger: RunLedger):
+        self._ledger = ledger
+        self.reused: Counter[str] = Counter()
+        self.anew: dict[str, Counter[str]] = {}
+        self.before: Mapping[int, Mapping[str, Any]] = {}
+
+    def note(self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any] | None, asked: int) -> None:
+        """Takes note of one row that a model was asked about, or was not."""
+        if self._ledger.start < 2 or extraction is None or not extraction.attempts:
+            return
+        if not asked:
+            self.reused[step.name] += 1
+            return
+        self.anew.setdefault(step.name, Counter())[self._why(given, step, asking, extraction)] += 1
+
+    def _why(self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any]) -> str:
+        before = self._ledger.known(given.stage, given.id)
+        if before is None:
+            return "new"
+        start, entry = before
+        about = (entry.detail or {}).get("asked", {})
+        parts = self.before.get(start, {}).get(step.name)
+        if step.name not in about or parts is None:
+            return "not finished before" if entry.state == "pending" else "not asked before"
+        if about[step.name] != extraction.document[:12]:
+            return "changed content"
+        changed = [name for name, value in asking.parts.items() if parts.get(name) != value]
+        return f"changed {', '.join(changed)}" if changed else "not answered before"
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values, for the account of the run."""
+        return {"reused": dict(self.reused), "anew": {name: dict(counts) for name, counts in self.anew.items()}}

@@ -1,0 +1,266 @@
+"""The way of one document, or of one row that a later stage begins with, through the steps that take row after row.
+
+Whatever is asked on the way is put to the engine; every row ends somewhere, and the unit as a whole in one state, by
+the best that became of its rows. What it gave is kept with the number of the step that gave it, wherever somebody reads
+it later: outputs, and steps that need all rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engines.local import Local
+from ..engines.threads import on_thread
+from ..errors import ExtractError
+from ..extraction import Extraction
+from ..jsontext import canonical, digest
+from ..ledger import Entry, RunLedger, State
+from ..operators import Outcome, apply, given_to, returned
+from ..operators.decisions import Decision
+from ..operators.rows import HIDDEN, Row
+from ..pipeline import DOCUMENTS, Asked, Pipeline, Python, Step, Write
+from .asking import Asking
+from .flows import Flow
+from .inputs import Input
+from .reuse import Reuse
+
+__all__ = ["Units"]
+
+_BEST: tuple[State, ...] = ("pending", "written", "merged", "review", "rejected", "filtered")
+"""What a document is said to have ended as, if its rows ended in several ways: the first of these."""
+
+_SHOWN = 20
+
+
+@dataclass
+class _Found:
+    """What became of a row and of all that was made of it."""
+
+    ends: Counter[State] = field(default_factory=Counter)
+    rows: list[tuple[int, Row]] = field(default_factory=list)
+    refused: list[tuple[Step, State, tuple[str, ...], Row]] = field(default_factory=list)
+    extractions: list[Extraction[Any] | None] = field(default_factory=list)
+    asked: dict[str, str] = field(default_factory=dict)
+
+    def take(self, other: _Found) -> None:
+        """Adds what became of another row."""
+        self.ends.update(other.ends)
+        self.rows += other.rows
+        self.refused += other.refused
+        self.extractions += other.extractions
+        self.asked |= other.asked
+
+    @property
+    def state(self) -> State:
+        return next(state for state in _BEST if self.ends[state])
+
+
+class Units:
+    """The units of one start of a run, and the sums over them; `states` are those of the documents, `refused` keeps the
+    first that gave no row, `waived` counts those whose record was kept without fields that failed."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        asking: Mapping[int, Asking],
+        engine: Local,
+        ledger: RunLedger,
+        decisions: Mapping[int, Mapping[str, Decision]],
+    ):
+        self.pipeline, self.engine = pipeline, engine
+        self.flows = {step.number: Flow(step.name) for step in pipeline.flowing}
+        self.states: Counter[str] = Counter()
+        self.refused: list[Entry] = []
+        self.waived = 0
+        self.reuse = Reuse(ledger)
+        self._asking, self._decisions = asking, decisions
+        self._readers, self._kept = pipeline.readers, pipeline.kept
+        self._waits = _waiting(pipeline)
+        facts = [one.plain() for of in asking.values() for one in of.task.models]
+        self._fingerprint = digest(canonical([pipeline.fingerprint, facts]))
+
+    async def unit(self, given: Input) -> Entry:
+        """What became of a document or row, counted."""
+        if given.stage == DOCUMENTS:
+            found = await self._given(DOCUMENTS, given.row, given)
+        else:
+            found = await self._begun(self.pipeline.by_number[given.stage], given)
+        self.waived += any(one.waived for one in found.extractions if one is not None)
+        entry = Entry(
+            id=given.id,
+            ordinal=given.ordinal,
+            source=given.source,
+            state=found.state,
+            fingerprint=self._fingerprint,
+            rows=tuple(found.rows),
+            reasons=tuple(_reasons(found)),
+            stage=given.stage,
+        ).after(*found.extractions, **_told(found))
+        if entry.state in ("rejected", "review") and len(self.refused) < _SHOWN:
+            self.refused.append(entry)
+        return entry
+
+    def taken(self, entry: Entry) -> None:
+        """Counts a unit that is done with."""
+        if entry.stage == DOCUMENTS:
+            self.states[entry.state] += 1
+
+    async def _begun(self, step: Step, given: Input) -> _Found:
+        """A row of a stage that a step began: the step has made it, or asks about it now."""
+        flow = self.flows[step.number]
+        flow.made += 1
+        if isinstance(step, Asked):
+            return await self._asked(step, given.row, given)
+        flow.counts["out"] += 1
+        return await self._given(step.number, given.row, given)
+
+    async def _given(self, number: int, row: Row, given: Input) -> _Found:
+        """A row that a step gave, on its way to whoever reads it."""
+        found = _Found()
+        if number in self._kept:
+            found.rows.append((number, row))
+        readers = self._readers[number]
+        if not readers:
+            found.ends["written"] += 1
+        for reader in readers:
+            found.take(await self._read(reader, row, given))
+        return found
+
+    async def _read(self, step: Step, row: Row, given: Input) -> _Found:
+        """A row at a step that takes it, if it does."""
+        flow = self.flows.get(step.number)  # an output at the end is no step
+        try:
+            taken = step.when is None or step.when.condition(row)
+        except ExtractError as error:
+            return self._stopped(step, flow, "rejected", row, error.message)
+        if not taken:
+            if flow is not None:
+                flow.passed("filtered")
+            return _Found(Counter({"filtered": 1}))
+        if flow is None:
+            return _Found(Counter({"written": 1}))
+        if step.gathers:
+            flow.waits()
+            return _Found(Counter({"merged": 1}))
+        if isinstance(step, Asked):
+            flow.into += 1
+            return await self._asked(step, row, given)
+        if isinstance(step, Write):
+            flow.passed("out")
+            found = await self._given(step.number, row, given)
+            found.ends["written"] += 1
+            return found
+        outcome = await self._applied(step, row)
+        if outcome.state != "out":
+            return self._stopped(step, flow, outcome.state, row, outcome.reason)
+        flow.passed("out", len(outcome.rows))
+        return await self._several(step, outcome.rows, given)
+
+    async def _several(self, step: Step, rows: tuple[Row, ...], given: Input) -> _Found:
+        """The rows that a step made of one: side by side, where a model is to be asked about them."""
+        if len(rows) == 1:
+            return await self._given(step.number, rows[0], given)
+        found = _Found()
+        room = self.engine.limits.in_flight if self._waits[step.number] else 1
+        for start in range(0, len(rows), room):
+            block = rows[start : start + room]
+            if room == 1:
+                found.take(await self._given(step.number, block[0], given))
+                continue
+            for one in await asyncio.gather(*(self._given(step.number, row, given) for row in block)):
+                found.take(one)
+        return found
+
+    async def _applied(self, step: Step, row: Row) -> Outcome:
+        if not isinstance(step, Python):
+            return apply(step, row, self._decisions.get(step.number))
+        try:
+            value = await on_thread(lambda: step.function(given_to(row)), whose=step.ref)
+            if inspect.isawaitable(value):
+                value = await value
+            elif inspect.isgenerator(value):
+                value = await on_thread(lambda: list(value), whose=step.ref)
+        except Exception as error:  # noqa: BLE001  a user's function may raise anything, and other rows go on
+            said = str(error) or "no message"
+            return Outcome("rejected", (row,), f"{step.ref} raised {type(error).__name__}: {said}")
+        return returned(step, row, value)
+
+    async def _asked(self, step: Asked, row: Row, given: Input) -> _Found:
+        """A row about which a model is asked; it has been counted as come in, or as made."""
+        flow, asking = self.flows[step.number], self._asking[step.number]
+        try:
+            job = asking.job(row, given)
+        except ExtractError as error:
+            flow.counts["rejected"] += 1
+            return self._stopped(step, None, "rejected", row, error.message)
+        outcome = await self.engine.outcome(job)
+        extraction = outcome.extraction
+        self.reuse.note(given, step, asking, extraction, outcome.asked)
+        found = _Found(extractions=[extraction])
+        if extraction is None:
+            flow.counts["pending"] += 1
+            found.ends["pending"] += 1
+            return found
+        found.asked[step.name] = extraction.document[:12]
+        if not extraction.ok:
+            state: State = "review" if step.on_failure == "review" else "rejected"
+            flow.counts[state] += 1
+            found.ends[state] += 1
+            found.refused.append((step, state, tuple(map(str, extraction.problems)), row))
+            return found
+        made = asking.answered(row, given, extraction)
+        if made is None:
+            flow.counts["filtered"] += 1
+            found.ends["filtered"] += 1
+            return found
+        flow.counts["out"] += 1
+        found.take(await self._given(step.number, made, given))
+        return found
+
+    def _stopped(self, step: Step, flow: Flow | None, state: Any, row: Row, reason: str) -> _Found:
+        if flow is not None:
+            flow.passed(state)
+        found = _Found(Counter({state: 1}))
+        if state != "filtered":
+            found.refused.append((step, state, (reason,), row))
+        return found
+
+
+def _waiting(pipeline: Pipeline) -> dict[int, bool]:
+    """Whether a model is asked about the rows of a step, or about what becomes of them."""
+    found: dict[int, bool] = {}
+    for number in sorted(pipeline.readers, reverse=True):
+        below = (one for one in pipeline.readers[number] if not one.gathers)
+        found[number] = any(isinstance(one, (Asked, Python)) or found.get(one.number, False) for one in below)
+    return found
+
+
+def _reasons(found: _Found) -> Iterable[str]:
+    """Why a document gave no row, or what its record is kept without."""
+    for one in found.extractions:
+        if one is not None:
+            yield from map(str, one.problems or one.waived)
+    for step, _, reasons, _ in found.refused:
+        if not isinstance(step, Asked):
+            yield from reasons
+
+
+def _told(found: _Found) -> dict[str, Any]:
+    """What else is to be known of a unit: what was asked about, and the rows that were refused on the way."""
+    told: dict[str, Any] = {"asked": found.asked} if found.asked else {}
+    rows = [
+        {
+            "step": step.name,
+            "_id": row.get("_id"),
+            "state": state,
+            "reasons": reasons,
+            "row": {name: value for name, value in row.items() if name not in HIDDEN},
+        }
+        for step, state, reasons, row in found.refused
+    ]
+    return {**told, **({"refused": rows} if rows else {})}
