@@ -28,7 +28,7 @@ class Line(BaseModel):
 
     description: str = Field(
         min_length=1,
-        description='What was delivered or done, in the words of the paper; it stands under "Service" or "Concepto", say',
+        description='What was delivered or done, as it is printed under a heading such as "Service" or "Concepto"',
     )
     code: str | None = Field(None, description="The article number; the number of the position is none")
     quantity: Decimal | None = Field(None, description="How many units")
