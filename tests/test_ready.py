@@ -21,9 +21,11 @@ from extract.jsontext import load
 from extract.load import open_document
 from extract.project import load_schema
 from extract.schema import Schema
+from extract.sources import read_rows
 from extract.testing import FakeOpenAI, Request
 
 ROOT = Path(__file__).parent.parent
+MAILS = Path("examples/mails/mails.csv")
 MODEL = ("--model", "openai/gpt-4o-mini")
 
 QUILLON = {
@@ -104,6 +106,35 @@ NONE = {"written": 0, "filtered": 0, "merged": 0, "review": 0, "rejected": 0, "p
 def test_gold_fits_its_schema(gold: str, schema: str) -> None:
     problems = {source: of(schema).check(record, None).problems for source, record in read_gold(Path(gold)).items()}
     assert {source: found for source, found in problems.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"), [("order", "schemas/order.py:Order"), ("complaint", "schemas/complaint.py:Complaint")]
+)
+def test_gold_of_the_mails_fits_the_schemas_of_their_classes(kind: str, schema: str, fake_openai: FakeOpenAI) -> None:
+    bodies = {f"examples/mails/mails.csv#{n}": row["body"] for n, row in enumerate(read_rows(MAILS), 1)}
+    truth = read_gold(Path("examples/mails/gold.jsonl"))
+    assert set(truth) == set(bodies)
+    mine = {source: one for source, one in truth.items() if one.pop("kind") == kind}
+    said = (
+        {"problem": "It is not as it should be."} if kind == "complaint" else {}
+    )  # free text, which gold cannot judge
+    fake_openai.gold({bodies[source]: {**one, **said} for source, one in mine.items()}, of(schema))
+    fake_openai.answers(lambda request: "This is something else.")
+    values = {"documents": {"rows": str(MAILS), "text": "body"}, "steps": [{"extract": schema}], "write": "out.jsonl"}
+    Path("pipelines/mails.yaml").write_text(json.dumps(values))
+    done = run("run", "pipelines/mails.yaml", *MODEL, "--run", "r", code=3)
+    assert counts(done) == {**NONE, "written": 7, "rejected": 17}
+    scores = held_against(lines("out.jsonl"), mine, of(schema))
+    assert (scores.records, scores.right, scores.total.exact) == (7, 7, scores.total.n)
+
+
+def test_what_gold_says_of_a_mail_stands_in_it() -> None:
+    bodies = {f"examples/mails/mails.csv#{n}": row["body"] for n, row in enumerate(read_rows(MAILS), 1)}
+    for source, one in read_gold(Path("examples/mails/gold.jsonl")).items():
+        words = [one.get(name) for name in ("company", "order_number", "deliver_to", "product")]
+        words += [item[name] for item in one.get("items", ()) for name in ("article", "code")]
+        assert [word for word in words if word and word not in bodies[source]] == []
 
 
 def test_receipts(fake_openai: FakeOpenAI) -> None:
