@@ -61,7 +61,7 @@ def test_its_make_targets_exist() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("name", ["one_receipt.py", "many_receipts.py", "in_a_service.py"])
+@pytest.mark.parametrize("name", ["one_receipt.py", "many_receipts.py", "invoices_with_lines.py", "in_a_service.py"])
 def test_the_examples_run(checkout: Path, name: str) -> None:
     assert program(f"examples/{name}").strip()
 

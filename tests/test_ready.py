@@ -137,6 +137,13 @@ def test_what_gold_says_of_a_mail_stands_in_it() -> None:
         assert [word for word in words if word and word not in bodies[source]] == []
 
 
+def test_what_gold_says_of_an_invoice_stands_in_it() -> None:
+    for source, one in read_gold(Path("examples/invoices/gold.jsonl")).items():
+        parties = [party[name] for party in (one["seller"], one["buyer"]) for name in ("name", "tax_number")]
+        words = [one["number"], *parties, *(line[name] for line in one["lines"] for name in ("description", "code"))]
+        assert [word for word in words if word and word not in text(source)] == [], source
+
+
 def test_receipts(fake_openai: FakeOpenAI) -> None:
     schema = of("schemas/receipt.py:Receipt")
     truth = answer_from(fake_openai, "examples/receipts/gold.jsonl", schema)
