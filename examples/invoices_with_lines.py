@@ -3,7 +3,8 @@
     python examples/invoices_with_lines.py [FOLDER]
 
 The validator stands in the schema: a language model (`model="openai/gpt-4o-mini"`) is told what does not add up and is
-asked again. The built-in reader, which needs no key, would say the same again; what it misreads is shown with its reason.
+asked again. The built-in reader, which needs no key, would say the same again: what it misreads is shown with its
+reason.
 """
 
 from __future__ import annotations
