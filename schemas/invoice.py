@@ -78,8 +78,8 @@ class Invoice(BaseModel):
         None, description="What was added to net and tax to round the total, or taken off (negative), if it is printed"
     )
     total: Decimal = Field(
-        description="The amount of the whole invoice, with tax, before any payment is taken off; 0 on a paper of the kind"
-        " other that names none"
+        description="The amount of the whole invoice, with tax, before any payment is taken off; 0 on a paper of the"
+        " kind other that names none"
     )
     paid: Decimal | None = Field(None, description="What had been paid before, such as a deposit, as a positive number")
     due: Decimal | None = Field(
