@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import get_type_hints
 
@@ -109,6 +111,17 @@ def test_a_new_project_begins_with_a_ready_pipeline_and_keeps_what_is_there(tmp_
     (folder / "schemas/receipt.py").write_text("mine")
     assert list(make_project(folder)) == []
     assert (folder / "schemas/receipt.py").read_text() == "mine"
+
+
+def test_the_wheel_carries_what_the_ready_pipelines_read() -> None:
+    here = Path(__file__).parent.parent
+    wheel = tomllib.loads((here / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(wheel["only-include"]) == {"extract", *wheel["sources"]}
+    assert all(inside == f"extract/_ready/{folder}" for folder, inside in wheel["sources"].items())
+    for pipeline in (here / "pipelines").glob("*.yaml"):
+        for folder in re.findall(r"(examples/\w+)/", pipeline.read_text("utf-8")):
+            assert folder in wheel["sources"], pipeline
+            assert (here / folder).is_dir()
 
 
 MISSING = "Write the file and the name in it: schemas/receipt.py:Receipt, or a JSON Schema: schemas/receipt.json."
