@@ -123,6 +123,8 @@ def test_run_as_json_is_one_object(project: Path) -> None:
         "cost_usd": 0,
         "outputs": ["out/bills.jsonl"],
         "not_written": [],
+        "reused": {},
+        "anew": {},
         "stopped": None,
     }
     assert len(Path("out/bills.jsonl").read_text().splitlines()) == 2
@@ -236,7 +238,7 @@ def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
     )
     assert json.loads(command(*cut[1], "--json", given=cut[0]).stdout)["complete"] is False
     planned = json.loads(command("plan", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--json").stdout)
-    assert (planned["documents"], planned["model"]) == (2, "openai/gpt-4o-mini")
+    assert (planned["documents"], planned["asked"][0]["model"]) == (2, "openai/gpt-4o-mini")
     assert "[system]" in command("plan", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--prompt").stdout
 
 

@@ -145,11 +145,11 @@ def test_unnest_gives_a_row_for_each_item() -> None:
 
 
 def test_unnest_keeps_the_item_as_a_field_and_rows_without_items() -> None:
-    steps = [{"extract": "bill.py:Bill"}, {"unnest": "lines", "into": "line", "keep_empty": True}]
+    steps = [{"extract": "bill.py:Bill"}, {"unnest": "lines", "into": "line", "position": "at", "keep_empty": True}]
     run({**BILLS, "steps": steps, "write": "out.jsonl"}, bill)
     assert written()[:2] == [
-        {"company": "firm 0", "line": None},
-        {"company": "firm 1", "line": {"name": "part0", "price": Decimal("1.10")}},
+        {"company": "firm 0", "line": None, "at": None},
+        {"company": "firm 1", "line": {"name": "part0", "price": Decimal("1.10")}, "at": 1},
     ]
 
 
@@ -291,8 +291,8 @@ def test_a_second_extract_reads_a_field_or_the_record() -> None:
     assert (
         sorted(seen)[1] == 'company: firm 0\nlines: [{"name": "part0", "price": 1.1}, {"name": "part1", "price": 2.1}]'
     )
-    assert sorted(seen)[2] == 'company: firm 1\nlines: [{"name": "part0", "price": 1.1}]'
-    assert written()[1] == {"words": 7, "company": "firm 1"}
+    assert sorted(seen)[3] == 'company: firm 1\nlines: [{"name": "part0", "price": 1.1}]'
+    assert written()[1] == {"words": 8, "company": "firm 1"}
 
 
 def test_the_rows_of_a_group_are_one_document() -> None:

@@ -178,7 +178,7 @@ def test_invoices_with_their_lines(fake_openai: FakeOpenAI) -> None:
     schema = of("schemas/invoice.py:Invoice")
     truth = answer_from(fake_openai, "examples/invoices/gold.jsonl", schema, quillon=QUILLON, delivery=DELIVERY)
     done = run("run", "pipelines/invoices.yaml", *MODEL, "--run", "r", code=3)
-    assert counts(done) == {**NONE, "merged": 7, "review": 1, "rejected": 1}
+    assert counts(done) == {**NONE, "written": 7, "review": 1, "rejected": 1}
     rows = lines("out/invoices.jsonl")
     scores = held_against(rows, truth, schema)
     assert (scores.records, scores.right, scores.total.exact) == (7, 7, scores.total.n)
@@ -231,7 +231,7 @@ def test_an_amount_that_was_misread_is_asked_for_again_and_mended(fake_openai: F
     fake_openai.answers(misreading)
     truth = answer_from(fake_openai, "examples/invoices/gold.jsonl", schema, quillon=QUILLON, delivery=DELIVERY)
     args = ("--documents", "examples/invoices/01-hartwell-signs.txt", "--run", "r")
-    assert counts(run("run", "pipelines/invoices.yaml", *MODEL, *args)) == {**NONE, "merged": 1}
+    assert counts(run("run", "pipelines/invoices.yaml", *MODEL, *args)) == {**NONE, "written": 1}
     assert fake_openai.count == 2
     scores = held_against(lines("out/invoices.jsonl"), truth, schema)
     assert (scores.right, scores.absent) == (1, 6)
@@ -248,7 +248,7 @@ def test_the_truth_is_in_the_form_that_eval_reads(name: str, records: int, fake_
 def test_what_the_built_in_reader_gets_past_the_checks_is_right_in_every_amount() -> None:
     schema = of("schemas/invoice.py:Invoice")
     done = run("run", "pipelines/invoices.yaml", "--run", "r", code=3)
-    assert done["merged"] >= 2
+    assert done["written"] >= 2
     rows, truth = lines("out/invoices.jsonl"), read_gold(Path("examples/invoices/gold.jsonl"))
     found = {one.field: one for one in held_against(rows, truth, schema).fields}
     for field in ("net", "tax", "total", "lines[].amount"):

@@ -136,6 +136,8 @@ def _item(step: Unnest, row: Row, rest: Row, place: int, item: Any) -> Row:
         prefix = join(step.into or step.path[-1])
     else:
         own, prefix = item, ""
+    if step.position is not None:
+        own = {**own, step.position: place + 1}
     clash = next((name for name in own if name in rest), None)
     if clash is not None:
         raise ExtractError(f"The items have a field `{clash}`, and so has the row.")

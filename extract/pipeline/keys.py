@@ -37,7 +37,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "check": ("on_failure",),
     "where": tuple(one for one in ASKING if one != "keep"),
     "set": (),
-    "unnest": ("into", "keep_empty"),
+    "unnest": ("into", "position", "keep_empty"),
     "sql": ("tables",),
     "python": ("schema",),
     "sample": ("seed",),

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import schema as schemas
 from ..errors import DocumentError, ExtractError, SchemaError
-from ..nodes import Anything, Array, Node, Record, Type
+from ..nodes import Anything, Array, Node, Number, Record, Type
 from ..project import code_digest, find_file, load_function, roots
 from ..sources import ROW_SUFFIXES, column_types
 from ..tables import QueryError, describe
@@ -236,11 +236,13 @@ class StepReader:
 
     def unnest(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         field_of = self.problems.path(options["unnest"], "unnest", of.type)
-        into = self.problems.text(options["into"], "into") if "into" in options else None
+        into, position = (
+            self.problems.text(options[name], name) if name in options else None for name in ("into", "position")
+        )
         keep = self.problems.flag(options["keep_empty"], "keep_empty") if "keep_empty" in options else False
-        if into is not None and not self.asking.free(into, options["into"]):
-            return None
-        if field_of is None or of.type is None:
+        named = [(name, options[option]) for name, option in ((into, "into"), (position, "position")) if name]
+        free = [self.asking.free(name, written) for name, written in named]
+        if not all(free) or field_of is None or of.type is None:
             return None
         node, items = node_at(field_of, of.type), items_at(field_of, of.type)
         if node is not None and not isinstance(node, (Array, Anything)):
@@ -249,7 +251,12 @@ class StepReader:
             self.problems.add(options["unnest"].place, f"`{'.'.join(field_of)}` is no list.", fix)
             return None
         type, names = self.unnested(field_of, into, items, of.type, options["unnest"].place)
-        return Unnest(number, place, type, field_of, into, bool(keep), names, carries=of.carries, **of.flow)
+        if position is not None:
+            if position in field_names(type):
+                message = f"The rows have a field `{position}` already."
+                self.problems.add(options["position"].place, message, "Give the position another name.")
+            type, names = with_field(type, position, Number(integer=True)), (*names, position)
+        return Unnest(number, place, type, field_of, into, position, bool(keep), names, carries=of.carries, **of.flow)
 
     def unnested(
         self, path: tuple[str, ...], into: str | None, items: Node | None, type: Type, place: Place

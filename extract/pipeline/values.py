@@ -265,16 +265,22 @@ class Set(Step):
 @dataclass(frozen=True)
 class Unnest(Step):
     """A row for each item of the list at `path`. The fields of an item that is a record become the row's own, or the
-    item stands in the field `into`. A row without items ends here, unless it is kept with nulls in their place, under
-    the `names` that items have."""
+    item stands in the field `into`; the field `position` counts them from 1. A row without items ends here, unless it
+    is kept with nulls in their place, under the `names` that items have."""
 
     path: tuple[str, ...]
     into: str | None = None
+    position: str | None = None
     keep_empty: bool = False
     names: tuple[str, ...] = ()
 
     def plain(self) -> Any:
-        return {"unnest": list(self.path), "into": self.into, "keep_empty": self.keep_empty}
+        return {
+            "unnest": list(self.path),
+            "into": self.into,
+            "position": self.position,
+            "keep_empty": self.keep_empty,
+        }
 
 
 @dataclass(frozen=True)
