@@ -1,6 +1,140 @@
-def filled(written, values, environment):
-    return written, []
+"""Variables in a pipeline's file: ``${NAME}`` anywhere in a value, and ``$${`` for the signs themselves.
+
+A value is looked for in what was given (``--set NAME=value``), then in the file's own ``variables`` (their defaults;
+one without a default must be given), then in the environment. A value that is nothing but a variable is read as YAML
+would read it, so that ``in_flight: ${N}`` is a number. What came from the environment may be a secret, and is never
+shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .problems import kind, nearest
+from .written import Place, Written, scalar
+
+__all__ = ["filled", "secrets"]
+
+Fault = tuple[Place, str, str | None]
+
+_SIGN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LATER = "extra_headers"
+"""Their values are filled when a model is opened."""
+
+_SECRETS = (
+    (re.compile(r"\b(?:sk|rk)-[A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bghp_[A-Za-z0-9]{20,}"), "A key"),
+    (re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@"), "A password"),
+)
 
 
-def secrets(written):
-    return []
+def filled(written: Written, given: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Written, list[Fault]]:
+    """The pipeline with every variable filled in, and everything that is wrong with them."""
+    filling = _Filling(given, environment)
+    declared = written.value.get("variables") if isinstance(written.value, dict) else None
+    if declared is not None:
+        filling.declare(declared)
+    made = filling.of(written)
+    filling.unused(Place(written.place.file), declared)
+    return made, filling.faults
+
+
+def secrets(written: Written) -> Iterator[Fault]:
+    """What looks as if it should not stand in a file."""
+    for one in written.walk():
+        for pattern, what in _SECRETS if isinstance(one.value, str) else ():
+            if (found := pattern.search(one.value)) is not None:
+                fix = "Write ${NAME} in its place, and set NAME in the environment."
+                yield one.at(found.start()), f"{what} stands in the file, for everybody to see.", fix
+
+
+@dataclass
+class _Filling:
+    """Fills one value after another, and notes what is used and what is wrong."""
+
+    given: Mapping[str, str]
+    environment: Mapping[str, str]
+    declared: dict[str, str | None] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    faults: list[Fault] = field(default_factory=list)
+
+    def declare(self, written: Written) -> None:
+        """Takes the variables that the file names itself."""
+        if not isinstance(written.value, dict):
+            message = f"`variables` is a mapping of names to values, and this is {kind(written)}."
+            self.faults.append((written.place, message, "Write `variables: {month: 2024-05}`."))
+            return
+        for name, item in written.value.items():
+            if not _NAME.fullmatch(name):
+                message = f"`{name}` is no name for a variable."
+                self.faults.append((written.keys[name], message, "Write letters, digits and `_`, a letter first."))
+            elif isinstance(item.value, (dict, tuple)):
+                message = f"The value of a variable is one text or number, and this is {kind(item)}."
+                self.faults.append((item.place, message, None))
+            else:
+                self.declared[name] = None if item.value is None else item.text
+
+    def of(self, written: Written, name: str = "") -> Written:
+        """A value with the variables in it filled in."""
+        if isinstance(written.value, dict):
+            kept = {_LATER, "variables"} if name == "" else {_LATER}
+            made: Any = {
+                key: item if key in kept else self.of(item, f"{name}.{key}") for key, item in written.value.items()
+            }
+            return replace(written, value=made)
+        if isinstance(written.value, tuple):
+            return replace(written, value=tuple(self.of(item, f"{name}[]") for item in written.value))
+        if not isinstance(written.value, str) or "${" not in written.value:
+            return written
+        return self.scalar(written, written.value)
+
+    def scalar(self, written: Written, text: str) -> Written:
+        made, shown, pieces, at = "", "", [], 0
+        for found in _SIGN.finditer(text):
+            before = text[at : found.start()]
+            value, public = self.value(written, found)
+            start = len(made) + len(before)
+            pieces.append((start, start + len(value), found.start(), found.end()))
+            made, shown, at = made + before + value, shown + before + public, found.end()
+        whole = len(pieces) == 1 and pieces[0][2:] == (0, len(text)) and not written.quoted
+        made, shown = made + text[at:], shown + text[at:]
+        typed = scalar(made) if whole and not self.faults else made
+        return replace(written, value=typed, text=made, raw=text, public=shown, pieces=tuple(pieces))
+
+    def value(self, written: Written, found: re.Match[str]) -> tuple[str, str]:
+        """What a sign stands for, and what of it may be shown."""
+        sign, name = found[0], found[1]
+        if sign == "$${":
+            return "${", "${"
+        if name is None or not _NAME.fullmatch(name):
+            message = "`${` begins the name of a variable, and none follows."
+            self.faults.append((written.at(found.start()), message, "Write ${NAME}, or $${ for the signs themselves."))
+            return sign, sign
+        self.used.add(name)
+        if name in self.given:
+            return self.given[name], self.given[name]
+        default = self.declared.get(name)
+        if default is not None:
+            return default, default
+        if name in self.environment and name not in self.declared:
+            return self.environment[name], sign
+        known = [*self.given, *self.declared]
+        near = nearest(name, known, "") if known else ""
+        hint = f"{near} " if near.startswith("Did") and name not in self.declared else ""
+        how = f"Give it with --set {name}=value" + ("." if name in self.declared else ", or set it in the environment.")
+        self.faults.append((written.at(found.start()), f"The variable `{name}` has no value.", hint + how))
+        return sign, sign
+
+    def unused(self, place: Place, declared: Written | None) -> None:
+        """Notes values that nothing asks for: their names are probably misspelt."""
+        for name in self.given:
+            if name not in self.used:
+                known = sorted(self.used)
+                fix = nearest(name, known, "Its variables") if known else "It has no ${...}."
+                self.faults.append((place, f"Nothing in the file asks for the variable `{name}`.", fix))
+        for name in self.declared:
+            if name not in self.used and declared is not None:
+                self.faults.append((declared.keys[name], f"Nothing asks for the variable `{name}`.", "Take it out."))

@@ -17,7 +17,7 @@ from ..errors import PipelineError
 from ..jsontext import dump
 from ..project import shown
 
-__all__ = ["Place", "Written", "from_values", "from_yaml"]
+__all__ = ["Place", "Written", "from_values", "from_yaml", "scalar"]
 
 _LARGEST = 50_000
 _CORE = "tag:yaml.org,2002:"
@@ -53,7 +53,9 @@ class Place:
 class Written:
     """One value as written: None, bool, int, Decimal or str; a tuple of `Written`; or a dict of `Written` by key.
 
-    `text` is a scalar as it stands there. `keys` gives the places of a mapping's keys.
+    `text` is a scalar as it stands there. `keys` gives the places of a mapping's keys. Where variables were filled in,
+    `raw` is the text as it was written, `public` what may be shown, and `pieces` say which characters of `text` stand
+    for which of `raw`.
     """
 
     value: Any
@@ -61,19 +63,40 @@ class Written:
     text: str = ""
     keys: Mapping[str, Place] = field(default_factory=dict)
     source: tuple[str, int, int] | None = field(default=None, repr=False, compare=False)
+    raw: str | None = field(default=None, repr=False)
+    public: str | None = field(default=None, repr=False)
+    pieces: tuple[tuple[int, int, int, int], ...] = field(default=(), repr=False)
 
     @property
     def shown(self) -> str:
-        return self.text
+        """The text as people may see it: what came from the environment may be a secret."""
+        return self.text if self.public is None else self.public
+
+    @property
+    def quoted(self) -> bool:
+        """Whether it stands in quotes, or in a block of lines."""
+        return self.source is not None and self.source[0][self.source[1] : self.source[1] + 1] in ("'", '"', "|", ">")
 
     def at(self, offset: int) -> Place:
         """Where the character at `offset` of a text stands in the file."""
+        offset = self._raw_offset(offset)
         if self.source is None:
             return Place(self.place.file, path=f"{self.place.path}, column {offset + 1}")
         text, start, end = self.source
-        index = _aligned(self.text, text, start, end, offset)
+        index = _aligned(self.text if self.raw is None else self.raw, text, start, end, offset)
         line_start = text.rfind("\n", 0, index) + 1
         return Place(self.place.file, text.count("\n", 0, index) + 1, index - line_start + 1)
+
+    def _raw_offset(self, offset: int) -> int:
+        """The character of the text as written that one of the filled text stands for: a variable's first."""
+        shift = 0
+        for start, end, raw_start, raw_end in self.pieces:
+            if offset < start:
+                break
+            if offset < end:
+                return raw_start
+            shift = raw_end - end
+        return offset + shift
 
     def plain(self) -> Any:
         """The value without places."""
@@ -213,6 +236,21 @@ class _Composed:
 
     def place(self, node: Any) -> Place:
         return Place(self.name, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def scalar(text: str) -> Any:
+    """What YAML makes of a text without quotes."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except YAMLError:
+        return text
+    tag = "" if node is None else str(node.tag).removeprefix(_CORE)
+    if node is None or not isinstance(node.value, str) or tag not in _SCALARS or tag == "null":
+        return text
+    return _SCALARS[tag](node.value)
 
 
 def _integer(text: str) -> Any:
