@@ -1,9 +1,9 @@
 """Templates in instructions: ``Sort the mail from {{ sender }}``, over the fields of a row.
 
-They are Jinja's, in its sandbox and with little of it: fields, items of lists, ``if``, ``for`` over a field, comparisons
-and a list of filters. There is no call, no arithmetic, no attribute of Python's and nothing to include; what a row holds
-is put in as text and never read as a template. A document's own text cannot be named at all: it is data, and goes to the
-model as the document. A template is checked against the type of the rows before anything runs.
+They are Jinja's, in its sandbox and with little of it: fields, items of lists, ``if``, ``for`` over a field,
+comparisons and a list of filters. There is no call, no arithmetic, no attribute of Python's and nothing to include;
+what a row holds is put in as text and never read as a template. A document's own text cannot be named at all: it is
+data, and goes to the model as the document. A template is checked against the type of the rows before anything runs.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Template:
     names: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
     def render(self, row: Mapping[str, Any]) -> str:
-        """The instructions for a row: null is nothing, lists and records are their JSON. Raises ExtractError for a field
-        that the row does not have."""
+        """The instructions for a row: null is nothing, lists and records are their JSON. Raises ExtractError for a
+        field that the row does not have."""
         if self.fixed:
             return self.text
         import jinja2

@@ -52,7 +52,8 @@ def test_a_plan_says_what_was_counted_and_what_could_not_be_read(pipeline: Pipel
     plan = plan_of(pipeline.asking((MINI.name,)), {MINI.name: MINI})
     assert plan.sentence() == (
         f"1 extract: 2 calls to openai/gpt-4o-mini: {plan.usage.input:,} tokens in (counted; the schema's share"
-        f" estimated), about {plan.usage.output:,} out if answers are as long as the schema, about ${plan.cost():.4f}, repairs aside.\n"
+        f" estimated), about {plan.usage.output:,} out if answers are as long as the schema, about"
+        f" ${plan.cost():.4f}, repairs aside.\n"
         f"By OpenAI's Batch API: about ${plan.cost(batch=True):.4f}.\n"
         "c.txt cannot be read: The document is empty."
     )

@@ -1,4 +1,4 @@
-"""The laws of templates: fields go in as text, everything wrong is found before, and nothing of Python can be reached."""
+"""The laws of templates: fields go in as text, what is wrong is found before, nothing of Python can be reached."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ WRONG = [
     ("a\n  {{ vendor.nam }}", 8, "There is no field `nam` in `vendor`.", "Did you mean `name`? The fields here: name."),
     (
         "{% for l in lines %}{{ l.nme }}{% endfor %}",
-        21,
+        24,
         "There is no field `nme` in `lines`.",
         "Did you mean `name`? The fields here: name, items.",
     ),
@@ -123,8 +123,8 @@ WRONG = [
 def test_what_is_wrong_is_found_before(text: str, column: int, message: str | None, fix: str | None) -> None:
     template, faults = examine_template(text, ROWS, ("body",))
     if message is None and fix is None:  # nothing is there to be reached
+        assert template is not None
         with pytest.raises(ExtractError):
-            assert template is not None
             template.render(ROW)
         return
     assert template is None

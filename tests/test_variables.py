@@ -1,4 +1,4 @@
-"""Variables in a pipeline: filled from what was given, the file, and the environment; never shown where they are secret."""
+"""Variables in a pipeline: filled from what was given, the file and the environment; secrets are never shown."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ def account(run: Run) -> None:
     say(f"{run.calls} calls, {run.usage.input + run.usage.output:,} tokens, {_money(run.cost)}, {run.seconds:.1f} s")
     if run.over_budget:
         say(f"The provider charged {_money(run.over_budget)} more than was reserved.")
-    for path, count in run.outputs:
-        say(f"{count:>6} rows in {path}")
+    for output, count in run.outputs:
+        say(f"{count:>6} rows in {output}")
     for path in run.not_written:
         say(f"       what was not written, and why: {path}")
     say(f"       the run: {run.folder}")

@@ -118,11 +118,12 @@ def _check(step: Check, row: Row) -> Outcome:
 
 def _unnest(step: Unnest, row: Row) -> Outcome:
     at = join(*step.path)
-    items = get(row, at)
-    if not isinstance(items, list) and items is not None and items is not ABSENT:
+    found = get(row, at)
+    if not isinstance(found, list) and found is not None and found is not ABSENT:
         raise ExtractError(f"`{'.'.join(step.path)}` is no list in this row.")
-    rest = row if items is ABSENT else drop(row, at)
-    if not items or items is ABSENT:
+    rest = row if found is ABSENT else drop(row, at)
+    items = found if isinstance(found, list) else []
+    if not items:
         if not step.keep_empty:
             return Outcome("filtered", (row,), f"`{'.'.join(step.path)}` is empty.")
         return Outcome("out", (_ordered({**rest, **dict.fromkeys(step.names)}, row),))
