@@ -171,12 +171,15 @@ def test_files_are_as_open_as_others(tmp_path: Path) -> None:
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(PipelineError) as raised:
         write_rows(Path("rows.xml"), [])
-    assert str(raised.value) == "rows.xml: Nothing is known of files that end in `.xml`."
+    assert str(raised.value) == (
+        "rows.xml: Nothing is known of files that end in `.xml`.\n"
+        "  The endings: .jsonl, .json, .csv, .parquet, .duckdb, .db, .sqlite, .sqlite3."
+    )
     (tmp_path / "file").write_text("x")
     path = tmp_path / "file" / "rows.jsonl"
     with pytest.raises(PipelineError) as raised:
         write_rows(path, [])
-    assert str(raised.value) == f"{path}: The file cannot be written: File exists."
+    assert str(raised.value) == f"{path}: The output cannot be written: File exists."
     with pytest.raises(PipelineError) as raised:
         write_rows(tmp_path / "a.parquet", [{"Total": 1, "total": 2}])
     assert raised.value.message == "The fields `Total` and `total` differ in case only, which SQL cannot tell apart."

@@ -32,7 +32,22 @@ from .columns import Column, Seen, column, quoted, spooled
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["QueryError", "Row", "describe", "exact_line", "fields_of", "plain_dates", "run_query", "write_parquet"]
+__all__ = [
+    "Column",
+    "QueryError",
+    "Row",
+    "Seen",
+    "columns_of",
+    "describe",
+    "exact_line",
+    "fields_of",
+    "plain_dates",
+    "quoted",
+    "run_query",
+    "store",
+    "workplace",
+    "write_parquet",
+]
 
 Row = Mapping[str, Any]
 
@@ -81,7 +96,7 @@ def run_query(
     table, where they are known."""
     import duckdb
 
-    with _workplace() as (connection, folder):
+    with workplace() as (connection, folder):
         for name, rows in tables.items():
             _fill(connection, folder, name, rows, (types or {}).get(name, _UNKNOWN))
         _shut(connection)
@@ -98,17 +113,16 @@ def run_query(
             raise _error(error, query, {}, 0) or QueryError(str(error)) from None
 
 
-def write_parquet(path: Path, rows: Iterable[Row], names: Sequence[str], type: nodes.Type | None) -> int:
-    """Writes rows to a Parquet file and returns how many there were. `names` come first, in that order."""
-    with _workplace() as (connection, folder):
-        count = _fill(connection, folder, "rows", rows, type or _UNKNOWN, names, floats=True)
+def write_parquet(path: Path, rows: Iterable[Row], columns: Mapping[str, Column]) -> None:
+    """Writes rows to a Parquet file with these columns."""
+    with workplace() as (connection, folder):
+        store(connection, folder, "rows", rows, columns)
         target = str(path).replace("'", "''")
         connection.execute(f"copy (select * from rows) to '{target}' (format parquet)")
-    return count
 
 
 @contextmanager
-def _workplace() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+def workplace() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """A database on disk that is gone afterwards. One thread keeps the order of rows the same from run to run."""
     import duckdb
 
@@ -172,36 +186,44 @@ def _create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[s
 
 
 def _fill(
-    connection: duckdb.DuckDBPyConnection,
-    folder: Path,
-    name: str,
-    rows: Iterable[Row],
-    type: nodes.Type,
-    names: Sequence[str] = (),
-    floats: bool = False,
-) -> int:
-    """Makes the table of the rows and returns how many there are. Rows are kept on disk until their types are known."""
+    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, rows: Iterable[Row], type: nodes.Type
+) -> None:
+    """Makes the table of the rows. They are kept on disk until their types are known."""
     declared = {one.name: one.node for one in fields_of(type)}
-    seen = {one: Seen() for one in dict.fromkeys([*names, *declared])}
-    raw, typed = folder / f"{name}.raw", folder / f"{name}.jsonl"
-    count = 0
+    seen = {one: Seen() for one in declared}
+    raw = folder / f"{name}.raw"
     with raw.open("wb") as out:
         for row in rows:
             for key, value in row.items():
                 seen.setdefault(key, Seen()).take(value)
             out.write(exact_line(row))
-            count += 1
-    columns = {one: column(declared.get(one), was, type, floats=floats) for one, was in seen.items()}
-    _create(connection, name, columns)
-    if count and columns:
-        with raw.open(encoding="utf-8", errors="surrogatepass") as lines, typed.open("wb") as out:
-            for line in lines:
-                row = json.loads(line, parse_float=Decimal)
-                out.write(exact_line({one: _cell(one, row.get(one), to) for one, to in columns.items()}))
-        _load(connection, name, typed, columns)
+    with raw.open(encoding="utf-8", errors="surrogatepass") as lines:
+        exact = (json.loads(line, parse_float=Decimal) for line in lines)
+        store(connection, folder, name, exact, columns_of(seen, type))
     raw.unlink()
-    typed.unlink(missing_ok=True)
-    return count
+
+
+def columns_of(seen: Mapping[str, Seen], type: nodes.Type | None, *, floats: bool = False) -> dict[str, Column]:
+    """The columns for what was seen in rows of a type; see `column`."""
+    type = type or _UNKNOWN
+    declared = {one.name: one.node for one in fields_of(type)}
+    return {one: column(declared.get(one), was, type, floats=floats) for one, was in seen.items()}
+
+
+def store(
+    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, rows: Iterable[Row], columns: Mapping[str, Column]
+) -> None:
+    """Makes a table of these columns, in the order given, and puts the rows into it by way of a file in the folder."""
+    _create(connection, name, columns)
+    if not columns:
+        return
+    typed = folder / f"{name}.jsonl"
+    with typed.open("wb") as out:
+        for row in rows:
+            out.write(exact_line({one: _cell(one, row.get(one), to) for one, to in columns.items()}))
+    if typed.stat().st_size:
+        _load(connection, name, typed, columns)
+    typed.unlink()
 
 
 def _cell(name: str, value: Any, to: Column) -> Any:

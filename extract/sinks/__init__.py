@@ -1,0 +1,53 @@
+"""Where rows go: files of JSON Lines, JSON, CSV and Parquet, SQLite, DuckDB, PostgreSQL and other databases.
+
+`target_of` reads where they go and checks the words, `Target.check` looks whether they can go there, `open_writer`
+takes them one by one. An output appears whole, at once: a file by its name, a table by one transaction. It appears
+once, also where a run is killed after it and writes again: `database` says how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..errors import PipelineError
+from ..nodes import Type
+from ..tables import Row
+from .files import SUFFIXES, file_writer
+from .targets import Mode, Target, target_of
+from .writing import Writer
+
+__all__ = ["SUFFIXES", "Mode", "Target", "Writer", "open_writer", "target_of", "write_rows"]
+
+
+def open_writer(
+    target: Target, *, type: Type | None, columns: Sequence[str] = (), run: str = "", output: str = ""
+) -> Writer:
+    """A writer for the rows of one output of a run.
+
+    `type` is that of the rows, where it is known; `columns` come first, in that order. `run` and `output` name for good
+    which output of which run it is: a database takes each row of it once, however often it is written. Without a `run`
+    every writer's rows are new ones. Raises PipelineError if writing cannot begin.
+    """
+    if target.path is None:
+        raise PipelineError("Databases are not built yet as outputs.", target.shown)
+    return file_writer(target.path, target.shown, type, columns)
+
+
+def write_rows(
+    target: Target | Path,
+    rows: Iterable[Row],
+    columns: Sequence[str] = (),
+    type: Type | None = None,
+    *,
+    run: str = "",
+    output: str = "",
+) -> int:
+    """Writes all rows, and returns how many of them the output holds. Raises PipelineError if it cannot be written;
+    then what was there before is still there."""
+    if isinstance(target, Path):
+        target = target_of(str(target))
+    with open_writer(target, type=type, columns=columns, run=run, output=output) as writer:
+        for row in rows:
+            writer.add(row)
+    return writer.finish()

@@ -1,0 +1,90 @@
+"""What every writer of rows promises: rows are taken one by one, and appear whole, at once, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from ..errors import PipelineError
+from ..tables import QueryError, Row
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Takes the rows of one output. They wait on disk: memory does not grow with them.
+
+    Nothing of it is seen under the output's name until `finish`. As a context manager it finishes at the end, or
+    abandons where an exception leaves it. One thread at a time may use it. A kind of output is a child that has
+    `_take`, `_appear` and `_drop`.
+    """
+
+    def __init__(self, shown: str):
+        self.shown = shown
+        self._count: int | None = None
+        self._open = True
+
+    def add(self, row: Row) -> None:
+        """Takes one row. Raises PipelineError where the disk does not take it."""
+        if not self._open:
+            raise RuntimeError("the writer is finished")
+        taken = False
+        try:
+            with self._said():
+                self._take(row)
+            taken = True
+        finally:
+            if not taken:
+                self.abandon()
+
+    def finish(self) -> int:
+        """Makes the output appear, and says how many rows it holds of those that were added. Raises PipelineError if
+        it cannot be; then the output is as it was before, and the rows have to be added again to a new writer."""
+        if self._count is not None:
+            return self._count
+        if not self._open:
+            raise RuntimeError("the writer is abandoned")
+        try:
+            with self._said():
+                self._count = self._appear()
+        finally:
+            self.abandon()
+        return self._count
+
+    def abandon(self) -> None:
+        """Drops what was added; the output stays as it was. After `finish` it does nothing."""
+        if self._open:
+            self._open = False
+            self._drop()
+
+    def _take(self, row: Row) -> None:
+        raise NotImplementedError
+
+    def _appear(self) -> int:
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        raise NotImplementedError
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Errors as the user meets them: with the name of the output."""
+        try:
+            yield
+        except QueryError as error:
+            raise PipelineError(error.message, self.shown, error.fix) from None
+        except OSError as error:
+            raise PipelineError(f"The output cannot be written: {error.strerror or error}.", self.shown) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abandon()
