@@ -37,7 +37,7 @@ def verb_of(name: str, argument: Any, options: Mapping[str, Any]) -> RowFunction
     found = _found()[name]
     try:
         make = found.load()
-    except Exception as error:  # noqa: BLE001  another package may raise anything while it is loaded
+    except Exception as error:  # another package may raise anything while it is loaded
         message = f"The verb `{name}` cannot be loaded: {type(error).__name__}: {error}."
         raise PipelineError(message, fix=f"It comes from {_package(found)}.") from error
     try:

@@ -493,3 +493,31 @@ def test_the_first_row_is_on_its_way_while_the_last_document_is_being_read() -> 
 
     run({**BILLS, "steps": [{"extract": "bill.py:Bill"}], "write": "out.jsonl"}, say, limits=Limits(in_flight=4))
     assert seen == [True]
+
+
+def test_a_query_that_fails_on_the_way_leaves_its_outputs_as_they_were() -> None:
+    values = {
+        **ROWS,
+        "steps": [{"set": {"word": "'a'"}, "as": "rows_"}, {"sql": "select cast(word as integer) as n from rows"}],
+        "write": ["out.jsonl", {"to": "rows.jsonl", "from": "rows_"}],
+    }
+    Path("out.jsonl").write_text('{"n": 7}\n')
+    done = run(values, never)
+    assert done.stopped is not None
+    assert done.stopped.message.startswith("The query cannot run: Could not convert string 'a' to INT32")
+    assert (written(), len(written("rows.jsonl"))) == ([{"n": 7}], 4)
+    assert not [path for path in Path().iterdir() if ".part" in path.name or path.name.startswith(".out")]
+
+
+def test_a_document_is_opened_once_for_all_the_steps_that_ask_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import extract.runner.entering as entering
+
+    opened: list[Path] = []
+    really = entering.open_document
+    monkeypatch.setattr(entering, "open_document", lambda path, **how: opened.append(path) or really(path, **how))
+    steps = [{"classify": ["a", "b"]}, {"extract": "bill.py:Bill"}]
+    run(
+        {**BILLS, "steps": steps},
+        lambda call: {"label": "a"} if "label" in call.shape.full["properties"] else bill(call),
+    )
+    assert len(opened) == 4

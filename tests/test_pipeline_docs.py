@@ -52,5 +52,7 @@ def test_every_verb_and_option_has_its_words() -> None:
         assert f"**{verb}**" in PAGE or f"`{verb}" in PAGE, verb
         for option in options:
             assert f"`{option}:" in PAGE or f"`{option}`" in PAGE, (verb, option)
-    named = set(re.findall(r"functions\n?\((.*?)\)", PAGE, re.DOTALL)[0].replace("`", "").replace("...", "").split(", "))
+    named = set(
+        re.findall(r"functions\n?\((.*?)\)", PAGE, re.DOTALL)[0].replace("`", "").replace("...", "").split(", ")
+    )
     assert named - {""} <= set(FUNCTION_NAMES)

@@ -35,8 +35,8 @@ from ..prompt import VERSION
 from ..report import NOT_WRITTEN, write_not_written, write_run
 from ..settings import apart
 from .asking import Asking, asking, task_of
+from .entering import Input, count, gathered, inputs
 from .flows import STATES, Flow
-from .inputs import Input, count, gathered, inputs
 from .outputs import Outputs, check_writable
 from .units import Units
 
@@ -188,7 +188,7 @@ async def execute(
         try:
             stages = _Stages(pipeline, units, engine, ledger, outputs, on_rows)
             await stages.run(limit, watch)
-            sample = await asyncio.to_thread(outputs.finish)
+            sample = await asyncio.to_thread(outputs.finish, stages.ended)
         except BaseException:
             outputs.abandon()
             raise
@@ -224,7 +224,8 @@ async def execute(
 
 @dataclass
 class _Stages:
-    """The stages of a run, one after another. `failure` is what kept a step that needs all rows from running."""
+    """The stages of a run, one after another: those that have `ended`, and the `failure` that kept a step which needs
+    all rows from running."""
 
     pipeline: Pipeline
     units: Units
@@ -233,6 +234,7 @@ class _Stages:
     outputs: Outputs
     on_rows: Callable[[list[Row]], Any] | None = None
     failure: ExtractError | None = None
+    ended: list[int] = field(default_factory=list)
 
     async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
         total = await asyncio.to_thread(count, self.pipeline, limit)
@@ -267,6 +269,7 @@ class _Stages:
         finally:
             await self.ledger.entered()
         await asyncio.to_thread(self.outputs.ended, number)
+        self.ended.append(number)
 
     async def _hand_on(self, number: int, entry: Entry) -> None:
         if self.on_rows is not None and (rows := [row for step, row in entry.rows if step == self.pipeline.end]):

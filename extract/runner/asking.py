@@ -21,7 +21,7 @@ from ..settings import apart
 from ..task import Check as TaskCheck
 from ..task import Task
 from ..waiving import waive
-from .inputs import Input
+from .entering import Input
 
 __all__ = ["Asking", "asking", "task_of"]
 

@@ -6,7 +6,7 @@ its file while later documents are being read, and nothing waits in memory. An o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 from ..errors import ExtractError, PipelineError
@@ -14,7 +14,7 @@ from ..ledger import RunLedger
 from ..operators.rows import HIDDEN, Row
 from ..pipeline import Pipeline, Write
 from ..sinks import Writer, open_writer
-from .inputs import reads
+from .entering import reads
 
 __all__ = ["Outputs", "check_writable"]
 
@@ -75,12 +75,15 @@ class Outputs:
         self._done.clear()
         self._next = self._handed = 0
 
-    def finish(self) -> tuple[Row, ...]:
-        """Makes every output appear; gives the first rows of the pipeline, to be shown."""
+    def finish(self, stages: Collection[int]) -> tuple[Row, ...]:
+        """Makes the outputs appear whose rows come from stages that have ended, and leaves the others as they were;
+        gives the first rows of the pipeline, to be shown."""
         for write, writer in self._writers:
+            if not self._feeding(write) <= set(stages):
+                writer.abandon()
+                continue
             if self._whole(write) is None:
                 self._add(write, writer, reads(self._ledger, write, write.reads))
-        for write, writer in self._writers:
             try:
                 if self.failure is None:
                     self.files.append((str(write.target), writer.finish()))
@@ -98,8 +101,12 @@ class Outputs:
 
     def _whole(self, write: Write) -> int | None:
         """The one stage that all rows of an output come from; None where there are several."""
-        stages = frozenset().union(*(self._pipeline.feeding[number] for number in write.reads))
+        stages = self._feeding(write)
         return next(iter(stages)) if len(stages) == 1 else None
+
+    def _feeding(self, write: Write) -> frozenset[int]:
+        """The stages that the rows of an output come from."""
+        return frozenset().union(*(self._pipeline.feeding[number] for number in write.reads))
 
     def _add(self, write: Write, writer: Writer, rows: Iterable[Row]) -> None:
         if self.failure is not None:

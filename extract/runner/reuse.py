@@ -14,7 +14,7 @@ from ..extraction import Extraction
 from ..ledger import RunLedger
 from ..pipeline import Asked
 from .asking import Asking
-from .inputs import Input
+from .entering import Input
 
 __all__ = ["Reuse"]
 

@@ -25,8 +25,8 @@ from ..operators.decisions import Decision
 from ..operators.rows import HIDDEN, Row
 from ..pipeline import DOCUMENTS, Asked, Pipeline, Python, Step, Write
 from .asking import Asking
+from .entering import Input
 from .flows import Flow
-from .inputs import Input
 from .reuse import Reuse
 
 __all__ = ["Units"]

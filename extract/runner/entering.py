@@ -54,11 +54,21 @@ def count(pipeline: Pipeline, limit: int | None = None) -> int:
 def _of_files(documents: Files) -> Iterator[tuple[str, Row, Callable[[], Document]]]:
     for path in documents.paths():
         source = _name(path)
-        yield source, {"_id": row_id(source, "", "documents"), "_source": source}, _opener(documents, path)
+        yield source, {"_id": row_id(source, "", "documents"), "_source": source}, _Opener(documents, path)
 
 
-def _opener(documents: Files, path: Path) -> Callable[[], Document]:
-    return lambda: open_document(path, pdf=documents.pdf)
+@dataclass
+class _Opener:
+    """Opens a file, once for all the steps that ask about it."""
+
+    documents: Files
+    path: Path
+    document: Document | None = None
+
+    def __call__(self) -> Document:
+        if self.document is None:
+            self.document = open_document(self.path, pdf=self.documents.pdf)
+        return self.document
 
 
 def _of_rows(documents: Rows) -> Iterator[tuple[str, Row, Callable[[], Document] | None]]:
@@ -136,7 +146,7 @@ def _again(documents: Files | Rows) -> Callable[[Row], Callable[[], Document] | 
 
     def opener(row: Row) -> Callable[[], Document]:
         source = str(row["_source"])
-        return _opener(documents, paths[source]) if source in paths else _gone(source)
+        return _Opener(documents, paths[source]) if source in paths else _gone(source)
 
     return opener
 
