@@ -12,16 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from textwrap import wrap
 from typing import Any
 
 from .call import Call, Usage
 from .catalogue import ModelFacts
 from .errors import DocumentError, ExtractError, PipelineError
+from .expressions.kinds import kinds_of
 from .jsontext import dump
+from .nodes import Type
 from .operators import apply
 from .operators.rows import Row
 from .pipeline import DOCUMENTS, KEPT, Ask, Asked, Check, Classify, Extract, Pipeline, Python, Sql, Step, Write
-from .pipeline.rowtypes import field_names
+from .pipeline.rowtypes import field_names, taken
 from .runner import Asking, Input, asking, inputs
 from .tokens import count_call, estimate
 
@@ -125,6 +128,23 @@ class Plan:
             "mermaid": self.diagram,
         }
 
+    def listing(self, width: int = 100) -> str:
+        """The steps one below the other, each with what it takes, does and gives, in lines of this width."""
+        lines: list[str] = []
+        before, had = "documents", ""
+        for step in self.steps:
+            reads = "" if step["reads"] == before else f", of {step['reads']}"
+            calls = f", {step['calls']} calls" if "calls" in step else ""
+            fails = f"; what breaks it is {step['when it fails']}" if "when it fails" in step else ""
+            head = f"{step['step']}{reads}: {step['does']}{calls}{fails}"
+            lines += wrap(head, width, subsequent_indent="    ", break_on_hyphens=False)
+            if (gives := step["gives"]) and gives != had:
+                also = bool(had) and reads == "" and gives.startswith(f"{had}, ")
+                said = f"gives also {gives.removeprefix(f'{had}, ')}" if also else f"gives {gives}"
+                lines += wrap(said, width, initial_indent="    ", subsequent_indent="    ")
+            before, had = (step["step"], gives) if gives else (before, had)
+        return "\n".join(lines)
+
     def sentence(self) -> str:
         """The calls, the cost and the time, each as one line for a person."""
         lines = [_asked(one) for one in self.asked]
@@ -142,6 +162,8 @@ class Plan:
 
 def _asked(one: StepPlan) -> str:
     name, usage = one.facts.name, one.usage
+    if not one.facts.asks_again and one.facts.provider == "rules":
+        return f"{one.step.name}: {one.calls:,} documents are read by the built-in reader, which costs nothing."
     if one.unknown:
         return f"{one.step.name} asks {name}; how often shows when the rows before it are there."
     how = "counted; the schema's share estimated" if one.counted else "estimated"
@@ -171,10 +193,7 @@ def plan_of(
 ) -> Plan:
     """The plan of a pipeline over its documents, at most `limit`; `facts` are those of its models, by name."""
     ways = asking(pipeline, facts)
-    asked = {
-        number: StepPlan(way.step, way.task.models[0], estimate(dump(way.task.schema.strict)))
-        for number, way in ways.items()
-    }
+    asked = {number: StepPlan(way.step, way.task.models[0], _answer(way.step)) for number, way in ways.items()}
     unreadable: dict[str, str] = {}
     documents = 0
     for given in inputs(pipeline, limit):
@@ -200,6 +219,19 @@ def plan_of(
         mermaid(pipeline),
         lacks,
     )
+
+
+def _answer(step: Asked) -> int:
+    """About how many tokens an answer has: a label, or what is as long as the schema without its descriptions."""
+    if isinstance(step, Classify):
+        return estimate(dump({"label": max(step.labels, key=len)}))
+    return estimate(dump(_undescribed(step.schema.strict)))
+
+
+def _undescribed(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _undescribed(item) for name, item in schema.items() if name != "description"}
+    return [_undescribed(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _first_call(way: Asking, row: Row, given: Input) -> Call:
@@ -255,12 +287,32 @@ def _step(pipeline: Pipeline, step: Step, asked: Mapping[int, StepPlan]) -> dict
     joined = isinstance(step, Check) and step.joined
     told: dict[str, Any] = {"step": step.name, "reads": _read(pipeline, step), "does": _does(step)}
     if isinstance(step, Check):
-        told["when it fails"] = f"asked for again, then {step.on_failure}" if joined else step.on_failure
-    told["gives"] = "" if joined else ", ".join(name for name in field_names(step.type) if name not in KEPT) or "rows"
+        told["when it fails"] = (
+            f"asked for again, then {_CAUSES[_owner(pipeline, step)]}" if joined else _CAUSES[step.on_failure]
+        )
+    told["gives"] = "" if joined else ", ".join(_typed(step.type)) or "rows"
     if step.number in asked:
         one = asked[step.number]
         told["calls"] = "later" if one.unknown else f"{'≤ ' if one.at_most else ''}{one.calls}"
     return told
+
+
+_CAUSES = {"reject": "rejected", "review": "held for review", "keep": "kept as far as it is valid"}
+
+
+def _owner(pipeline: Pipeline, check: Check) -> str:
+    """What becomes of a record that breaks a check of its `extract`."""
+    return next((one.on_failure for one in pipeline.asked if check in one.checks), check.on_failure)
+
+
+def _typed(type: Type) -> Iterator[str]:
+    """The fields of rows with their types, `?` after those that may be null."""
+    for one in taken(type, field_names(type)):
+        if one.name not in KEPT:
+            kinds = kinds_of(one.node, type)
+            words = sorted(kinds - {"null"})
+            known = "any" if len(words) > 2 or not words else " or ".join(words)
+            yield f"{one.name}: {known}{'?' if 'null' in kinds and known != 'any' else ''}"
 
 
 def _read(pipeline: Pipeline, step: Step) -> str:

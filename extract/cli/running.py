@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
 
 from .options import document_limits, document_limits_options, json_option, model_option, offline_option
-from .shown import account, emit, progress, say, table
+from .shown import account, emit, progress, say
 
 __all__ = ["plan", "run"]
 
@@ -118,7 +119,8 @@ def plan(
     if as_json:
         emit(planned.plain())
     else:
-        table(planned.steps, title=f"{loaded.name}: {planned.documents} documents")
+        click.echo(f"{loaded.name}: {planned.documents} documents\n")
+        click.echo(f"{planned.listing(get_terminal_size().columns)}\n")
         click.echo(planned.sentence())
     return 0
 
