@@ -82,7 +82,8 @@ class Pipeline:
 
     def plan(self, limit: int | None = None) -> Plan:
         """What it would do and cost, over at most `limit` documents; sends nothing and needs no key."""
-        facts = {one.name: one for one in facts_of(self.contents.models)}
+        models = self.contents.models
+        facts = {one.name: one for one in (facts_of(models) if models else ())}
         return plan_of(self.contents, facts, limit)
 
     def run(self, run: str | os.PathLike[str] | None = None, **options: Any) -> Run:

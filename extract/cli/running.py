@@ -108,7 +108,7 @@ def plan(
     from .documents import print_prompt
 
     loaded = _pipeline(pipeline, model, documents, variables)
-    facts = {one.name: one for one in facts_of(loaded.models)}
+    facts = {one.name: one for one in (facts_of(loaded.models) if loaded.models else ())}
     if prompt:
         print_prompt(*plans.first_prompt(loaded, facts), as_json)
         return 0

@@ -55,9 +55,8 @@ class Contents:
 
     @cached_property
     def models(self) -> tuple[str, ...]:
-        """Every model that some step asks, each once; that of the pipeline where no step asks."""
-        named = [name for step in self.asked for name in self.models_of(step)]
-        return tuple(dict.fromkeys(named or self.model))
+        """Every model that some step asks, each once."""
+        return tuple(dict.fromkeys(name for step in self.asked for name in self.models_of(step)))
 
     def asking(self, models: tuple[str, ...]) -> Self:
         """The same pipeline with every step asking these models."""

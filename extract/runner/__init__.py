@@ -125,7 +125,9 @@ class Run:
 
 def open_models(pipeline: Pipeline, reach: Reach = ANYWHERE) -> Cascade:
     """The models of a pipeline, opened as the environment and the user's file of models say; data goes where the
-    pipeline and `reach` allow. Raises `ModelError`."""
+    pipeline and `reach` allow; where no step asks one, there are none. Raises `ModelError`."""
+    if not pipeline.models:
+        return Cascade((), {})
     _, headers = apart(pipeline.settings)
     return open_cascade(pipeline.models, reach=pipeline.reach & reach, headers=headers)
 
