@@ -8,5 +8,22 @@ business of `sinks`; how they are read is that of `sources`. DuckDB's files are 
 from __future__ import annotations
 
 from .addresses import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, Address, address_of, masked
+from .columns import Slot, bound, kind_of_new, made, node_of, stripped
+from .connections import connected, slots, unique_keys
 
-__all__ = ["DUCKDB_SUFFIXES", "SQLITE_SUFFIXES", "Address", "address_of", "masked"]
+__all__ = [
+    "DUCKDB_SUFFIXES",
+    "SQLITE_SUFFIXES",
+    "Address",
+    "Slot",
+    "address_of",
+    "bound",
+    "connected",
+    "kind_of_new",
+    "made",
+    "masked",
+    "node_of",
+    "slots",
+    "stripped",
+    "unique_keys",
+]

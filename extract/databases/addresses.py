@@ -34,6 +34,9 @@ _DRIVERS = {
 }
 """For each scheme that an extra serves: SQLAlchemy's scheme, the driver's module and the extra that brings it."""
 
+_WORDS = {"application_name", "connect_timeout", "host", "sslmode", "sslrootcert"}
+"""What may stand after the `?` of PostgreSQL's address; see `connections`."""
+
 _SCHEMES = ("postgresql", "mysql", "mariadb", "sqlite", "duckdb")
 _ASYNC = ("asyncpg", "aiosqlite", "aiomysql", "asyncmy", "aioodbc", "psycopg_async")
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):(.*)@", re.DOTALL)
@@ -120,6 +123,10 @@ def _server(scheme: str, to: str, shown: str) -> Address:
     except ImportError as error:
         message = f"The driver {error.name or full.partition('+')[2]} is not installed."
         raise PipelineError(message, shown, f"pip install {error.name or full.partition('+')[2]}") from None
+    unknown = sorted(set(url.query) - _WORDS) if full == "postgresql+pg8000" else []
+    if unknown:
+        message = f"Nothing is known of `{unknown[0]}` in the address of a PostgreSQL database."
+        raise PipelineError(message, shown, f"There are {', '.join(sorted(_WORDS))}.")
     if not url.database:
         raise PipelineError("The address does not name a database.", shown, "Write its name after the host: host/shop.")
     return Address(shown, url.get_backend_name(), url)

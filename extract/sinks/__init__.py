@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import PipelineError
 from ..nodes import Type
 from ..tables import Row
+from .database import DatabaseWriter
+from .duck import DuckWriter
 from .files import SUFFIXES, file_writer
 from .targets import Mode, Target, target_of
 from .writing import Writer
@@ -29,9 +30,13 @@ def open_writer(
     which output of which run it is: a database takes each row of it once, however often it is written. Without a `run`
     every writer's rows are new ones. Raises PipelineError if writing cannot begin.
     """
-    if target.path is None:
-        raise PipelineError("Databases are not built yet as outputs.", target.shown)
-    return file_writer(target.path, target.shown, type, columns)
+    if target.path is not None:
+        return file_writer(target.path, target.shown, type, columns)
+    assert target.address is not None
+    kind = DuckWriter if target.address.dialect == "duckdb" else DatabaseWriter
+    return kind(
+        target.address, target.table, target.mode, target.key, type=type, columns=columns, run=run, output=output
+    )
 
 
 def write_rows(

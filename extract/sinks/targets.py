@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from ..databases import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, Address, address_of
 from ..errors import PipelineError
 from ..nodes import Type
-from . import files
+from . import database, duck, files
 
 __all__ = ["Mode", "Target", "target_of"]
 
@@ -49,6 +49,12 @@ class Target:
         """Raises PipelineError for what would keep rows (of this type, where it is known) from being written."""
         if self.path is not None:
             files.check(self.path, self.shown)
+            return
+        assert self.address is not None
+        if self.address.path is not None:
+            files.check(self.address.path, self.shown)
+        look = duck.check if self.address.dialect == "duckdb" else database.check
+        look(self.address, self.table, self.key, type)
 
 
 def target_of(

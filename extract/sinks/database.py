@@ -1,0 +1,257 @@
+"""Rows into a table of SQLite, PostgreSQL, MySQL or any other database of SQLAlchemy's, in one transaction.
+
+Rows wait in a spool; `finish` makes the table if there is none, fills it in batches, and commits once. So a table has
+all rows or none, whenever the process is killed. What was written *and* noted by nobody, because the process ended
+between the two, is written again by the next start under the same names of run and output, and is there once:
+
+- `insert` notes each row's run, output and `_id` in the table `_extract_written` in the same transaction, and leaves
+  out what is noted there. Rows of one run that share an `_id` are told apart by their order, rows without one by their
+  content.
+- `merge` sets the row of the same key. Of two rows of one key in a run the last one counts, and is counted once.
+- `replace` empties the table in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..databases import Address, Slot, bound, connected, kind_of_new, made, slots, stripped, unique_keys
+from ..errors import PipelineError
+from ..jsontext import canonical, digest
+from ..nodes import Type
+from ..tables import Row, columns_of, fields_of, plain_dates
+from .fitting import matched, require_fit, require_key
+from .spool import Spool
+from .writing import Writer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+__all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "short"]
+
+NOTES = "_extract_written"
+
+_BATCH = 1000
+_NAME_LENGTH = 190
+_PIECE = 80
+
+
+def check(address: Address, table: str, key: Sequence[str], type: Type | None) -> None:
+    """Raises PipelineError where the database cannot be reached, or the table does not take the rows."""
+    if address.path is not None and not address.path.exists():
+        return
+    with connected(address) as connection:
+        found = slots(connection, table)
+        if found is None:
+            return
+        if key:
+            require_key(key, unique_keys(connection, table), found, address.shown, table)
+        if type is not None:
+            require_fit(type, found, address.shown, table)
+
+
+def identity(row: Row, key: Sequence[str], run: str) -> bytes | None:
+    """What tells the row from others: the values of its key, or its `_id`, or all that it holds."""
+    if key:
+        return canonical([_same(row.get(name)) for name in key])
+    if not run:
+        return None
+    found = row.get("_id")
+    name = str(found) if found is not None else digest(canonical(plain_dates(row)))
+    return name.encode("utf-8", "backslashreplace")
+
+
+def _same(value: Any) -> Any:
+    """A value of a key as a database compares it: 1 is 1.0."""
+    if isinstance(value, (float, Decimal)):
+        number = Decimal(repr(value)) if isinstance(value, float) else value
+        return int(number) if number == number.to_integral_value() else stripped(number)
+    return plain_dates(value)
+
+
+def noted_as(identity: bytes) -> str:
+    """The name of a row in the notes of its run."""
+    return short(identity.decode())
+
+
+def short(name: str) -> str:
+    """A name that fits an indexed column of every database; a long one ends in its hash."""
+    name = name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return name if len(name) <= _NAME_LENGTH else f"{name[:_PIECE]}…{digest(name.encode())}"
+
+
+class DatabaseWriter(Writer):
+    def __init__(
+        self,
+        address: Address,
+        table: str,
+        mode: str,
+        key: Sequence[str],
+        *,
+        type: Type | None,
+        columns: Sequence[str],
+        run: str,
+        output: str,
+    ):
+        super().__init__(address.shown)
+        self._address, self._name, self._mode, self._key, self._type = address, table, mode, tuple(key), type
+        self._run, self._output = (short(run), short(output)) if mode == "insert" else ("", "")
+        declared = () if type is None else tuple(one.name for one in fields_of(type))
+        self._spool = Spool(tuple(dict.fromkeys((*columns, *declared))))
+
+    def _take(self, row: Row) -> None:
+        self._spool.add(row, identity(row, self._key, self._run))
+
+    def _drop(self) -> None:
+        self._spool.close()
+
+    def _appear(self) -> int:
+        if self._address.path is not None:
+            self._address.path.parent.mkdir(parents=True, exist_ok=True)
+        with connected(self._address, write=True) as connection, connection.begin():
+            found = slots(connection, self._name)
+            if found is None:
+                found = self._made(connection)
+            elif self._key:
+                require_key(self._key, unique_keys(connection, self._name), found, self.shown, self._name)
+            to = matched(tuple(self._spool.seen), found, self.shown, self._name)
+            return self._filled(connection, to)
+
+    def _made(self, connection: Connection) -> dict[str, Slot]:
+        """Makes the table, with a column for each field and the key as its primary key."""
+        dialect = connection.dialect.name
+        columns = columns_of(self._spool.seen, self._type, floats=True)
+        kinds = {name: kind_of_new(column, self._spool.seen[name]) for name, column in columns.items()}
+        for name in self._key:
+            if name not in kinds:
+                fix = f"There are {', '.join(kinds)}."
+                raise PipelineError(f"No row has the field `{name}` to merge by.", self.shown, fix)
+        found = {name: made(name, kind, dialect, name in self._key) for name, kind in kinds.items()}
+        found = found or {name: made(name, "text", dialect, False) for name in ("_id", "_source")}
+        _table(self._name, found.values(), self._key).create(connection)
+        return found
+
+    def _filled(self, connection: Connection, to: dict[str, Slot]) -> int:
+        import sqlalchemy as sa
+
+        table = _table(self._name, to.values(), ())
+        values = {name: f"c{i}" for i, name in enumerate(to)}
+        if self._mode == "replace":
+            connection.execute(sa.delete(table))
+        if self._key:
+            keys = [values[name] for name in self._key]
+            merge = _merge(table, keys, connection.dialect.name)
+            count = 0
+            for block in _blocks(self._spool.last()):
+                count += len(block)
+                merge(connection, [self._values(row, to, connection) for row in block])
+            return count
+        insert = sa.insert(table)
+        for block in _blocks(self._new(connection) if self._run else self._spool.rows()):
+            connection.execute(insert, [self._values(row, to, connection) for row in block])
+        return self._spool.count
+
+    def _values(self, row: Row, to: dict[str, Slot], connection: Connection) -> dict[str, Any]:
+        values = {}
+        for i, (name, slot) in enumerate(to.items()):
+            try:
+                values[f"c{i}"] = bound(slot, row.get(name), connection.dialect.name)
+                if name in self._key and values[f"c{i}"] is None:
+                    raise ValueError("it is null, and the rows are merged by it")
+            except ValueError as error:
+                which = f" of the row {row['_id']}" if row.get("_id") is not None else ""
+                what = f"The field `{name}`{which} does not go into `{slot.name}` ({slot.declared or 'untyped'})"
+                fix = "Change the column, or take such rows out with a `where` or a `check` before."
+                raise PipelineError(f"{what}: {error}.", self.shown, fix) from None
+        return values
+
+    def _new(self, connection: Connection) -> Iterator[Row]:
+        """The rows that are not noted yet, each noted as it is given."""
+        import sqlalchemy as sa
+
+        notes = _notes(self._name)
+        notes.create(connection, checkfirst=True)
+        mine = (notes.c.run == self._run, notes.c.output == self._output)
+        name, nth = notes.c.row_id, notes.c.nth
+        before = connection.execute(sa.select(name).where(*mine).limit(1)).first() is not None
+        for block in _blocks(self._spool.counted()):
+            rows = {(noted_as(identity), nth): row for identity, nth, row in block}
+            if before:
+                asked = sa.select(name, nth).where(*mine, name.in_({one for one, _ in rows}))
+                for known in connection.execute(asked):
+                    rows.pop(tuple(known), None)
+            if rows:
+                own = {"run": self._run, "output": self._output}
+                connection.execute(sa.insert(notes), [{**own, "row_id": one, "nth": n} for one, n in rows])
+            yield from rows.values()
+
+
+def _table(name: str, slots: Iterable[Slot], key: Sequence[str]) -> Table:
+    """SQLAlchemy's table of these columns, under short keys: a column may have any name."""
+    import sqlalchemy as sa
+
+    schema, _, own = name.rpartition(".")
+    columns = [
+        sa.Column(slot.name, slot.type, key=f"c{i}", primary_key=slot.name in key, nullable=slot.nullable)
+        for i, slot in enumerate(slots)
+    ]
+    for column in columns:
+        column.autoincrement = False
+    return sa.Table(own, sa.MetaData(), *columns, schema=schema or None, mysql_charset="utf8mb4")
+
+
+def _notes(table: str) -> Table:
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+
+    schema, _, _ = table.rpartition(".")
+    exact = mysql.VARCHAR(_NAME_LENGTH, collation="utf8mb4_bin")  # else MySQL holds a and A for the same
+    text = sa.String(_NAME_LENGTH).with_variant(exact, "mysql", "mariadb")
+    columns = [sa.Column(name, text, primary_key=True) for name in ("run", "output", "row_id")]
+    nth = sa.Column("nth", sa.Integer, primary_key=True, autoincrement=False)
+    return sa.Table(NOTES, sa.MetaData(), *columns, nth, schema=schema or None, mysql_charset="utf8mb4")
+
+
+def _blocks(items: Iterable[Any]) -> Iterator[list[Any]]:
+    left = iter(items)
+    while block := list(islice(left, _BATCH)):
+        yield block
+
+
+def _merge(table: Table, keys: Sequence[str], dialect: str) -> Any:
+    """What merges a batch of values into the table, by the words that the database has for it."""
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+    others = [column.key for column in table.c if column.key not in keys]
+    if dialect in ("postgresql", "sqlite"):
+        upsert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+        by = [table.c[key] for key in keys]
+        if others:
+            upsert = upsert.on_conflict_do_update(
+                index_elements=by, set_={name: upsert.excluded[name] for name in others}
+            )
+        else:
+            upsert = upsert.on_conflict_do_nothing(index_elements=by)
+        return lambda connection, values: connection.execute(upsert, values)
+    if dialect in ("mysql", "mariadb"):
+        own = mysql.insert(table)
+        own = own.on_duplicate_key_update({name: own.inserted[name] for name in others or keys})
+        return lambda connection, values: connection.execute(own, values)
+
+    same = [table.c[key] == sa.bindparam(f"_{key}") for key in keys]
+
+    def each(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
+        for one in values:
+            by = {f"_{key}": one[key] for key in keys}
+            kept = {name: one[name] for name in others}
+            there = connection.execute(sa.select(sa.literal(1)).select_from(table).where(*same), by).first()
+            if there is None:
+                connection.execute(sa.insert(table), one)
+            elif kept:
+                connection.execute(sa.update(table).where(*same).values(kept), by)
+
+    return each
