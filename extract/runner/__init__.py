@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ..call import Usage
 from ..endpoints import ANYWHERE, Reach
@@ -181,12 +182,12 @@ async def execute(
     decisions = _decisions(pipeline)
     ledger = await asyncio.to_thread(RunLedger, folder)
     try:
-        cascade = await _as_started(ledger, pipeline, cascade)
+        cascade, name = await _as_started(ledger, pipeline, cascade)
         engine = Local(cascade.models, ledger, Traffic(limits, await ledger.spent()), Hook(on_event))
         asked = asking(pipeline, {one.name: one for one in cascade.facts})
         units = Units(pipeline, asked, engine, ledger, decisions)
         units.reuse.before = await _parts(ledger, asked)
-        outputs = Outputs(pipeline, ledger, folder.name)
+        outputs = Outputs(pipeline, ledger, name)
         try:
             stages = _Stages(pipeline, units, engine, ledger, outputs, on_rows)
             await stages.run(limit, watch)
@@ -309,10 +310,12 @@ def _check_conserved(run: Run) -> None:
         raise RunError(f"Rows are not conserved: {lost}.", str(run.folder), "Please report this; the ledger is whole.")
 
 
-async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -> Cascade:
-    """Writes the manifest at the first start; gives the cascade by the facts that the run was started with."""
+async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -> tuple[Cascade, str]:
+    """Writes the manifest at the first start; gives the cascade by the facts that the run was started with, and the
+    name by which databases know the run, wherever its folder is."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     about = {
+        "name": uuid4().hex,
         "started": now,
         "pipeline": pipeline.name,
         "fingerprint": pipeline.fingerprint,
@@ -327,4 +330,4 @@ async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -
             fix="Name another folder with --run.",
         )
     await ledger.begin(now)
-    return replace(cascade, facts=facts)
+    return replace(cascade, facts=facts), str(manifest["name"])
