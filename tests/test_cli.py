@@ -360,3 +360,11 @@ def test_an_error_is_an_object_as_well_where_that_was_asked_for(project: Path) -
     args = ("from", "no.txt", "--schema", "schemas/bill.py:Bill", "--model", "rules")
     assert command(*args, code=2).stdout == ""
     assert json.loads(command(*args, "--json", code=2).stdout)["error"]["message"] == "There is no such file."
+
+
+def test_events_are_lines_and_the_run_is_the_last(project: Path) -> None:
+    lines = [json.loads(line) for line in command("run", "pipelines/bills.yaml", "--events").stdout.splitlines()]
+    assert {line["event"] for line in lines} == {"CallSent", "ReplyReceived", "DocumentEnded", "RunEnded"}
+    ended = [line for line in lines if line["event"] == "DocumentEnded"]
+    assert sorted((line["source"], line["state"]) for line in ended) == [("in/a.txt", "ok"), ("in/b.txt", "ok")]
+    assert (lines[-1]["event"], lines[-1]["written"]) == ("RunEnded", 2)

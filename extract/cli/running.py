@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .options import document_limits, document_limits_options, json_option, model_option, offline_option
-from .shown import account, emit, progress, say
+from .shown import account, emit, progress, say, tell
 
 __all__ = ["plan", "run"]
 
@@ -37,6 +37,7 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @document_limits_options
 @offline_option
 @json_option
+@click.option("--events", is_flag=True, help="A JSON line on standard output for each thing that happens.")
 @click.option("--quiet", is_flag=True, help="No progress and no tables.")
 def run(
     pipeline: str,
@@ -52,6 +53,7 @@ def run(
     budget_per_document: float | None,
     offline: bool,
     as_json: bool,
+    events: bool,
     quiet: bool,
 ) -> int:
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
@@ -69,14 +71,19 @@ def run(
     for warning in cascade.warnings:
         say(f"warning: {warning}")
     where = Path(folder) if folder else new_folder(loaded.name)
-    with progress(quiet or as_json) as watch:
-        done = door.run(lambda: execute(loaded, cascade, where, limits=limits, limit=limit, watch=watch), "await")
-    if as_json:
+    on_event = tell if events else None
+    with progress(quiet or as_json or events) as watch:
+        done = door.run(
+            lambda: execute(loaded, cascade, where, limits=limits, limit=limit, watch=watch, on_event=on_event), "await"
+        )
+    if events:
+        emit({"event": "RunEnded", **done.plain()})
+    elif as_json:
         emit(done.plain())
     elif not quiet:
         account(done)
     if done.stopped is not None:
-        if as_json or quiet:
+        if as_json or quiet or events:
             say(f"stopped: {done.stopped}")
         return 4
     return 0 if done.lossless else 3
