@@ -83,8 +83,6 @@ def _engine(address: Address, write: bool) -> Engine:
     if address.dialect == "sqlite":
         sa.event.listen(engine, "connect", _unmanaged)
         sa.event.listen(engine, "begin", _begin_writing if write else _begin)
-    elif address.dialect == "postgresql":
-        engine.dialect.use_insertmanyvalues_wo_returning = True  # many rows in one statement, not one each
     return engine
 
 
