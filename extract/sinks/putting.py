@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..databases import Slot
 from ..jsontext import dump
-from ..tables import plain_dates
+from ..tables import plain_dates, quoted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -35,11 +35,10 @@ def _others(table: Table, keys: Sequence[str]) -> list[str]:
 
 def _postgresql(table: Table, slots: Sequence[Slot], keys: Sequence[str]) -> Put:
     import sqlalchemy as sa
-    from sqlalchemy.dialects import postgresql
 
-    of: Any = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
-    into = of.format_table(table).replace(":", "\\:")
-    names = [of.quote_identifier(slot.name).replace(":", "\\:") for slot in slots]
+    whole = [*([table.schema] if table.schema else []), table.name]
+    into = ".".join(map(_named, whole))
+    names = [_named(slot.name) for slot in slots]
     listed = ", ".join(f"c{i}" for i in range(len(slots)))
     kinds = ", ".join(f"c{i} {slot.declared}" for i, slot in enumerate(slots))
     rows = f"json_to_recordset(cast(:rows as json)) as r({kinds})"
@@ -56,6 +55,11 @@ def _postgresql(table: Table, slots: Sequence[Slot], keys: Sequence[str]) -> Put
         )
 
     return put
+
+
+def _named(name: str) -> str:
+    """A name in a statement's text, where a colon would begin a parameter."""
+    return quoted(name).replace(":", "\\:")
 
 
 def _plain(value: Any) -> Any:
