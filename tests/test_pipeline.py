@@ -450,7 +450,7 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD.replace("docs/*.txt", "{rows: docs/a.txt, text: body}"),
-        "p.yaml:1:19: Rows are read from .csv and .jsonl, and this is .txt.",
+        "p.yaml:1:19: Rows are read from .csv and .tsv and .jsonl and .parquet, and this is .txt.",
     ),
     (
         HEAD.replace("docs/*.txt", "{rows: mails.csv, text: bdy}"),

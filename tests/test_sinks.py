@@ -205,7 +205,7 @@ BROKEN_ROWS = [
     ("a.jsonl", '{"a": 1}\n{"a": }\n', "a.jsonl:2: The line is not JSON: Expecting value."),
     ("a.jsonl", "[1]\n", "a.jsonl:1: The line is not a JSON object.\n  Write one object a line."),
     ("a.jsonl", "\n", "a.jsonl: The file holds no rows."),
-    ("a.txt", "x", "a.txt: Rows are read from .csv and .jsonl."),
+    ("a.txt", "x", "a.txt: Rows are read from .csv, .tsv, .jsonl, .parquet, .duckdb, .db, .sqlite and .sqlite3."),
 ]
 
 

@@ -374,7 +374,8 @@ def made(name: str, kind: str, dialect: str, key: bool) -> Slot:
     found = _types(dialect, key)[kind]
     digits, scale = (found.precision, found.scale) if kind == "exact" else (None, None)
     length = getattr(found, "length", None) if kind == "text" else None
-    return Slot(name, kind, type(found).__name__, found, not key, length=length, digits=digits, scale=scale)
+    declared = found.compile(_dialect(dialect))
+    return Slot(name, kind, declared, found, not key, length=length, digits=digits, scale=scale)
 
 
 _SQLITE_NEW = {
@@ -402,6 +403,15 @@ def _spelled(declared: str) -> Any:
             return declared
 
     return Spelled()
+
+
+def _dialect(name: str) -> Any:
+    from sqlalchemy.dialects import mysql, postgresql
+
+    return {"postgresql": postgresql, "mysql": mysql, "mariadb": mysql}[name].dialect() if name in _SPOKEN else None
+
+
+_SPOKEN = ("postgresql", "mysql", "mariadb")
 
 
 def _types(dialect: str, key: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ..jsontext import canonical, digest
 from ..nodes import Type
 from ..tables import Row, columns_of, fields_of, plain_dates
 from .fitting import matched, require_fit, require_key
+from .putting import way_of
 from .spool import Spool
 from .writing import Writer
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "short"]
 
 NOTES = "_extract_written"
+
+_NOTE = (*(Slot(name, "text", "TEXT") for name in ("run", "output", "row_id")), Slot("nth", "whole", "INTEGER"))
 
 _BATCH = 1000
 _NAME_LENGTH = 190
@@ -138,21 +141,16 @@ class DatabaseWriter(Writer):
         import sqlalchemy as sa
 
         table = _table(self._name, to.values(), ())
-        values = {name: f"c{i}" for i, name in enumerate(to)}
+        keys = [f"c{i}" for i, name in enumerate(to) if name in self._key]
+        put = way_of(connection.dialect.name)(table, tuple(to.values()), keys)
         if self._mode == "replace":
             connection.execute(sa.delete(table))
-        if self._key:
-            keys = [values[name] for name in self._key]
-            merge = _merge(table, keys, connection.dialect.name)
-            count = 0
-            for block in _blocks(self._spool.last()):
-                count += len(block)
-                merge(connection, [self._values(row, to, connection) for row in block])
-            return count
-        insert = sa.insert(table)
-        for block in _blocks(self._new(connection) if self._run else self._spool.rows()):
-            connection.execute(insert, [self._values(row, to, connection) for row in block])
-        return self._spool.count
+        rows = self._spool.last() if self._key else self._new(connection) if self._run else self._spool.rows()
+        count = 0
+        for block in _blocks(rows):
+            count += len(block)
+            put(connection, [self._values(row, to, connection) for row in block])
+        return count if self._key else self._spool.count
 
     def _values(self, row: Row, to: dict[str, Slot], connection: Connection) -> dict[str, Any]:
         values = {}
@@ -174,8 +172,9 @@ class DatabaseWriter(Writer):
 
         notes = _notes(self._name)
         notes.create(connection, checkfirst=True)
-        mine = (notes.c.run == self._run, notes.c.output == self._output)
-        name, nth = notes.c.row_id, notes.c.nth
+        put = way_of(connection.dialect.name)(notes, _NOTE, ())
+        mine = (notes.c.c0 == self._run, notes.c.c1 == self._output)
+        name, nth = notes.c.c2, notes.c.c3
         before = connection.execute(sa.select(name).where(*mine).limit(1)).first() is not None
         for block in _blocks(self._spool.counted()):
             rows = {(noted_as(identity), nth): row for identity, nth, row in block}
@@ -184,8 +183,7 @@ class DatabaseWriter(Writer):
                 for known in connection.execute(asked):
                     rows.pop(tuple(known), None)
             if rows:
-                own = {"run": self._run, "output": self._output}
-                connection.execute(sa.insert(notes), [{**own, "row_id": one, "nth": n} for one, n in rows])
+                put(connection, [{"c0": self._run, "c1": self._output, "c2": one, "c3": n} for one, n in rows])
             yield from rows.values()
 
 
@@ -210,48 +208,15 @@ def _notes(table: str) -> Table:
     schema, _, _ = table.rpartition(".")
     exact = mysql.VARCHAR(_NAME_LENGTH, collation="utf8mb4_bin")  # else MySQL holds a and A for the same
     text = sa.String(_NAME_LENGTH).with_variant(exact, "mysql", "mariadb")
-    columns = [sa.Column(name, text, primary_key=True) for name in ("run", "output", "row_id")]
-    nth = sa.Column("nth", sa.Integer, primary_key=True, autoincrement=False)
-    return sa.Table(NOTES, sa.MetaData(), *columns, nth, schema=schema or None, mysql_charset="utf8mb4")
+    columns = [
+        sa.Column(one.name, sa.Integer if one.kind == "whole" else text, key=f"c{i}", primary_key=True)
+        for i, one in enumerate(_NOTE)
+    ]
+    columns[-1].autoincrement = False
+    return sa.Table(NOTES, sa.MetaData(), *columns, schema=schema or None, mysql_charset="utf8mb4")
 
 
 def _blocks(items: Iterable[Any]) -> Iterator[list[Any]]:
     left = iter(items)
     while block := list(islice(left, _BATCH)):
         yield block
-
-
-def _merge(table: Table, keys: Sequence[str], dialect: str) -> Any:
-    """What merges a batch of values into the table, by the words that the database has for it."""
-    import sqlalchemy as sa
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
-    others = [column.key for column in table.c if column.key not in keys]
-    if dialect in ("postgresql", "sqlite"):
-        upsert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
-        by = [table.c[key] for key in keys]
-        if others:
-            upsert = upsert.on_conflict_do_update(
-                index_elements=by, set_={name: upsert.excluded[name] for name in others}
-            )
-        else:
-            upsert = upsert.on_conflict_do_nothing(index_elements=by)
-        return lambda connection, values: connection.execute(upsert, values)
-    if dialect in ("mysql", "mariadb"):
-        own = mysql.insert(table)
-        own = own.on_duplicate_key_update({name: own.inserted[name] for name in others or keys})
-        return lambda connection, values: connection.execute(own, values)
-
-    same = [table.c[key] == sa.bindparam(f"_{key}") for key in keys]
-
-    def each(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
-        for one in values:
-            by = {f"_{key}": one[key] for key in keys}
-            kept = {name: one[name] for name in others}
-            there = connection.execute(sa.select(sa.literal(1)).select_from(table).where(*same), by).first()
-            if there is None:
-                connection.execute(sa.insert(table), one)
-            elif kept:
-                connection.execute(sa.update(table).where(*same).values(kept), by)
-
-    return each
