@@ -2,8 +2,8 @@
 
     python benchmarks/pipeline_server.py COUNT [RECEIPTS]
 
-Prints its address, and serves until its standard input is closed. There it is told ``begin BAD``, which forgets what was
-asked so far (BAD is which answers for the receipts that `bad` names are bad: ``none``, the ``first`` for each, or
+Prints its address, and serves until its standard input is closed. There it is told ``begin BAD``, which forgets what
+was asked so far (BAD is which answers for the receipts that `bad` names are bad: ``none``, the ``first`` for each, or
 ``all``), and ``told``, at which it says how many requests came since, and when the first one did, as the monotonic
 clock of the machine has it. Bad answers are charged and end as others do; a repair is answered as badly as the whole.
 """
