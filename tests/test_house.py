@@ -16,8 +16,19 @@ FLOORS = (
     {"call", "errors", "events", "extraction", "jsontext", "pointer"},
     {
         *("confidence", "document_limits", "endpoints", "image_rules", "settings", "waiving"),
-        *("catalogue", "chunks", "compiler", "document", "evidence", "expressions", "nodes", "parse", "prompt"),
-        *("excerpt", "patch", "repair", "rest", "schema", "state", "task"),
+        *(
+            "catalogue",
+            "chunks",
+            "compiler",
+            "document",
+            "evidence",
+            "expressions",
+            "nodes",
+            "parse",
+            "prompt",
+            "templates",
+        ),
+        *("excerpt", "patch", "repair", "rest", "schema", "state", "task", "templates"),
     },
     {
         *(
@@ -37,7 +48,7 @@ FLOORS = (
         *("tokenizer", "tokens"),
     },
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
-    {"__main__", "cli", "evals", "function", "testing", "testing_fixtures"},
+    {"__main__", "cli", "evals", "function", "running", "testing", "testing_fixtures"},
 )
 
 HEAVY = {

@@ -97,9 +97,9 @@ def test_conditions_on_columns_are_worked_out_and_those_on_answers_are_taken_to_
     assert lines[3].startswith("In all: 12 calls, about $0.0")
     assert lines[5] == "At the limits given it takes 4 minutes at least."
     assert [(step["step"], step["reads"], step["gives"], step.get("calls")) for step in plan.steps] == [
-        ("1 where", "documents", "n: number, body: text", None),
-        ("sorted", "1 where", "n: number, body: text, label: text", "6"),
-        ("totals", "sorted when label == 'a'", "total: number, n: number, label: text", "≤ 6"),
+        ("1 where", "documents", "n: number?, body: text?", None),
+        ("sorted", "1 where", "n: number?, body: text?, label: text", "6"),
+        ("totals", "sorted when label == 'a'", "total: number, n: number?, label: text", "≤ 6"),
         ("sums", "sorted", "total: number, label: text", "later"),
     ]
 

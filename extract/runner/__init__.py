@@ -197,25 +197,7 @@ async def execute(
             raise
         await ledger.forget_older()
         await asyncio.to_thread(write_not_written, folder, ledger.entries)
-        calls, usage, cost = await ledger.totals()
-        run = Run(
-            folder=folder,
-            states=dict(units.states),
-            flows=tuple(units.flows.values()),
-            calls=calls,
-            usage=usage,
-            cost=cost,
-            seconds=time.monotonic() - began,
-            outputs=tuple(outputs.files),
-            over_budget=engine.traffic.budget.over,
-            warnings=(*cascade.warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
-            stopped=engine.stopped or stages.failure or outputs.failure,
-            sample=sample,
-            refused=tuple(units.refused),
-            waived=units.waived,
-            not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
-            **units.reuse.plain(),
-        )
+        run = await stages.account(folder, time.monotonic() - began, cascade.warnings, sample)
         _check_conserved(run)
         write_run(folder, run.plain())
         return run
@@ -238,6 +220,29 @@ class _Stages:
     on_rows: Callable[[list[Row]], Any] | None = None
     failure: ExtractError | None = None
     ended: list[int] = field(default_factory=list)
+
+    async def account(self, folder: Path, seconds: float, warnings: tuple[str, ...], sample: tuple[Row, ...]) -> Run:
+        """What happened in all of them."""
+        units, engine, outputs = self.units, self.engine, self.outputs
+        calls, usage, cost = await self.ledger.totals()
+        return Run(
+            folder=folder,
+            states=dict(units.states),
+            flows=tuple(units.flows.values()),
+            calls=calls,
+            usage=usage,
+            cost=cost,
+            seconds=seconds,
+            outputs=tuple(outputs.files),
+            over_budget=engine.traffic.budget.over,
+            warnings=(*warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
+            stopped=engine.stopped or self.failure or outputs.failure,
+            sample=sample,
+            refused=tuple(units.refused),
+            waived=units.waived,
+            not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
+            **units.reuse.plain(),
+        )
 
     async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
         total = await asyncio.to_thread(count, self.pipeline, limit)
