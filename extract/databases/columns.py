@@ -69,7 +69,7 @@ def slot_of(found: Mapping[str, Any], dialect: Any) -> Slot:
         name=str(found["name"]),
         kind=known,
         declared=declared,
-        type=sa.types.NullType() if known == "other" else kind,
+        type={"other": sa.types.NullType(), "uuid": sa.types.Uuid(as_uuid=False)}.get(known, kind),
         nullable=found.get("nullable", True),
         filled=filled or found.get("autoincrement") is True,
         length=getattr(kind, "length", None) if known == "text" else None,
@@ -266,9 +266,9 @@ def _list(slot: Slot, value: Any) -> list[Any]:
     ]
 
 
-def _uuid(slot: Slot, value: Any) -> UUID:
+def _uuid(slot: Slot, value: Any) -> str:
     try:
-        return UUID(value)
+        return str(UUID(value))
     except (ValueError, AttributeError, TypeError):
         raise ValueError(f"{_shown(value)} is no UUID") from None
 

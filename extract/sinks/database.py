@@ -5,8 +5,8 @@ all rows or none, whenever the process is killed. What was written *and* noted b
 between the two, is written again by the next start under the same names of run and output, and is there once:
 
 - `insert` notes each row's run, output and `_id` in the table `_extract_written` in the same transaction, and leaves
-  out what is noted there. Rows of one run that share an `_id` are told apart by their order, rows without one by their
-  content.
+  out what is noted there, for as long as the table is. Rows of one run that share an `_id` are told apart by their
+  order, rows without one by their content.
 - `merge` sets the row of the same key. Of two rows of one key in a run the last one counts, and is counted once.
 - `replace` empties the table in the same transaction.
 """
@@ -31,11 +31,13 @@ from .writing import Writer
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
-__all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "short"]
+__all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "noted_output"]
 
 NOTES = "_extract_written"
 
 _NOTE = (*(Slot(name, "text", "TEXT") for name in ("run", "output", "row_id")), Slot("nth", "whole", "INTEGER"))
+
+_UNICODE: Any = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}  # their own default may be narrower
 
 _BATCH = 1000
 _NAME_LENGTH = 190
@@ -75,6 +77,11 @@ def _same(value: Any) -> Any:
     return plain_dates(value)
 
 
+def noted_output(run: str, output: str, table: str) -> tuple[str, str]:
+    """The names of a run and of its output in the notes: of one output to another table nothing is noted yet."""
+    return (short(run), short(f"{output} > {table}")) if run else ("", "")
+
+
 def noted_as(identity: bytes) -> str:
     """The name of a row in the notes of its run."""
     return short(identity.decode())
@@ -101,7 +108,7 @@ class DatabaseWriter(Writer):
     ):
         super().__init__(address.shown)
         self._address, self._name, self._mode, self._key, self._type = address, table, mode, tuple(key), type
-        self._run, self._output = (short(run), short(output)) if mode == "insert" else ("", "")
+        self._run, self._output = noted_output(run, output, table) if mode == "insert" else ("", "")
         declared = () if type is None else tuple(one.name for one in fields_of(type))
         self._spool = Spool(tuple(dict.fromkeys((*columns, *declared))))
 
@@ -116,12 +123,13 @@ class DatabaseWriter(Writer):
             self._address.path.parent.mkdir(parents=True, exist_ok=True)
         with connected(self._address, write=True) as connection, connection.begin():
             found = slots(connection, self._name)
+            made = found is None
             if found is None:
                 found = self._made(connection)
             elif self._key:
                 require_key(self._key, unique_keys(connection, self._name), found, self.shown, self._name)
             to = matched(tuple(self._spool.seen), found, self.shown, self._name)
-            return self._filled(connection, to)
+            return self._filled(connection, to, made)
 
     def _made(self, connection: Connection) -> dict[str, Slot]:
         """Makes the table, with a column for each field and the key as its primary key."""
@@ -137,7 +145,7 @@ class DatabaseWriter(Writer):
         _table(self._name, found.values(), self._key).create(connection)
         return found
 
-    def _filled(self, connection: Connection, to: dict[str, Slot]) -> int:
+    def _filled(self, connection: Connection, to: dict[str, Slot], made: bool) -> int:
         import sqlalchemy as sa
 
         table = _table(self._name, to.values(), ())
@@ -145,7 +153,7 @@ class DatabaseWriter(Writer):
         put = way_of(connection.dialect.name)(table, tuple(to.values()), keys)
         if self._mode == "replace":
             connection.execute(sa.delete(table))
-        rows = self._spool.last() if self._key else self._new(connection) if self._run else self._spool.rows()
+        rows = self._spool.last() if self._key else self._new(connection, made) if self._run else self._spool.rows()
         count = 0
         for block in _blocks(rows):
             count += len(block)
@@ -166,8 +174,8 @@ class DatabaseWriter(Writer):
                 raise PipelineError(f"{what}: {error}.", self.shown, fix) from None
         return values
 
-    def _new(self, connection: Connection) -> Iterator[Row]:
-        """The rows that are not noted yet, each noted as it is given."""
+    def _new(self, connection: Connection, made: bool) -> Iterator[Row]:
+        """The rows that are not noted yet, each noted as it is given. What was noted of a table that is gone is gone."""
         import sqlalchemy as sa
 
         notes = _notes(self._name)
@@ -175,6 +183,8 @@ class DatabaseWriter(Writer):
         put = way_of(connection.dialect.name)(notes, _NOTE, ())
         mine = (notes.c.c0 == self._run, notes.c.c1 == self._output)
         name, nth = notes.c.c2, notes.c.c3
+        if made:
+            connection.execute(sa.delete(notes).where(*mine))
         before = connection.execute(sa.select(name).where(*mine).limit(1)).first() is not None
         for block in _blocks(self._spool.counted()):
             rows = {(noted_as(identity), nth): row for identity, nth, row in block}
@@ -198,7 +208,7 @@ def _table(name: str, slots: Iterable[Slot], key: Sequence[str]) -> Table:
     ]
     for column in columns:
         column.autoincrement = False
-    return sa.Table(own, sa.MetaData(), *columns, schema=schema or None, mysql_charset="utf8mb4")
+    return sa.Table(own, sa.MetaData(), *columns, schema=schema or None, **_UNICODE)
 
 
 def _notes(table: str) -> Table:
@@ -213,7 +223,7 @@ def _notes(table: str) -> Table:
         for i, one in enumerate(_NOTE)
     ]
     columns[-1].autoincrement = False
-    return sa.Table(NOTES, sa.MetaData(), *columns, schema=schema or None, mysql_charset="utf8mb4")
+    return sa.Table(NOTES, sa.MetaData(), *columns, schema=schema or None, **_UNICODE)
 
 
 def _blocks(items: Iterable[Any]) -> Iterator[list[Any]]:

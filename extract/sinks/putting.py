@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from ..databases import Slot
-from ..jsontext import dump
-from ..tables import plain_dates, quoted
+from ..tables import exact_line, quoted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -50,9 +48,7 @@ def _postgresql(table: Table, slots: Sequence[Slot], keys: Sequence[str]) -> Put
     made = sa.text(statement)
 
     def put(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
-        connection.execute(
-            made, {"rows": dump([{k: _plain(v) for k, v in one.items()} for one in values], spaced=False)}
-        )
+        connection.execute(made, {"rows": exact_line(list(values)).decode()})
 
     return put
 
@@ -60,12 +56,6 @@ def _postgresql(table: Table, slots: Sequence[Slot], keys: Sequence[str]) -> Put
 def _named(name: str) -> str:
     """A name in a statement's text, where a colon would begin a parameter."""
     return quoted(name).replace(":", "\\:")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, UUID) else plain_dates(value)
 
 
 def _sqlite(table: Table, slots: Sequence[Slot], keys: Sequence[str]) -> Put:

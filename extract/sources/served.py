@@ -64,43 +64,38 @@ class Served:
     def _rows(self) -> Iterator[dict[str, Any]]:
         with connected(self._address) as connection:
             known = self._slots(connection) if self._table else {}
-            result = self._result(connection, known)
-            names = list(result.keys())
-            for i, name in enumerate(names):
-                if name in names[:i]:
-                    message = f"The query gives two columns the name `{name}`."
-                    raise PipelineError(message, self._address.shown, "Name one of them with `as`.")
-            readers = [_reader(name, known.get(name)) for name in names]
-            for values in result:
-                yield {name: read(value) for name, read, value in zip(names, readers, values, strict=True)}
+            readers: dict[str, Callable[[Any], Any]] = {}
+            for portion in _portions(connection, self._statement(connection, known)):
+                readers = readers or self._readers(list(portion.keys()), known)
+                for values in portion:
+                    yield {name: read(value) for (name, read), value in zip(readers.items(), values, strict=True)}
 
-    def _result(self, connection: Connection, known: Mapping[str, Slot] | None = None) -> CursorResult[Any]:
-        import sqlalchemy as sa
+    def _readers(self, names: list[str], known: Mapping[str, Slot]) -> dict[str, Callable[[Any], Any]]:
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                message = f"The query gives two columns the name `{name}`."
+                raise PipelineError(message, self._address.shown, "Name one of them with `as`.")
+        decoded = self._address.dialect == "postgresql"
+        return {name: _reader(name, known.get(name), decoded) for name in names}
 
-        if self._query and self._address.dialect == "postgresql":
-            self._tried(connection)  # an error in the declaration of a cursor is one that cannot be closed in quiet
-        streaming = connection.execution_options(stream_results=True, yield_per=_BLOCK)
+    def _statement(self, connection: Connection, known: Mapping[str, Slot]) -> str:
         if not self._table:
-            return streaming.execute(_literal(self._query))
-        known = known or self._slots(connection)
-        columns: dict[str, Any] = {name: sa.column(name) for name in known}
-        order = [columns[name] for name in self._order(connection, known)]
-        return streaming.execute(sa.select(*columns.values()).select_from(self._named()).order_by(*order))
+            return self._query
+        quote = connection.dialect.identifier_preparer.quote_identifier if known else str
+        name = ".".join(quote(one) for one in self._table.rpartition(".")[::2] if one)
+        columns = ", ".join(map(quote, known))
+        order = ", ".join(map(quote, self._order(connection, known)))
+        # a name with a percent sign comes doubled, for a statement with parameters
+        return f"select {columns} from {name}{f' order by {order}' if order else ''}".replace("%%", "%")
 
     def _described(self, connection: Connection) -> list[Slot]:
-        """The columns of the query; of what kind they are only PostgreSQL says without running it."""
-        if self._address.dialect == "postgresql":
-            result = self._tried(connection)
-            codes = {one[0]: one[1] for one in result.cursor.description or ()} if result.cursor else {}
-            return [Slot(name, _OIDS.get(codes.get(name), "other"), "") for name in list(result.keys())]
-        result = self._result(connection)
-        found = [Slot(name, "other", "") for name in list(result.keys())]
-        result.close()
+        """The columns of the query; of what kind they are only PostgreSQL says."""
+        kinds = _OIDS if self._address.dialect == "postgresql" else {}
+        portion = next(_portions(connection, self._query))
+        codes = {one[0]: one[1] for one in portion.cursor.description or ()} if portion.cursor else {}
+        found = [Slot(name, kinds.get(codes.get(name), "other"), "") for name in list(portion.keys())]
+        portion.close()
         return found
-
-    def _tried(self, connection: Connection) -> CursorResult[Any]:
-        """The result of the query without its rows."""
-        return connection.execute(_literal(f"select * from ({self._query}\n) as tried limit 0"))
 
     def _slots(self, connection: Connection) -> dict[str, Slot]:
         found = slots(connection, self._table)
@@ -121,6 +116,21 @@ class Served:
         return sa.table(name, schema=schema or None)
 
 
+def _portions(connection: Connection, statement: str) -> Iterator[CursorResult[Any]]:
+    """The rows of a statement, some at a time, as results that have the names of the columns. PostgreSQL gives them
+    through a cursor of its own; drivers of the others do it by themselves."""
+    if connection.dialect.name != "postgresql":
+        streaming = connection.execution_options(stream_results=True, yield_per=_BLOCK)
+        yield streaming.execute(_literal(statement))
+        return
+    connection.execute(_literal(f"declare extract_rows no scroll cursor for {statement}"))
+    more = True
+    while more:
+        portion = connection.execute(_literal(f"fetch {_BLOCK} from extract_rows"))
+        more = portion.rowcount == _BLOCK
+        yield portion
+
+
 def _literal(query: str) -> Any:
     """A query as it was written: a colon in it is no parameter."""
     import sqlalchemy as sa
@@ -128,8 +138,8 @@ def _literal(query: str) -> Any:
     return sa.text(query.replace(":", "\\:"))
 
 
-def _reader(name: str, slot: Slot | None) -> Callable[[Any], Any]:
-    """How the values of a column become JSON values."""
+def _reader(name: str, slot: Slot | None, decoded: bool) -> Callable[[Any], Any]:
+    """How the values of a column become JSON values; `decoded` says that the driver has read its JSON."""
 
     def read(value: Any) -> Any:
         if isinstance(value, (bytes, memoryview)):
@@ -139,7 +149,7 @@ def _reader(name: str, slot: Slot | None) -> Callable[[Any], Any]:
         found = json_value(name, value)
         return f"{found[:-6]}Z" if isinstance(found, str) and found is not value and found[-6:] == "+00:00" else found
 
-    if slot is not None and slot.kind == "json":
+    if slot is not None and slot.kind == "json" and not decoded:
         return lambda value: json.loads(value, parse_float=Decimal) if isinstance(value, str) else read(value)
     if slot is not None and slot.kind == "boolean":
         return lambda value: bool(value) if value in (0, 1) else read(value)

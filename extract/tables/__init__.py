@@ -258,8 +258,8 @@ def _cell(name: str, value: Any, to: Column) -> Any:
         raise QueryError(message, "Filter such rows out with a `where` or a `check` step before.") from None
 
 
-def exact_line(row: Row) -> bytes:
-    """A row as one line of JSON: numbers with all their digits, dates and times in ISO 8601."""
+def exact_line(row: Row | list[Row]) -> bytes:
+    """A row, or a list of them, as one line of JSON: numbers with all their digits, dates and times in ISO 8601."""
     try:
         return orjson.dumps(row, default=_exact, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # integers past 64 bits, halves of surrogate pairs
