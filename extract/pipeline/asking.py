@@ -152,12 +152,16 @@ class AskReader:
         models = self.cascades.read(options["model"]) if "model" in options else ()
         choices = ON_FAILURE if keeps else ON_FAILURE[:2]
         default = self.defaults.on_failure if self.defaults.on_failure in choices else "reject"
+        before = len(self.problems.found)
+        on_failure = read_on_failure(self.problems, options.get("on_failure"), default, choices)
+        if not keeps:
+            self.problems.hint(before, "The answer is one value, and nothing of it can be kept without it.")
         return {
             **of.flow,
             "instructions": self.instructions(options.get("instructions"), of),
             "settings": {**self.defaults.settings, **settings},
             "attempts": read_attempts(self.problems, options.get("attempts"), self.defaults.attempts),
-            "on_failure": read_on_failure(self.problems, options.get("on_failure"), default, choices),
+            "on_failure": on_failure,
             "model": models,
             "text": text,
             "document": of.carries and "text" not in options,
@@ -258,7 +262,7 @@ class AskReader:
                     continue
                 fix = "Write `classify: {order: wants to buy, complaint: is cross}` to say what labels mean."
                 if not isinstance(item.value, (dict, tuple)):
-                    fix = f"Put quotes around it: '{item.shown}'." if item.value is not None else None
+                    fix = f"Put quotes around it: '{item.shown}'."
                 self.problems.add(item.place, f"A label is text, and this is {kind(item)}.", fix)
         else:
             said = "`classify` is a list of labels, or a mapping of labels to what they mean"
@@ -299,7 +303,8 @@ class AskReader:
         if not name.startswith("_"):
             return True
         assert written is not None
-        self.problems.add(written.place, f"`{name}` cannot be a field: names with `_` belong to the run.")
+        message = f"`{name}` cannot be a field: names with `_` belong to the run."
+        self.problems.add(written.place, message, "Write it without the `_`.")
         return False
 
     def examples(self, written: Written, schema: Any) -> tuple[Example, ...]:

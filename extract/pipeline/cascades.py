@@ -44,6 +44,8 @@ class Cascades:
             if name in [other.value for other in found[:i]]:
                 message = f"The model {item.shown} stands in the cascade twice."
                 self.problems.add(item.place, message, "Take one of them out.")
+            elif name != name.strip():
+                self.problems.add(item.place, "The model's name has blanks around it.", f"Write {item.shown.strip()}.")
             elif (error := self.know(name, item.place)) is not None:
                 fix = error.fix
                 if "/" not in name:

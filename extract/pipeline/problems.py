@@ -127,6 +127,9 @@ class Problems:
     def number(self, written: Written, what: str, *, above: bool, whole: bool = False) -> Any:
         """A number from 0, or above 0; `whole` wants an integer."""
         value = written.value
+        if isinstance(value, (int, Decimal)) and Decimal(value).is_finite() and value > _LARGEST:
+            self.add(written.place, f"`{what}` is too large.", f"Write a number up to {_LARGEST:,}, or leave it out.")
+            return None
         good = isinstance(value, int if whole else (int, Decimal)) and not isinstance(value, bool)
         if not good or not Decimal(value).is_finite() or value < 0 or (above and value == 0):
             wanted = f"{'a whole number' if whole else 'a number'} {'above 0' if above else 'from 0'}"
@@ -184,7 +187,11 @@ class Problems:
 
     def template(self, written: Written, type: Type | None, hidden: Collection[str]) -> Template | None:
         """Instructions that may name fields of the rows."""
-        template, faults = examine_template(str(written.value).strip(), type, hidden)
+        try:
+            template, faults = examine_template(str(written.value).strip(), type, hidden)
+        except RecursionError:
+            self.add(written.place, "The instructions are nested too deeply.", "Take brackets out.")
+            return None
         before = len(written.text) - len(written.text.lstrip())
         for fault in () if written.unfilled else faults:
             self.add(written.at(before + fault.column - 1), fault.message, fault.fix)
@@ -210,6 +217,9 @@ class Problems:
         for fault in () if written.unfilled else faults:
             self.add(written.at(fault.column - 1), fault.message, fault.fix)
 
+
+_LARGEST = 10**15
+"""The largest number that anything can mean here; floats hold it exactly."""
 
 _TRUTH = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 

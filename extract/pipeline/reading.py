@@ -21,10 +21,10 @@ from ..sources import ROW_SUFFIXES, column_names, column_types
 from .asking import AskReader
 from .cascades import Cascades
 from .contents import Contents
-from .keys import LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
+from .keys import EXTRAS, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
 from .problems import Problems, kind, nearest
-from .rowtypes import row_of
+from .rowtypes import KEPT, row_of
 from .steps import StepReader
 from .values import Files, Rows, Step, Write
 from .variables import filled, hidden, secrets
@@ -287,7 +287,7 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
         message = f"{entries['rows'].shown} has no column `{entries['text'].shown}`."
         problems.add(entries["text"].place, message, nearest(column, columns, "Its columns"))
         return None
-    for reserved in ("_id", "_source"):
+    for reserved in (*KEPT, *(f"_{extra}" for extra in EXTRAS)):
         if reserved in columns:
             message = f"{name} has a column `{reserved}`, and rows have that name from the run."
             problems.add(entries["rows"].place, message, "Rename the column.")

@@ -5,32 +5,28 @@ One row in a table for each verb. When a step is wrong the ones after it are sti
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
 
-from .. import schema as schemas
-from ..errors import DocumentError, ExtractError, SchemaError
 from ..expressions import examine
 from ..nodes import Anything, Array, Node, Number, Record, Type
-from ..project import code_digest, find_file, load_function, roots
-from ..sources import ROW_SUFFIXES, column_types
-from ..tables import QueryError, describe
+from ..sources import ROW_SUFFIXES
 from ..waiving import OnFailure
 from .asking import AskReader, Taken
+from .functions import read_function
 from .keys import FLOW, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
 from .options import Outputs
 from .problems import Problems, kind, nearest
-from .rowtypes import KEPT, either, field_names, items_at, node_at, row_of, with_field, with_fields, without
-from .values import DOCUMENTS, Check, Extract, Python, Review, Sample, Set, Sql, Step, Unnest, Where
+from .querying import ROWS_NAME, QueryReader, is_name
+from .rowtypes import KEPT, either, field_names, items_at, node_at, with_field, with_fields, without
+from .values import DOCUMENTS, Check, Extract, Review, Sample, Set, Step, Unnest, Where
 from .written import Place, Written
 
 __all__ = ["StepReader"]
 
-_DOCUMENTS_NAME, _ROWS_NAME = "documents", "rows"
+_DOCUMENTS_NAME = "documents"
 _ANY = Type(Anything())
 
 
@@ -38,7 +34,8 @@ _ANY = Type(Anything())
 class StepReader:
     """Reads step after step. `given` is the type of the documents' rows and `text` their column that is the document;
     `carrying` says whether there are documents at all. `types`, `carries` and `names` are of the steps so far; `count`
-    says how many there are, and `unresolved` that one reads a step that is not there."""
+    says how many there are, `here` which one is being read, and `unresolved` that one reads a step
+    that is not there."""
 
     problems: Problems
     root: Path
@@ -54,6 +51,7 @@ class StepReader:
     later: dict[str, int] = field(default_factory=dict)
     last: int = DOCUMENTS
     count: int = 0
+    here: int = DOCUMENTS
     unresolved: bool = False
     joining: Extract | None = None
     records: dict[int, Type] = field(default_factory=dict)
@@ -79,6 +77,7 @@ class StepReader:
         return _joined(step for i, item in enumerate(written.value, 1) if (step := self.step(i, item)) is not None)
 
     def step(self, number: int, written: Written) -> Step | None:
+        self.here = number
         verb = self.verb(written)
         if verb is None:
             self.known(number, None, carries=False)
@@ -165,12 +164,16 @@ class StepReader:
         said: list[str] = []
         for item in self.problems.texts(written, "from"):
             name = str(item.value)
-            self.unresolved = self.unresolved or name not in self.names
             if name in said:
                 self.problems.add(item.place, f"`{item.shown}` stands here twice.", "Take one of them out.")
             said.append(name)
             if name in self.names:
                 found.append(self.names[name])
+            elif self.later.get(name, self.here + 1) < self.here:
+                continue  # it was refused where it was given
+            elif self.later.get(name) == self.here:
+                fix = "Leave `from` out to read the step before, or name another one."
+                self.problems.add(item.place, f"`{item.shown}` is this step itself.", fix)
             elif name in self.later:
                 message = f"The step `{item.shown}` comes later: it is step {self.later[name]}."
                 self.problems.add(item.place, message, "A step reads steps before it; move it up.")
@@ -181,6 +184,7 @@ class StepReader:
                 if len(known) == 1:
                     fix = "A step gets a name by `as: name`; `documents` are the documents themselves."
                 self.problems.add(item.place, message, fix)
+        self.unresolved = self.unresolved or not found or len(found) < len(said)
         return tuple(dict.fromkeys(found))
 
     def called(self, written: Written | None, number: int) -> None:
@@ -192,10 +196,10 @@ class StepReader:
             other = "the documents" if same == _DOCUMENTS_NAME else f"step {self.names[same]}"
             said = "is the name of" if same == name else f"differs in case only from `{same}`, the name of"
             self.problems.add(written.place, f"`{written.shown}` {said} {other}.", "Give each step its own name.")
-        elif name.lower() == _ROWS_NAME:
+        elif name.lower() == ROWS_NAME:
             message = f"`{name}` is what a query calls the rows of the step that it reads."
             self.problems.add(written.place, message, "Give the step another name.")
-        elif not name.replace("_", "").replace("-", "").isalnum():
+        elif not is_name(name):
             message = f"`{written.shown}` is no name for a step."
             self.problems.add(written.place, message, "Write one word of letters, digits, `_` and `-`.")
         else:
@@ -294,6 +298,10 @@ class StepReader:
         keep = self.problems.flag(options["keep_empty"], "keep_empty") if "keep_empty" in options else False
         named = [(name, options[option]) for name, option in ((into, "into"), (position, "position")) if name]
         free = [self.asking.free(name, written) for name, written in named]
+        if of.carries and field_of == (of.text,):
+            message = f"`{of.text}` is the text of the documents, and cannot be taken apart."
+            self.problems.add(options["unnest"].place, message, "Give `documents` another column for their `text`.")
+            return None
         if not all(free) or field_of is None or of.type is None:
             return None
         if into is not None and into in field_names(without(of.type, field_of)):
@@ -334,97 +342,10 @@ class StepReader:
         return with_fields(rest, items.fields, type.named), names
 
     def sql(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
-        query = self.problems.text(options["sql"], "sql")
-        types: dict[str, Type] = {}
-        tables: dict[str, tuple[int, ...] | Path] = {}
-        for called, reads, type in self.several(options.get("from"), of):
-            tables[called] = reads
-            if type is not None:
-                types[called] = type
-        for name, path, type in self.files(options["tables"]) if "tables" in options else ():
-            tables[name], types[name] = path, type
-        if query is None or len(types) < len(tables) or options["sql"].unfilled:
-            return None
-        try:
-            given = describe(query, types)
-        except QueryError as error:
-            at = options["sql"].at(error.position) if error.position is not None else options["sql"].place
-            self.problems.add(at, error.message, _of_tables(error, tables))
-            return None
-        for name in field_names(given):
-            if name.startswith("_") and name not in KEPT:
-                message = f"The query gives a column `{name}`, and names with `_` belong to the run."
-                self.problems.add(options["sql"].place, message, "Give it another name with `as`.")
-        type = row_of(given)
-        return Sql(number, place, type, query, tables, types, **of.flow)
-
-    def several(self, written: Written | None, of: Taken) -> Iterator[tuple[str, tuple[int, ...], Type | None]]:
-        """The tables of steps that a query sees: `rows`, and each that `from` names by its name."""
-        if len(of.reads) == 1:
-            yield "rows", of.reads, of.type
-        for item in () if written is None else self.problems.texts(written, "from"):
-            number = self.names.get(str(item.value))
-            if number is not None:
-                yield str(item.value), (number,), self.types[number]
-
-    def files(self, written: Written) -> Iterator[tuple[str, Path, Type]]:
-        """The tables of files that a query sees."""
-        if not isinstance(written.value, dict):
-            message = f"`tables` is a mapping of names to files, and this is {kind(written)}."
-            self.problems.add(written.place, message, "Write `tables: {vendors: data/vendors.csv}`.")
-            return
-        taken = {one.lower() for one in (_ROWS_NAME, *self.names)}
-        for name, item in written.value.items():
-            if name.lower() in taken:
-                message = f"`{name}` is the name of rows of this pipeline already."
-                if name.lower() not in (_ROWS_NAME, *map(str.lower, self.names)):
-                    message = f"There is a table `{name.lower()}` already, and SQL does not tell case apart."
-                self.problems.add(written.keys[name], message, "Give the table another name.")
-                continue
-            taken.add(name.lower())
-            if (said := self.problems.text(item, name)) is None:
-                continue
-            path = find_file(said, roots(self.path, self.root))
-            if path is None:
-                fix = "Paths are relative to the folder that the command runs in."
-                self.problems.add(item.place, f"There is no file {item.shown}.", fix)
-            elif path.suffix.lower() not in ROW_SUFFIXES:
-                message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'none'}."
-                self.problems.add(item.place, message)
-            else:
-                try:
-                    yield name, path, column_types(path)
-                except DocumentError as error:
-                    self.problems.add(item.place, f"{error.where}: {error.message}", error.fix)
+        return QueryReader(self.problems, self.root, self.path, self.names, self.types).read(number, place, options, of)
 
     def python(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
-        written = options["python"]
-        schema: Any = None
-        if "schema" in options:
-            _, schema = self.asking.schema(options["schema"], "schema")
-        if not isinstance(written.value, str) and not callable(written.value):
-            message = f"`python` names a function, and this is {kind(written)}."
-            self.problems.add(written.place, message, "Write its file and its name: code/clean.py:tidy.")
-            return None
-        try:
-            if callable(written.value):
-                function, ref, source = written.value, written.text, ""
-            else:
-                ref = self.problems.text(written, "python") or ""
-                if not ref:
-                    return None
-                function = load_function(ref, self.root, pipeline=self.path)
-                source = code_digest(ref, self.root, pipeline=self.path)
-            if (said := _unusable(function)) is not None:
-                self.problems.add(written.place, *said)
-                return None
-            if "schema" not in options and (declared := _returned(function)) is not None:
-                schema = schemas.compile(declared)
-        except (ExtractError, SchemaError) as error:
-            self.problems.carry(written.place, error)
-            return None
-        type = _ANY if schema is None else row_of(schema.type)
-        return Python(number, place, type, ref, function, source, schema, **of.flow)
+        return read_function(self.asking, number, place, options, of)
 
     def sample(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         written = options["sample"]
@@ -506,46 +427,8 @@ def _elsewhere(key: str) -> str | None:
     return f"It goes with {listed} and `{verbs[-1]}`." if listed else f"It goes with `{verbs[-1]}`."
 
 
-def _of_tables(error: QueryError, tables: Mapping[str, Any]) -> str | None:
-    """How to mend a query, with the tables that it can read."""
-    if not error.message.startswith("There is no table"):
-        return error.fix
-    name = error.message.split("`")[1] if "`" in error.message else ""
-    listed = (
-        f"The tables: {', '.join(tables)}." if len(tables) > 1 else f"The rows are the table `{next(iter(tables))}`."
-    )
-    near = nearest(name, tables, "")
-    return f"{near} {listed}" if near.startswith("Did") else listed
-
-
-def _unusable(function: Callable[..., Any]) -> tuple[str, str] | None:
-    """Why a function cannot be given one row, and how to mend it."""
-    name = getattr(function, "__qualname__", repr(function))
-    if isinstance(function, type):
-        return f"{name} is a class, and a `python` step is a function.", "Write `def name(row): ...`, and name that."
-    try:
-        inspect.signature(function).bind({})
-    except TypeError as error:
-        return f"{name} cannot be called with one row: {error}.", f"Write `def {name}(row): ...`."
-    except ValueError:  # a built-in one may not tell
-        return None
-    return None
-
-
 def _singular(name: str) -> str:
     return name[:-1] if name.endswith("s") and len(name) > 2 else "item"
-
-
-def _returned(function: Any) -> Any:
-    """The record that a function says it gives: its annotation, or that of the items of a list or an iterator."""
-    try:
-        declared = get_type_hints(function).get("return")
-    except Exception:  # noqa: BLE001  an annotation that cannot be resolved says nothing
-        return None
-    options = [one for one in get_args(declared) if one is not type(None)] if get_origin(declared) else [declared]
-    if len(options) == 1 and isinstance(options[0], type) and hasattr(options[0], "model_fields"):
-        return options[0]
-    return None
 
 
 _EXAMPLES = {
