@@ -17,11 +17,12 @@ from ..errors import DocumentError, ModelError
 from ..load import PDF_USES, PdfUse
 from ..nodes import Anything, Record, Type
 from ..project import roots, shown
+from ..settings import SETTINGS
 from ..sources import ROW_SUFFIXES, column_names, column_types
 from .asking import AskReader
 from .cascades import Cascades
 from .contents import Contents
-from .keys import EXTRAS, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
+from .keys import EXTRAS, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE, VERBS
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
 from .problems import Problems, kind, nearest
 from .rowtypes import KEPT, row_of
@@ -58,7 +59,7 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
     for place, message, remedy in faults:
         problems.add(place, message, remedy)
     problems.unfilled = {one.place for one in written.walk() if one.unfilled}
-    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS)
+    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS, _elsewhere)
     instead = {"model": given.model, "documents": given.documents}
     entries |= {name: from_values(value, name) for name, value in instead.items() if value is not None}
     top = Place(written.place.file, 1, 1) if written.place.line else written.place
@@ -108,6 +109,17 @@ _MISSING = {
     "documents": "Write which documents to read: `documents: examples/receipts/*.txt`.",
     "steps": "Write what to do with them: `steps:` and under it `- extract: schemas/receipt.py:Receipt`.",
 }
+
+
+def _elsewhere(key: str) -> str | None:
+    """Where a key belongs that stands at the top."""
+    if key in LIMITS:
+        return f"It is one of the limits: `limits: {{{key}: ...}}`."
+    if key in VERBS:
+        return f"It is a step: write `- {key}: ...` under `steps:`."
+    if any(key in options for options in (FLOW, *VERBS.values())):
+        return "It stands in a step, beside its verb."
+    return f"It is one of the settings: `settings: {{{key}: ...}}`." if key in SETTINGS else None
 
 
 def _steps(problems: Problems, documents: Files | Rows | None, asking: AskReader, outputs: Outputs) -> StepReader:
@@ -181,9 +193,7 @@ def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any]
 
 def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
     """Where the pipeline's data may go."""
-    offline = entries.get("offline")
-    if offline is not None and not isinstance(offline.value, bool):
-        problems.add(offline.place, f"`offline` is true or false, and this is {kind(offline)}.")
+    offline = problems.flag(entries["offline"], "offline") if "offline" in entries else None
     hosts = problems.texts(entries["hosts"], "hosts") if "hosts" in entries else ()
     for one in hosts:
         try:
@@ -191,7 +201,7 @@ def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
         except ModelError as error:
             problems.carry(one.place, error)
             return Reach()
-    return Reach(offline is not None and offline.value is True, tuple(str(one.value) for one in hosts))
+    return Reach(offline is True, tuple(str(one.value) for one in hosts))
 
 
 def _per_document(problems: Problems, entries: Mapping[str, Written], models: tuple[ModelFacts, ...]) -> DocumentLimits:
@@ -262,6 +272,8 @@ def _nearest_files(pattern: str, root: Path) -> str:
 
 def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
     entries = problems.keys(written, ("rows", "text"), "`documents`", {})
+    if "rows" not in entries and written.value.keys() > entries.keys():
+        return None  # a word that is not known has been said, and was meant for it
     if "rows" not in entries:
         message = "Documents that are rows need `rows`."
         problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")

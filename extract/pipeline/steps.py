@@ -178,7 +178,7 @@ class StepReader:
                 message = f"The step `{item.shown}` comes later: it is step {self.later[name]}."
                 self.problems.add(item.place, message, "A step reads steps before it; move it up.")
             else:
-                known = [*self.names, *self.later]
+                known = list(dict.fromkeys([*self.names, *self.later]))
                 message = f"There is no step of the name `{item.shown}`."
                 fix = nearest(name, known, "The names")
                 if len(known) == 1:

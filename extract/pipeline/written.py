@@ -30,6 +30,7 @@ _FIXES = (
     ("undefined alias", "Put quotes around a value that begins with `*`."),
     ("could not find expected ':'", "A key needs a `:` after it."),
     ("expected a single document", "Write one pipeline a file."),
+    ("but got ':'", "Put quotes around a value that holds `:`."),
     ("expected ',' or", "Close the bracket, and put commas between the items."),
 )
 
