@@ -158,11 +158,11 @@ GOOD = [
     FILES + "  - write: a.jsonl\n    as: copied\n  - where: total > 1\n    from: copied\n",
     FILES + "    as: bills\n  - set: {big: total > 5}\n    as: big\n  - where: big\n    from: [bills, big]\n",
     FILES + "  - sql: select company, sum(total) as spent from rows group by 1\n  - extract: bill.py:Order\n",
-    FILES + "    as: bills\n  - sql: select * from bills\n",
+    FILES + "    as: bills\n  - sql: select * from bills\n    from: bills\n",
     FILES + "  - extract: bill.py:Order\n    group: [company, kind]\n    text: note\n  - check: amount > 0\n",
     FILES + "  - unnest: lines\n    into: lines\n    position: at\n  - where: lines.price > 1\n",
     FILES + "  - python: code.py:tidy\n  - unnest: some.thing\n  - where: any_thing > 1\n",
-    FILES + "  - set: {a.b: total}\n  - set: {note: null or 'x'}\n",
+    FILES + "  - set: {a.b: total}\n  - set: {note: 'null'}\n",
     FILES + "  - review: total > 1\n    decisions: decided.jsonl\n",
     FILES + "    settings: {logprobs: true, top_logprobs: 2}\n  - review:\n    confidence: 0.9\n",
     FILES + "    model: [rules, openai/gpt-4o-mini]\n  - review:\n    confidence: 0.9\n",
@@ -249,7 +249,7 @@ steps:
   - where: label == '${SECRET}' and ${SECRET} > 1 and ${SECRET
   - extract: bill.py:${SECRET}
     from: ${SECRET}
-    model: [openai/${SECRET}, "${SECRET}"]
+    model: ["openai/${SECRET}", "${SECRET}"]
     keep: ${SECRET}
     best_effort: ${SECRET}
     examples: ${SECRET}
@@ -282,7 +282,7 @@ def test_no_message_shows_what_the_environment_holds() -> None:
     assert SECRET not in said
 
 
-@pytest.mark.parametrize("secret", ["two words", "quo'te\\n", "a.b", "x" * 300, "Ünïcode"])
+@pytest.mark.parametrize("secret", ["two words", "quo'te\\n", "a.b.c", "x" * 300, "Ünïcode"])
 def test_no_message_shows_a_secret_of_any_kind(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", secret)
     said = str(wrong(PLACES))

@@ -181,7 +181,7 @@ class AskReader:
             message = f"`{what}` names a schema, and this is {kind(written)}."
             self.problems.add(written.place, message, "Write its file and its name: schemas/receipt.py:Receipt.")
             return None, None
-        if isinstance(declared, str) and self.problems.text(written, what) is None:
+        if isinstance(declared, str) and self.problems.file(written, what) is None:
             return None, None
         try:
             named = declared if isinstance(declared, type) else load_schema(ref, self.root, pipeline=self.path)
@@ -310,6 +310,8 @@ class AskReader:
     def examples(self, written: Written, schema: Any) -> tuple[Example, ...]:
         """Pairs of a text and its record, from a file or written out; each is checked against the schema."""
         if isinstance(written.value, str):
+            if self.problems.file(written, "examples") is None:
+                return ()
             path = find_file(written.value, roots(self.path, self.root))
             if path is None:
                 message = f"There is no file {written.shown} with examples."

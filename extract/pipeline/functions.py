@@ -39,7 +39,7 @@ def read_function(
         if callable(written.value):
             function, ref, source = written.value, written.text, ""
         else:
-            ref = asking.problems.text(written, "python") or ""
+            ref = asking.problems.file(written, "python") or ""
             if not ref:
                 return None
             function = load_function(ref, asking.root, pipeline=asking.path)

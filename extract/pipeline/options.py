@@ -104,7 +104,7 @@ class Outputs:
         if "with" in entries:
             named = self.problems.texts(entries["with"], "with")
             extras = tuple(str(found) for item in named if (found := self.problems.choice(item, "with", EXTRAS)))
-        to = self.problems.text(entries["to"], "write")
+        to = self.problems.file(entries["to"], "write")
         if to is None:
             return None
         table = self.problems.text(entries["table"], "table") if "table" in entries else None

@@ -34,7 +34,8 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 def kind(written: Written) -> str:
     """What a written value is, in words."""
-    return next((words for of, words in _KINDS if isinstance(written.value, of)), "empty")
+    found = next((words for of, words in _KINDS if isinstance(written.value, of)), None)
+    return found or ("a function" if callable(written.value) else "empty")
 
 
 def nearest(word: str, known: Iterable[str], every: str) -> str:
@@ -116,6 +117,14 @@ class Problems:
             self.add(written.place, f"`{what}` is empty.")
             return None
         return written.value
+
+    def file(self, written: Written, what: str) -> str | None:
+        """A text that names a file, which a file system can take."""
+        said = self.text(written, what)
+        if said is not None and any(len(part.encode()) > _LONGEST_NAME for part in said.split("/")):
+            self.add(written.place, f"`{what}` names a file, and this is too long for a name.", "Write its path.")
+            return None
+        return said
 
     def texts(self, written: Written, what: str) -> tuple[Written, ...]:
         """A text or a list of texts, as a list."""
@@ -220,6 +229,9 @@ class Problems:
 
 _LARGEST = 10**15
 """The largest number that anything can mean here; floats hold it exactly."""
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on every file system that is in use."""
 
 _TRUTH = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 

@@ -60,7 +60,7 @@ class QueryReader:
             given = describe(query, types)
         except QueryError as error:
             at = options["sql"].at(error.position) if error.position is not None else options["sql"].place
-            self.problems.add(at, error.message, _of_tables(error, tables))
+            self.problems.add(at, error.message, self.mended(error, tables))
             return None
         for name in field_names(given):
             if name.startswith("_") and name not in KEPT:
@@ -82,6 +82,20 @@ class QueryReader:
                     else "Write `from rows` into it."
                 )
                 self.problems.add(query.place, f"The query does not read the table `{name}`.", fix)
+
+    def mended(self, error: QueryError, tables: Mapping[str, Any]) -> str | None:
+        """How to mend a query, with the tables that it can read."""
+        if not error.message.startswith("There is no table"):
+            return error.fix
+        name = error.message.split("`")[1] if "`" in error.message else ""
+        if name in self.names:
+            listed = ", ".join([*(one for one in tables if one in self.names), name])
+            return f"It is a step; a query reads the steps that `from` names: `from: [{listed}]`."
+        listed = f"The tables: {', '.join(tables)}."
+        if len(tables) == 1:
+            listed = f"The rows are the table `{next(iter(tables))}`."
+        near = nearest(name, tables, "")
+        return f"{near} {listed}" if near.startswith("Did") else listed
 
     def several(self, written: Written | None, of: Taken) -> Iterator[tuple[str, tuple[int, ...], Type | None]]:
         """The tables of steps that a query sees: `rows`, and each that `from` names by its name."""
@@ -111,7 +125,7 @@ class QueryReader:
                 self.problems.add(written.keys[name], message, "Write one word of letters, digits, `_` and `-`.")
                 continue
             taken.add(name.lower())
-            if (said := self.problems.text(item, name)) is None:
+            if (said := self.problems.file(item, name)) is None:
                 continue
             path = find_file(said, roots(self.path, self.root))
             if path is None:
@@ -125,15 +139,3 @@ class QueryReader:
                     yield name, path, column_types(path)
                 except DocumentError as error:
                     self.problems.add(item.place, f"{error.where}: {error.message}", error.fix)
-
-
-def _of_tables(error: QueryError, tables: Mapping[str, Any]) -> str | None:
-    """How to mend a query, with the tables that it can read."""
-    if not error.message.startswith("There is no table"):
-        return error.fix
-    name = error.message.split("`")[1] if "`" in error.message else ""
-    listed = (
-        f"The tables: {', '.join(tables)}." if len(tables) > 1 else f"The rows are the table `{next(iter(tables))}`."
-    )
-    near = nearest(name, tables, "")
-    return f"{near} {listed}" if near.startswith("Did") else listed

@@ -246,7 +246,7 @@ def _documents(problems: Problems, written: Written, path: Path | None, root: Pa
     if isinstance(written.value, dict):
         return _rows(problems, written, where)
     patterns = problems.texts(written, "documents")
-    if not patterns:
+    if not patterns or any(problems.file(one, "documents") is None for one in patterns):
         return None
     found = [Files(tuple(str(item.value) for item in patterns), one, pdf) for one in where]
     best = next((files for files in found if not list(files.missing())), found[0])
@@ -278,7 +278,7 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
         message = "Documents that are rows need `rows`."
         problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")
         return None
-    name = problems.text(entries["rows"], "rows")
+    name = problems.file(entries["rows"], "rows")
     column = problems.text(entries["text"], "text") if "text" in entries else None
     if name is None:
         return None

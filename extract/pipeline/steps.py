@@ -384,7 +384,7 @@ class StepReader:
             if condition is None:
                 return None
         decisions = None
-        if "decisions" in options and (said := self.problems.text(options["decisions"], "decisions")) is not None:
+        if "decisions" in options and (said := self.problems.file(options["decisions"], "decisions")) is not None:
             decisions = Path(said)
             if decisions.is_dir() or decisions.suffix.lower() not in ROW_SUFFIXES:
                 what = "this is a folder" if decisions.is_dir() else f"this ends in {decisions.suffix or 'nothing'}"
