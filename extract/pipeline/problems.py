@@ -121,7 +121,8 @@ class Problems:
     def file(self, written: Written, what: str) -> str | None:
         """A text that names a file, which a file system can take."""
         said = self.text(written, what)
-        if said is not None and any(len(part.encode()) > _LONGEST_NAME for part in said.split("/")):
+        parts = () if said is None or "://" in said else said.split("/")
+        if any(len(part.encode()) > _LONGEST_NAME for part in parts):
             self.add(written.place, f"`{what}` names a file, and this is too long for a name.", "Write its path.")
             return None
         return said

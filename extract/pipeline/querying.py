@@ -91,9 +91,9 @@ class QueryReader:
         if name in self.names:
             listed = ", ".join([*(one for one in tables if one in self.names), name])
             return f"It is a step; a query reads the steps that `from` names: `from: [{listed}]`."
-        listed = f"The tables: {', '.join(tables)}."
         if len(tables) == 1:
-            listed = f"The rows are the table `{next(iter(tables))}`."
+            return f"The rows are the table `{next(iter(tables))}`."
+        listed = f"The tables: {', '.join(tables)}."
         near = nearest(name, tables, "")
         return f"{near} {listed}" if near.startswith("Did") else listed
 
