@@ -16,12 +16,16 @@ from typing import Any
 from .problems import kind, nearest
 from .written import Place, Written, scalar
 
-__all__ = ["filled", "secrets"]
+__all__ = ["filled", "hidden", "secrets"]
 
 Fault = tuple[Place, str, str | None]
 
 _SIGN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORDS = re.compile(r"\w+")
+_SHORTEST = 4
+"""Characters of a text that can be a secret: less is an ordinary word, which may stand in any message."""
+
 _LATER = "extra_headers"
 """Their values are filled when a model is opened."""
 
@@ -40,6 +44,21 @@ def filled(written: Written, given: Mapping[str, str], environment: Mapping[str,
     made = filling.of(written)
     filling.unused(Place(written.place.file), declared)
     return made, filling.faults
+
+
+def hidden(written: Written, given: Mapping[str, str]) -> dict[str, str]:
+    """What of a filled pipeline came from the environment and may be a secret, with what may be shown in its place; the
+    words of a longer text as well, since a message may quote one of them."""
+    named = written.value.get("variables") if isinstance(written.value, dict) else None
+    told = {*given, *(named.value if named is not None and isinstance(named.value, dict) else ())}
+    found: dict[str, str] = {}
+    for one in written.walk():
+        for start, end, raw_start, raw_end in one.pieces:
+            sign = (one.raw or "")[raw_start:raw_end]
+            if sign[2:-1] not in told and one.text[start:end] != sign and sign != "$${":
+                text = one.text[start:end]
+                found |= {part: sign for part in (text, *_WORDS.findall(text)) if len(part) >= _SHORTEST}
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
 
 def secrets(written: Written) -> Iterator[Fault]:
@@ -81,6 +100,11 @@ class _Filling:
         """A value with the variables in it filled in."""
         if isinstance(written.value, dict):
             kept = {_LATER, "variables"} if name == "" else {_LATER}
+            for key in written.value:
+                for found in _SIGN.finditer(key) if name.rpartition(".")[2] != _LATER else ():
+                    self.used.add(found[1] or "")
+                    message = "A variable stands in a value, and not in a key."
+                    self.faults.append((written.keys[key], message, "Write the key itself."))
             made: Any = {
                 key: item if key in kept else self.of(item, f"{name}.{key}") for key, item in written.value.items()
             }
@@ -92,7 +116,7 @@ class _Filling:
         return self.scalar(written, written.value)
 
     def scalar(self, written: Written, text: str) -> Written:
-        made, shown, pieces, at = "", "", [], 0
+        made, shown, pieces, at, before_all = "", "", [], 0, len(self.faults)
         for found in _SIGN.finditer(text):
             before = text[at : found.start()]
             value, public = self.value(written, found)
@@ -101,8 +125,9 @@ class _Filling:
             made, shown, at = made + before + value, shown + before + public, found.end()
         whole = len(pieces) == 1 and pieces[0][2:] == (0, len(text)) and not written.quoted
         made, shown = made + text[at:], shown + text[at:]
-        typed = scalar(made) if whole and not self.faults else made
-        return replace(written, value=typed, text=made, raw=text, public=shown, pieces=tuple(pieces))
+        unfilled = len(self.faults) > before_all
+        typed = scalar(made) if whole and not unfilled else made
+        return replace(written, value=typed, text=made, raw=text, public=shown, pieces=tuple(pieces), unfilled=unfilled)
 
     def value(self, written: Written, found: re.Match[str]) -> tuple[str, str]:
         """What a sign stands for, and what of it may be shown."""

@@ -30,6 +30,7 @@ _FIXES = (
     ("undefined alias", "Put quotes around a value that begins with `*`."),
     ("could not find expected ':'", "A key needs a `:` after it."),
     ("expected a single document", "Write one pipeline a file."),
+    ("but got ':'", "Put quotes around a value that holds `:`."),
     ("expected ',' or", "Close the bracket, and put commas between the items."),
 )
 
@@ -55,7 +56,7 @@ class Written:
 
     `text` is a scalar as it stands there. `keys` gives the places of a mapping's keys. Where variables were filled in,
     `raw` is the text as it was written, `public` what may be shown, and `pieces` say which characters of `text` stand
-    for which of `raw`.
+    for which of `raw`; `unfilled` says that one of them has no value.
     """
 
     value: Any
@@ -66,6 +67,7 @@ class Written:
     raw: str | None = field(default=None, repr=False)
     public: str | None = field(default=None, repr=False)
     pieces: tuple[tuple[int, int, int, int], ...] = field(default=(), repr=False)
+    unfilled: bool = field(default=False, repr=False)
 
     @property
     def shown(self) -> str:
