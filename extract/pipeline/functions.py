@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from .. import schema as schemas
 from ..errors import ExtractError
+from ..jsontext import canonical, digest
 from ..nodes import Anything, Type
 from ..project import code_digest, load_function
 from .asking import AskReader, Taken
@@ -20,7 +21,7 @@ from .rowtypes import row_of
 from .values import Python
 from .written import Place, Written
 
-__all__ = ["read_function"]
+__all__ = ["function_step", "read_function"]
 
 
 def read_function(
@@ -54,6 +55,16 @@ def read_function(
         return None
     type = Type(Anything()) if schema is None else row_of(schema.type)
     return Python(number, place, type, ref, function, source, schema, **of.flow)
+
+
+def function_step(number: int, place: Place, verb: str, function: Any, written: Any, of: Taken) -> Python:
+    """The step of a verb of another package, which works as a function of the project's own; what is `written` of it
+    says what it does."""
+    schema = getattr(function, "schema", None) or _returned(function)
+    compiled = None if schema is None else schemas.compile(schema)
+    type = Type(Anything()) if compiled is None else row_of(compiled.type)
+    source = digest(canonical(written))
+    return Python(number, place, type, verb, function, source, compiled, **of.flow)
 
 
 def _unusable(function: Callable[..., Any]) -> tuple[str, str] | None:

@@ -14,10 +14,11 @@ from typing import Any
 
 from ..errors import DocumentError
 from ..nodes import Type
-from ..project import find_file, roots
-from ..sources import ROW_SUFFIXES, column_types
+from ..project import ready, roots
+from ..sources import Source, column_types
 from ..tables import QueryError, describe
 from .asking import Taken
+from .origins import ORIGIN, read_origin
 from .problems import Problems, kind, nearest
 from .rowtypes import KEPT, field_names, row_of
 from .values import Sql
@@ -47,13 +48,13 @@ class QueryReader:
     def read(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Sql | None:
         query = self.problems.text(options["sql"], "sql")
         types: dict[str, Type] = {}
-        tables: dict[str, tuple[int, ...] | Path] = {}
+        tables: dict[str, tuple[int, ...] | Source] = {}
         for called, reads, type in self.several(options.get("from"), of):
             tables[called] = reads
             if type is not None:
                 types[called] = type
-        for name, path, type in self.files(options["tables"]) if "tables" in options else ():
-            tables[name], types[name] = path, type
+        for name, source, type in self.files(options["tables"]) if "tables" in options else ():
+            tables[name], types[name] = source, type
         if query is None or len(types) < len(tables) or options["sql"].unfilled:
             return None
         try:
@@ -70,7 +71,7 @@ class QueryReader:
         type = row_of(given)
         return Sql(number, place, type, query, tables, types, **of.flow)
 
-    def unread(self, query: Written, tables: Mapping[str, tuple[int, ...] | Path]) -> None:
+    def unread(self, query: Written, tables: Mapping[str, tuple[int, ...] | Source]) -> None:
         """Notes tables that the query does not name."""
         words = set(re.findall(r"[\w-]+", query.text.lower()))
         alike = {name: [one for one, of in tables.items() if of == tables[name]] for name in tables}
@@ -106,8 +107,8 @@ class QueryReader:
             if number is not None:
                 yield str(item.value), (number,), self.types[number]
 
-    def files(self, written: Written) -> Iterator[tuple[str, Path, Type]]:
-        """The tables of files that a query sees."""
+    def files(self, written: Written) -> Iterator[tuple[str, Source, Type]]:
+        """The tables of files and databases that a query sees."""
         if not isinstance(written.value, dict):
             message = f"`tables` is a mapping of names to files, and this is {kind(written)}."
             self.problems.add(written.place, message, "Write `tables: {vendors: data/vendors.csv}`.")
@@ -125,17 +126,16 @@ class QueryReader:
                 self.problems.add(written.keys[name], message, "Write one word of letters, digits, `_` and `-`.")
                 continue
             taken.add(name.lower())
-            if (said := self.problems.file(item, name)) is None:
-                continue
-            path = find_file(said, roots(self.path, self.root))
-            if path is None:
-                fix = "Paths are relative to the folder that the command runs in."
-                self.problems.add(item.place, f"There is no file {item.shown}.", fix)
-            elif path.suffix.lower() not in ROW_SUFFIXES:
-                message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'none'}."
-                self.problems.add(item.place, message)
-            else:
+            entries = {"rows": item}
+            if isinstance(item.value, dict):
+                entries = self.problems.keys(item, ORIGIN, f"the table `{name}`", {})
+                if "rows" not in entries:
+                    fix = "Write `{rows: shop.db, table: vendors}`."
+                    self.problems.add(item.place, f"The table `{name}` needs `rows`.", fix)
+                    continue
+            source = read_origin(self.problems, entries, (*roots(self.path, self.root), ready()))
+            if source is not None:
                 try:
-                    yield name, path, column_types(path)
+                    yield name, source, column_types(source)
                 except DocumentError as error:
                     self.problems.add(item.place, f"{error.where}: {error.message}", error.fix)

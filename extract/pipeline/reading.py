@@ -18,12 +18,13 @@ from ..load import PDF_USES, PdfUse
 from ..nodes import Anything, Record, Type
 from ..project import roots, shown
 from ..settings import SETTINGS
-from ..sources import ROW_SUFFIXES, column_names, column_types
+from ..sources import column_names, column_types
 from .asking import AskReader
 from .cascades import Cascades
 from .contents import Contents
 from .keys import EXTRAS, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE, VERBS
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
+from .origins import ORIGIN, read_origin
 from .problems import Problems, kind, nearest
 from .rowtypes import KEPT, row_of
 from .steps import StepReader
@@ -129,7 +130,7 @@ def _steps(problems: Problems, documents: Files | Rows | None, asking: AskReader
         given = Type(Anything())
     elif isinstance(documents, Rows):
         with suppress(DocumentError):  # what cannot be read of the file has been said
-            given = row_of(column_types(documents.path))
+            given = row_of(column_types(documents.source))
         text = documents.text
     carrying = not isinstance(documents, Rows) or text is not None
     return StepReader(problems, asking.root, asking.path, asking, outputs, given, text, carrying)
@@ -221,7 +222,7 @@ def _reads(documents: Files | Rows, path: Path) -> bool:
     """Whether a file is one of the documents."""
     if not path.is_file():
         return False
-    paths = (documents.path,) if isinstance(documents, Rows) else documents.paths()
+    paths = documents.paths() if isinstance(documents, Files) else filter(None, (documents.source.path,))
     return any(one.name == path.name and one.samefile(path) for one in paths)
 
 
@@ -271,27 +272,19 @@ def _nearest_files(pattern: str, root: Path) -> str:
 
 
 def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
-    entries = problems.keys(written, ("rows", "text"), "`documents`", {})
+    entries = problems.keys(written, (*ORIGIN, "text"), "`documents`", {})
     if "rows" not in entries and written.value.keys() > entries.keys():
         return None  # a word that is not known has been said, and was meant for it
     if "rows" not in entries:
         message = "Documents that are rows need `rows`."
         problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")
         return None
-    name = problems.file(entries["rows"], "rows")
+    source = read_origin(problems, entries, where)
     column = problems.text(entries["text"], "text") if "text" in entries else None
-    if name is None:
-        return None
-    path = next((root / name for root in where if (root / name).is_file()), None)
-    if path is None:
-        problems.add(entries["rows"].place, f"There is no file {entries['rows'].shown}.", _RELATIVE)
-        return None
-    if path.suffix.lower() not in ROW_SUFFIXES:
-        message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'neither'}."
-        problems.add(entries["rows"].place, message)
+    if source is None:
         return None
     try:
-        columns = column_names(path)
+        columns = column_names(source)
     except DocumentError as error:
         problems.add(entries["rows"].place, f"{error.where}: {error.message}", error.fix)
         return None
@@ -301,7 +294,7 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
         return None
     for reserved in (*KEPT, *(f"_{extra}" for extra in EXTRAS)):
         if reserved in columns:
-            message = f"{name} has a column `{reserved}`, and rows have that name from the run."
+            message = f"{source} has a column `{reserved}`, and rows have that name from the run."
             problems.add(entries["rows"].place, message, "Rename the column.")
             return None
-    return Rows(path, column, tuple(one for one in columns if one != column))
+    return Rows(source, column, tuple(one for one in columns if one != column))

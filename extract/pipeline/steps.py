@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
+from ..errors import ExtractError
 from ..expressions import examine
 from ..nodes import Anything, Array, Node, Number, Record, Type
+from ..plugins import verb_names, verb_of
 from ..sources import ROW_SUFFIXES
 from ..waiving import OnFailure
 from .asking import AskReader, Taken
-from .functions import read_function
+from .functions import function_step, read_function
 from .keys import FLOW, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
 from .options import Outputs
 from .problems import Problems, kind, nearest
@@ -82,6 +84,8 @@ class StepReader:
         if verb is None:
             self.known(number, None, carries=False)
             return None
+        if verb not in VERBS:
+            return self.of_package(number, verb, written)
         known = (verb, *FLOW, *VERBS[verb])
         options = self.problems.keys(written, known, f"the step `{verb}`", LATER_OPTIONS, _elsewhere)
         before = len(self.problems.found)
@@ -101,7 +105,26 @@ class StepReader:
             return step
         self.joining = step if isinstance(step, Extract) else None
         self.called(options.get("as"), number)
-        self.known(number, None if step is None else step.type, carries=step is not None and step.carries)
+        if step is None and verb in _PASSING:
+            self.known(number, taken.type, carries=taken.carries)  # what is wrong with it changes no row
+        else:
+            self.known(number, None if step is None else step.type, carries=step is not None and step.carries)
+        return step
+
+    def of_package(self, number: int, verb: str, written: Written) -> Step | None:
+        """A step whose verb comes with another package: all keys beside it that are not of the flow are its options."""
+        assert isinstance(written.value, dict)
+        options = {name: item for name, item in written.value.items() if name in FLOW}
+        own = {name: item.plain() for name, item in written.value.items() if name not in FLOW and name != verb}
+        taken = self.taken(options)
+        self.joining, step = None, None
+        try:
+            function = verb_of(verb, written.value[verb].plain(), own)
+            step = function_step(number, written.keys[verb], verb, function, written.plain(), taken)
+        except ExtractError as error:
+            self.problems.carry(written.value[verb].place, error)
+        self.called(options.get("as"), number)
+        self.known(number, None if step is None else step.type, carries=False)
         return step
 
     def known(self, number: int, type: Type | None, *, carries: bool) -> None:
@@ -118,6 +141,9 @@ class StepReader:
         later: list[str] = [key for key in written.value if key in LATER_VERBS]
         if len(verbs) == 1 and not later:
             return verbs[0]
+        brought: list[str] = [key for key in written.value if not verbs and key in verb_names()]
+        if len(brought) == 1:
+            return brought[0]
         if len(verbs) > 1:
             message = f"A step has one verb, and this has {' and '.join(f'`{verb}`' for verb in verbs)}."
             self.problems.add(written.keys[verbs[1]], message, f"Begin a step of its own: `- {verbs[1]}: ...`.")
@@ -444,6 +470,9 @@ _EXAMPLES = {
     "review": "total > 1000",
     "write": "out/rows.jsonl",
 }
+
+_PASSING = ("check", "where", "sample", "review", "write")
+"""Verbs behind which rows are as they were."""
 
 _VERBS: dict[str, Callable[[StepReader, int, Place, dict[str, Written], Taken], Step | None]] = {
     "extract": StepReader.extract,
