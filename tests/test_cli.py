@@ -223,6 +223,8 @@ def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
     command("schema", "schemas/bill.py:Bill", "--lint", "--json")
     two = command("schema", "schemas/bill.py:Bill", "--lint", "--explain", code=2)
     assert "are two views of a schema. Give one of them." in two.stderr
+    published = json.loads(command("schema", "--pipeline").stdout)
+    assert (published["$id"], published["additionalProperties"]) == ("urn:extract:pipeline:1", False)
     away = command("schema", "https://example.org/bill.json", code=2)
     assert "A schema is a file, and this is an address." in away.stderr
     args = ("parse", "-", "--schema", "schemas/bill.py:Bill")
@@ -282,6 +284,15 @@ WRONG = [
     ),
     (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--setting", "x"), "write NAME=VALUE"),
     (("from", "in/a.txt"), "Missing option '--schema'"),
+    (("schema",), "No schema is named. Write schemas/receipt.py:Receipt, or --pipeline for pipelines."),
+    (
+        ("schema", "schemas/bill.py:Bill", "--pipeline"),
+        "--pipeline shows the schema of all pipelines, and takes no REF. Leave schemas/bill.py:Bill out.",
+    ),
+    (
+        ("schema", "--pipeline", "--explain"),
+        "--explain is for a schema of yours, and not for --pipeline. Give one of them.",
+    ),
     (("run", "pipelines/bils.yaml"), "error: pipelines/bils.yaml: There is no such pipeline."),
     (("run", "pipelines/bills.yaml", "--documents", "none/*"), "none/*"),
     (("report", "none"), "error: none: There is no such folder."),

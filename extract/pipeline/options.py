@@ -14,7 +14,7 @@ from ..nodes import Anything, Type
 from ..settings import SETTINGS, check_settings, wrong
 from ..sinks import target_of
 from ..waiving import OnFailure
-from .keys import EXTRAS, FLOW, ON_FAILURE, OUTPUT
+from .keys import EXTRAS, FLOW, MODES, ON_FAILURE, OUTPUT
 from .problems import Problems, kind, nearest
 from .rowtypes import field_names, is_record
 from .values import Write
@@ -109,7 +109,7 @@ class Outputs:
             return None
         table = self.problems.text(entries["table"], "table") if "table" in entries else None
         key = self.problems.texts(entries["key"], "key") if "key" in entries else ()
-        mode = self.problems.choice(entries["mode"], "mode", _MODES) if "mode" in entries else None
+        mode = self.problems.choice(entries["mode"], "mode", MODES) if "mode" in entries else None
         known = () if type is None or not is_record(type) else field_names(type)
         for one in key if known else ():
             if one.value not in known:
@@ -142,6 +142,3 @@ class Outputs:
 
 def _beside(key: str) -> str | None:
     return f"Write `{key}` beside the `write`, not in it." if key in FLOW else None
-
-
-_MODES = ("insert", "merge", "replace")

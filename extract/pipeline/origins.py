@@ -8,13 +8,11 @@ from pathlib import Path
 
 from ..errors import PipelineError
 from ..sources import Source, source_of
+from .keys import ORIGIN
 from .problems import Problems
 from .written import Written
 
-__all__ = ["ORIGIN", "read_origin"]
-
-ORIGIN = ("rows", "table", "query")
-"""The keys that say where rows are."""
+__all__ = ["read_origin"]
 
 _RELATIVE = "Paths are relative to the folder that the command runs in."
 

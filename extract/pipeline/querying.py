@@ -18,7 +18,8 @@ from ..project import ready, roots
 from ..sources import Source, column_types
 from ..tables import QueryError, describe
 from .asking import Taken
-from .origins import ORIGIN, read_origin
+from .keys import ORIGIN
+from .origins import read_origin
 from .problems import Problems, kind, nearest
 from .rowtypes import KEPT, field_names, row_of
 from .values import Sql

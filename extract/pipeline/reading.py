@@ -22,9 +22,9 @@ from ..sources import column_names, column_types
 from .asking import AskReader
 from .cascades import Cascades
 from .contents import Contents
-from .keys import EXTRAS, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE, VERBS
+from .keys import EXTRAS, FILES, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE, ROWS, VERBS
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
-from .origins import ORIGIN, read_origin
+from .origins import read_origin
 from .problems import Problems, kind, nearest
 from .rowtypes import KEPT, row_of
 from .steps import StepReader
@@ -237,8 +237,8 @@ def _attempts(problems: Problems, written: Written | None, each: Written | None)
 def _documents(problems: Problems, written: Written, path: Path | None, root: Path) -> Files | Rows | None:
     where = roots(path, root)
     pdf: PdfUse = "auto"
-    if isinstance(written.value, dict) and not {"files", "pdf"}.isdisjoint(written.value):
-        entries = problems.keys(written, ("files", "pdf"), "`documents`", {})
+    if isinstance(written.value, dict) and not set(FILES).isdisjoint(written.value):
+        entries = problems.keys(written, FILES, "`documents`", {})
         if "files" not in entries:
             problems.add(written.place, "`files` is missing.", "Write `documents: {files: in/*.pdf, pdf: file}`.")
             return None
@@ -272,7 +272,7 @@ def _nearest_files(pattern: str, root: Path) -> str:
 
 
 def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
-    entries = problems.keys(written, (*ORIGIN, "text"), "`documents`", {})
+    entries = problems.keys(written, ROWS, "`documents`", {})
     if "rows" not in entries and written.value.keys() > entries.keys():
         return None  # a word that is not known has been said, and was meant for it
     if "rows" not in entries:
