@@ -59,7 +59,10 @@ def free_port() -> int:
 
 def run(command: list[str], folder: Path, user: str | None) -> None:
     """Runs a program to its end, as the user; its words are in the error."""
-    done = subprocess.run(command, cwd=folder, timeout=SECONDS, capture_output=True, text=True, **_as(user))
+    try:
+        done = subprocess.run(command, cwd=folder, timeout=SECONDS, capture_output=True, text=True, **_as(user))
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotHere(f"{Path(command[0]).name} failed: {error}") from None
     if done.returncode:
         raise NotHere(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-300:]}")
 

@@ -57,6 +57,8 @@ def connected(address: Address, write: bool = False) -> Iterator[Connection]:
     except sa.exc.SQLAlchemyError as error:
         said = address.scrubbed(str(error).splitlines()[0])
         raise PipelineError(f"The database cannot be used so: {said.rstrip('.')}.", address.shown) from None
+    except OSError as error:  # not every driver makes it one of its own
+        raise PipelineError(f"The connection broke: {error.strerror or error}.", address.shown, _UNREACHED) from None
     finally:
         engine.dispose()
 

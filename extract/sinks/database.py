@@ -175,7 +175,7 @@ class DatabaseWriter(Writer):
         return values
 
     def _new(self, connection: Connection, made: bool) -> Iterator[Row]:
-        """The rows that are not noted yet, each noted as it is given; what was noted of a table that is gone is gone."""
+        """The rows that are not noted yet, each noted as it is given. What was noted of a table ends with it."""
         import sqlalchemy as sa
 
         notes = _notes(self._name)

@@ -81,7 +81,7 @@ class Served:
     def _statement(self, connection: Connection, known: Mapping[str, Slot]) -> str:
         if not self._table:
             return self._query
-        quote = connection.dialect.identifier_preparer.quote_identifier if known else str
+        quote = connection.dialect.identifier_preparer.quote_identifier
         name = ".".join(quote(one) for one in self._table.rpartition(".")[::2] if one)
         columns = ", ".join(map(quote, known))
         order = ", ".join(map(quote, self._order(connection, known)))
