@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
@@ -25,6 +26,7 @@ from extract.pipeline import (
     Write,
     load_pipeline,
 )
+from extract.sources import Source
 from extract.templates import Template
 
 RECEIPT = """
@@ -269,7 +271,26 @@ def test_documents_that_are_rows() -> None:
     pipeline = load(
         "documents: {rows: mails.csv, text: body}\nsteps:\n  - extract: note.json\n  - where: row['from'] == 'me'\n"
     )
-    assert pipeline.documents == Rows(Path.cwd() / "mails.csv", "body", ("from", "total"))
+    source = Source("mails.csv", Path.cwd() / "mails.csv")
+    assert pipeline.documents == Rows(source, "body", ("from", "total"))
+
+
+def test_documents_and_tables_may_be_in_a_database() -> None:
+    db = sqlite3.connect("shop.db")
+    db.executescript("create table mails (sender text, body text); insert into mails values ('me', 'hello');")
+    db.close()
+    text = (
+        "documents: {rows: shop.db, table: mails, text: body}\nsteps:\n  - where: sender == 'me'\n"
+        "  - sql: select m.sender from rows join m using (sender)\n"
+        '    tables: {m: {rows: shop.db, query: "select sender from mails"}}\n'
+    )
+    documents = load(text).documents
+    assert isinstance(documents, Rows)
+    assert (documents.name, documents.columns) == ("shop.db (mails)", ("sender",))
+    assert wrong(text.replace("table: mails", "table: mals")) == (
+        "p.yaml:1:19: shop.db: There is no table `mals`.\n  Did you mean `mails`?"
+    )
+    assert wrong(text.replace("sender == 'me'", "sendr == 'me'")).startswith("p.yaml:3:12: There is no field `sendr`.")
 
 
 def test_what_is_given_beside_replaces_what_is_written() -> None:
@@ -476,7 +497,7 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD.replace("docs/*.txt", "{rows: docs/a.txt, text: body}"),
-        "p.yaml:1:19: Rows are read from .csv and .tsv and .jsonl and .parquet, and this is .txt.",
+        "p.yaml:1:19: Rows are read from .csv, .tsv, .jsonl, .parquet, .duckdb, .db, .sqlite and .sqlite3.",
     ),
     (
         HEAD.replace("docs/*.txt", "{rows: mails.csv, text: bdy}"),
@@ -650,15 +671,17 @@ BROKEN: list[tuple[str, str]] = [
     ),
     (
         HEAD + "write: [out/a]\n",
-        "p.yaml:4:9: The output's name has no ending.\n  The endings: .jsonl, .json, .csv, .parquet.",
+        "p.yaml:4:9: The output's name has no ending.\n  The endings: .jsonl, .json, .csv, .parquet,"
+        " .duckdb, .db, .sqlite, .sqlite3.",
     ),
     (
         HEAD + "write: sqlite:///a.db\n",
-        "p.yaml:4:8: Databases are not built yet as outputs.\n  Write one of .jsonl, .json, .csv, .parquet.",
+        "p.yaml:4:8: A database needs the name of a table.\n  Write `table: receipts` beside it.",
     ),
     (
         HEAD + "write: [a.xlsx]\n",
-        "p.yaml:4:9: Spreadsheets are not built yet as outputs.\n  Write one of .jsonl, .json, .csv, .parquet.",
+        "p.yaml:4:9: Spreadsheets are not built yet as outputs.\n  Write one of .jsonl, .json, .csv, .parquet,"
+        " .duckdb, .db, .sqlite, .sqlite3.",
     ),
     (
         HEAD + "write: [a.csv, a.csv]\n",

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, PipelineError
 from ..nodes import Anything, Type
 from ..settings import SETTINGS, check_settings, wrong
-from ..sinks import target_of
+from ..sinks import Target, target_of
 from ..waiving import OnFailure
 from .keys import EXTRAS, FLOW, MODES, ON_FAILURE, OUTPUT
 from .problems import Problems, kind, nearest
@@ -122,15 +123,15 @@ class Outputs:
         except PipelineError as error:
             self.problems.carry(entries["to"].place, error)
             return None
-        if self.twice(f"{target}#{table or ''}", target, entries["to"].place):
+        if self.twice(target, entries["to"].place):
             return None
-        path = getattr(target, "path", None)
-        if isinstance(path, Path) and self.inputs(path):
+        if target.path is not None and self.inputs(target.path):
             message = f"{entries['to'].shown} is read by this pipeline, and would be written over."
             self.problems.add(entries["to"].place, message, "Write somewhere else.")
         return Write(number, entries["to"].place, type or Type(root=Anything()), target, extras, **flow)
 
-    def twice(self, name: str, target: Any, place: Place) -> bool:
+    def twice(self, target: Target, place: Place) -> bool:
+        name = str(target) if target.path is None else normpath(target.path)
         if name not in self.places:
             self.places[name] = place
             return False

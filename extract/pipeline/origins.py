@@ -17,9 +17,12 @@ __all__ = ["read_origin"]
 _RELATIVE = "Paths are relative to the folder that the command runs in."
 
 
-def read_origin(problems: Problems, entries: Mapping[str, Written], where: Sequence[Path]) -> Source | None:
-    """The source that `rows` names, with its `table` or `query`; a file is looked for in each of the roots."""
-    name = problems.file(entries["rows"], "rows")
+def read_origin(
+    problems: Problems, entries: Mapping[str, Written], where: Sequence[Path], what: str = "rows"
+) -> Source | None:
+    """The source that `rows` names, with its `table` or `query`; a file is looked for in each of the roots.
+    `what` it is called in messages."""
+    name = problems.file(entries["rows"], what)
     said = {one: problems.text(entries[one], one) for one in ORIGIN[1:] if one in entries}
     if name is None or None in said.values():
         return None

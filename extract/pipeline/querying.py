@@ -127,14 +127,15 @@ class QueryReader:
                 self.problems.add(written.keys[name], message, "Write one word of letters, digits, `_` and `-`.")
                 continue
             taken.add(name.lower())
-            entries = {"rows": item}
+            entries, what = {"rows": item}, name
             if isinstance(item.value, dict):
                 entries = self.problems.keys(item, ORIGIN, f"the table `{name}`", {})
+                what = "rows"
                 if "rows" not in entries:
                     fix = "Write `{rows: shop.db, table: vendors}`."
                     self.problems.add(item.place, f"The table `{name}` needs `rows`.", fix)
                     continue
-            source = read_origin(self.problems, entries, (*roots(self.path, self.root), ready()))
+            source = read_origin(self.problems, entries, (*roots(self.path, self.root), ready()), what)
             if source is not None:
                 try:
                     yield name, source, column_types(source)
