@@ -585,6 +585,33 @@ def test_a_wrong_password_is_never_shown(shop: Database, postgresql_server: str)
     assert "wrong" not in repr(target) + str(target) + json.dumps(target.plain())
 
 
+def test_what_the_user_may_not_do_is_said_before(shop: Database) -> None:
+    shop.ask("create table receipts (_id text primary key)")
+    shop.ask("create role worker login password 'worker'")
+    to = shop.to.replace(shop.to[shop.to.index("me:") : shop.to.index("@")], "worker:worker")
+
+    def said(table: str = "receipts", **words: Any) -> str:
+        return problem(target_of(to, table=table, **words).check)
+
+    assert said() == (
+        "The user may not insert rows of the table `receipts`.\n"
+        "  Let them: grant insert on public.receipts to the user."
+    )
+    shop.ask("grant insert on receipts to worker")
+    assert said() == (
+        "The user may not make the table `_extract_written` in the schema `public`.\n"
+        "  Let them: grant create on schema public to the user."
+    )
+    assert said(table="others", key="_id").startswith(
+        "The user may not make the table `others` in the schema `public`."
+    )
+    assert said(mode="replace").startswith("The user may not delete rows of the table `receipts`.")
+    shop.ask("grant create on schema public to worker")
+    target = target_of(to, table="receipts")
+    target.check()
+    assert write_rows(target, [{"_id": "a"}], run="may", output="out") == 1
+
+
 def test_a_server_that_is_not_there(shop: Database) -> None:
     missing = shop.to.replace("test_shop", "nothing")
     assert problem(target_of(missing, table="t").check) == (

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from extract.errors import PipelineError
 from extract.nodes import Array, Field, Null, Number, Record, Text, Type, Union
 from extract.sinks import SUFFIXES, Target, open_writer, target_of, write_rows
-from extract.sources import read_rows
+from extract.sources import read_rows, source_of
 
 LONG = Decimal("12345678901234567890.123456789")
 ROWS: list[dict[str, Any]] = [
@@ -412,3 +412,16 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         with pytest.raises(PipelineError) as raised:
             target_of(str(tmp_path / name), table="t").check()
         assert str(raised.value).startswith(f"{tmp_path / name}: {message}")
+
+
+def test_the_page_about_outputs_runs(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "outputs.md").read_text("utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60).returncode == 0
+    assert (tmp_path / "out" / "receipts.csv").read_text() == "_id,company\na,ACME Ltd\n"
+
+
+def test_rows_as_large_as_documents(tmp_path: Path) -> None:
+    to = str(tmp_path / "shop.db")
+    assert write_rows(target_of(to, table="t"), ({"n": i, "text": "x" * 1_000_000} for i in range(30))) == 30
+    assert sum(len(row["text"]) for row in read_rows(source_of(to, table="t"), 20)) == 20_000_000

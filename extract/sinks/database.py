@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..databases import Address, Slot, bound, connected, kind_of_new, made, slots, stripped, unique_keys
@@ -23,6 +22,7 @@ from ..errors import PipelineError
 from ..jsontext import canonical, digest
 from ..nodes import Type
 from ..tables import Row, columns_of, fields_of, plain_dates
+from .allowed import require_leave
 from .fitting import matched, require_fit, require_key
 from .putting import way_of
 from .spool import Spool
@@ -39,17 +39,20 @@ _NOTE = (*(Slot(name, "text", "TEXT") for name in ("run", "output", "row_id")), 
 
 _UNICODE: Any = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}  # their own default may be narrower
 
-_BATCH = 1000
+_BATCH, _WEIGHT = 1000, 8_000_000
 _NAME_LENGTH = 190
 _PIECE = 80
 
 
-def check(address: Address, table: str, key: Sequence[str], type: Type | None) -> None:
-    """Raises PipelineError where the database cannot be reached, or the table does not take the rows."""
+def check(address: Address, table: str, mode: str, key: Sequence[str], type: Type | None) -> None:
+    """Raises PipelineError where the database cannot be reached, or the table does not take the rows. Of PostgreSQL it
+    is known as well what the user may do."""
     if address.path is not None and not address.path.exists():
         return
     with connected(address) as connection:
         found = slots(connection, table)
+        if address.dialect == "postgresql":
+            require_leave(connection, table, mode, found is not None, NOTES, address.shown)
         if found is None:
             return
         if key:
@@ -227,6 +230,22 @@ def _notes(table: str) -> Table:
 
 
 def _blocks(items: Iterable[Any]) -> Iterator[list[Any]]:
-    left = iter(items)
-    while block := list(islice(left, _BATCH)):
+    """The items in batches of so many, or of so many characters."""
+    block: list[Any] = []
+    weight = 0
+    for item in items:
+        block.append(item)
+        weight += _weight(item)
+        if len(block) >= _BATCH or weight >= _WEIGHT:
+            yield block
+            block, weight = [], 0
+    if block:
         yield block
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, (list, tuple)) else 8

@@ -44,7 +44,7 @@ class _Place:
         return f"target.{quoted(self.schema)}.{quoted(self.name)}"
 
 
-def check(address: Address, table: str, key: Sequence[str], type: Type | None) -> None:
+def check(address: Address, table: str, mode: str, key: Sequence[str], type: Type | None) -> None:
     """Raises PipelineError where the file cannot be opened, or the table does not take the rows."""
     if address.path is None or not address.path.exists():
         return

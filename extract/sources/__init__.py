@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,7 +31,7 @@ Row = dict[str, Any]
 class Reader(Protocol):
     """What one kind of source can do."""
 
-    def rows(self) -> Iterator[Row]: ...
+    def rows(self, limit: int | None) -> Iterator[Row]: ...
     def type(self) -> Type: ...
     def count(self) -> int: ...
 
@@ -108,7 +107,7 @@ def source_of(rows: str, *, table: str | None = None, query: str | None = None, 
 def read_rows(source: Source | Path, limit: int | None = None) -> Iterator[Row]:
     """The rows, at most `limit`; raises DocumentError at the first one that cannot be read."""
     with _reading(source) as reader:
-        yield from islice(reader.rows(), limit)
+        yield from reader.rows(limit)
 
 
 def column_names(source: Source | Path) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .. import nodes
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Served"]
 
-_BLOCK = 1000
+_BLOCK = 100  # rows may be whole documents
 _SORTED = {"boolean", "whole", "exact", "float", "text", "uuid", "date", "time", "moment", "instant", "loose"}
 
 _OIDS: dict[Any, str] = {
@@ -41,8 +42,8 @@ class Served:
     def __init__(self, address: Address, table: str, query: str):
         self._address, self._table, self._query = address, table, query.strip().rstrip(";")
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        return kept(self._rows())
+    def rows(self, limit: int | None) -> Iterator[dict[str, Any]]:
+        return kept(islice(self._rows(), limit))
 
     def type(self) -> nodes.Type:
         with connected(self._address) as connection:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +74,9 @@ class Parquet:
         self._query = "select * from read_parquet('" + str(path).replace("'", "''") + "')"
         self._shown = str(path)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self, limit: int | None) -> Iterator[dict[str, Any]]:
         with _opened(None, self._shown) as connection:
-            for row in results(connection, self._query):
+            for row in islice(results(connection, self._query), limit):
                 yield _decimals(row)
 
     def type(self) -> nodes.Type:
@@ -96,8 +97,8 @@ class Ducks:
         name = f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
         self._query = query.strip().rstrip(";") or f"select * from {name}"
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        return kept(self._rows())
+    def rows(self, limit: int | None) -> Iterator[dict[str, Any]]:
+        return kept(islice(self._rows(), limit))
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         with self._open() as connection:

@@ -35,10 +35,9 @@ class Delimited:
         self._path, self._delimiter = path, delimiter
         self._kind = "CSV" if delimiter == "," else "TSV"
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        for header, cells in self._cells():
-            if cells is not None:
-                yield dict(zip(header, cells, strict=True))
+    def rows(self, limit: int | None) -> Iterator[dict[str, Any]]:
+        found = (dict(zip(header, cells, strict=True)) for header, cells in self._cells() if cells is not None)
+        return islice(found, limit)
 
     def type(self) -> nodes.Type:
         header, _ = next(self._cells())
@@ -83,7 +82,10 @@ class Lines:
     def __init__(self, path: Path):
         self._path = path
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self, limit: int | None) -> Iterator[dict[str, Any]]:
+        return islice(self._rows(), limit)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
         with self._path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
@@ -91,7 +93,7 @@ class Lines:
 
     def type(self) -> nodes.Type:
         seen = Seen()
-        for row in islice(self.rows(), _FIRST):
+        for row in self.rows(_FIRST):
             seen.take(row)
         if not seen.fields:
             raise DocumentError("The file holds no rows.", shown(self._path))
