@@ -64,7 +64,7 @@ def test_most_of_what_is_wrong_in_itself_is_refused(tmp_path: Path) -> None:
             count += bool(refused(plain(text, tmp_path)))
         except (PipelineError, ValueError):  # no YAML, or no number of JSON
             continue
-    assert count >= 95
+    assert count >= 90
 
 
 @pytest.mark.parametrize(
