@@ -21,7 +21,7 @@ FLOORS = (
     },
     {
         *("door", "images", "ledger", "load", "models", "plugins", "project", "report", "sinks", "sources", "tables"),
-        *("tokenizer", "tokens"),
+        *("tokenizer", "tokens", "writer"),
     },
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
     {"__main__", "cli", "evals", "function", "testing", "testing_fixtures"},

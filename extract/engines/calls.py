@@ -58,7 +58,6 @@ class Calls:
         self.modes: dict[str, Mode] = {}
         self._stopping = asyncio.Event()
         self._under_way: dict[str, _Shared] = {}
-        self._recording: set[asyncio.Future[None]] = set()
         self._served: Counter[str] = Counter()
         self._odd: Counter[str] = Counter()
 
@@ -126,10 +125,10 @@ class Calls:
 
     async def settled(self) -> None:
         """Waits until nothing is under way and everything that was paid for is recorded."""
-        while self._under_way or self._recording:
-            pending = [one.task for one in self._under_way.values() if one.task is not None]
-            await asyncio.wait([*pending, *self._recording])
-            await asyncio.sleep(0)  # their callbacks take them off the lists
+        while self._under_way:
+            await asyncio.wait([one.task for one in self._under_way.values() if one.task is not None])
+            await asyncio.sleep(0)  # their callbacks take them off the list
+        await self.ledger.recorded()
 
     async def finished(self, seconds: float) -> None:
         """Sends nothing more, and gives what is on the wire so many seconds, where the ledger outlives it."""
@@ -326,14 +325,9 @@ class Calls:
         return most
 
     async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
-        """Records a paid reply, even if whoever asked for it is cancelled meanwhile."""
-        if reply.paid and not self.ledger.lasting:
-            await self.ledger.record(call, reply, None)
-        elif reply.paid:
-            recording = asyncio.ensure_future(self.ledger.record(call, reply, cost_of(reply, facts)))
-            self._recording.add(recording)
-            recording.add_done_callback(self._recording.discard)
-            await asyncio.shield(recording)
+        """Records a paid reply."""
+        if reply.paid:
+            await self.ledger.record(call, reply, cost_of(reply, facts))
 
     async def _pause(self, seconds: float) -> None:
         """Waits, unless the engine is stopped: then raises why."""
