@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from ..models import Model
 from ..task import Rounds, Task
 from .calls import Calls
 from .hooks import Hook, HookRaised, Watch
+from .inputs import Inputs
 from .threads import on_the_spot, on_thread
 
 __all__ = ["Job", "Local", "Outcome"]
@@ -147,12 +147,12 @@ class Local:
         self, jobs: Iterator[Job[T]], *, ordered: bool = False, lazy: bool = True
     ) -> AsyncGenerator[Outcome[T], None]:
         """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
-        pending, if it is. Jobs are taken one by one, no more ahead than can be worked on; where taking one may take
-        time (`lazy`), on a thread of their own."""
+        pending, if it is. Jobs are taken one by one, a few more than can be worked on; where taking one may take time
+        (`lazy`), on a thread of their own."""
         outcomes: asyncio.Queue[tuple[int, Outcome[T]] | BaseException | None] = asyncio.Queue()
         ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
         room = asyncio.Semaphore(ahead)
-        source = _Source(jobs, lazy)
+        source = Inputs(jobs, lazy)
 
         async def work() -> None:
             try:
@@ -286,29 +286,6 @@ class Local:
                 replies = tuple(await asyncio.gather(*asked))
             await course.after(replies)
         return course.extraction
-
-
-class _Source(Generic[T]):
-    """The jobs, taken one by one; where that may take time, on a thread that nobody else waits for."""
-
-    def __init__(self, jobs: Iterator[Job[T]], lazy: bool):
-        self._jobs, self._closed = enumerate(jobs), False
-        self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "extract-inputs") if lazy else None
-
-    async def take(self) -> tuple[int, Job[T]] | None:
-        if self._thread is None:
-            return None if self._closed else next(self._jobs, None)
-        async with self._turn:
-            if self._closed:
-                return None
-            return await on_thread(lambda: next(self._jobs, None), self._thread, "an iterator of documents", apart=True)
-
-    def close(self) -> None:
-        """There are no more jobs."""
-        self._closed = True
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _course(task: Task[T], document: Document, finish: Finish[T]) -> _Course[T]:
