@@ -45,7 +45,7 @@ FLOORS = (
             "sources",
             "tables",
         ),
-        *("tokenizer", "tokens"),
+        *("tokenizer", "tokens", "writer"),
     },
     {"engines", "limits", "operators", "pipeline", "plan", "runner"},
     {"__main__", "cli", "evals", "function", "running", "testing", "testing_fixtures"},

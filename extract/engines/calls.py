@@ -58,7 +58,6 @@ class Calls:
         self.modes: dict[str, Mode] = {}
         self._stopping = asyncio.Event()
         self._under_way: dict[str, _Shared] = {}
-        self._recording: set[asyncio.Future[None]] = set()
         self._served: Counter[str] = Counter()
         self._odd: Counter[str] = Counter()
 
@@ -93,43 +92,29 @@ class Calls:
             await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
             yield recorded
             return
-        if (too_long := _too_long(call, facts)) is not None:
-            await watch.replied(call, Reply(failure=too_long), None)
-            yield Reply(failure=too_long)
+        admitted = await self._admitted(call, facts, watch)
+        if isinstance(admitted, Reply):
+            yield admitted
             return
-        tokens, model = await self._turn(call, facts), self.models[facts.name]
-        if (limited := await self._place(call, facts, model, watch)) is not None:
-            yield limited
-            return
-        try:
-            reader, reply, taken = schema.reader(shape=shape_of(model.mode)), Reply(text=""), NOTHING
-            reserved = await self._reserve(call, facts, tokens)
-            try:
-                await watch.sent(call, 1)
-                self.sent += 1
-                taken = reserved  # if it is left early, it may be charged
-                async for item in model.stream(call, timeout=self.limits.timeout):
-                    if isinstance(item, Reply):
-                        reply, taken = item, _amounts(item, facts, reserved)
-                    elif call.ask == "whole" and reader.feed(item).value is not None:
-                        yield reader.snapshot()
-            finally:
-                self.traffic.settle(reserved, taken)
-        finally:
-            self.traffic.slots.release()
-        self._note(reply, facts)
-        await self._record(call, reply, facts)
-        await watch.replied(call, reply, cost_of(reply, facts))
+        model = self.models[facts.name]
+        async with _Request(self, call, facts, admitted, watch) as request:
+            reader = schema.reader(shape=shape_of(model.mode))
+            async for item in model.stream(call, timeout=self.limits.timeout):
+                if isinstance(item, Reply):
+                    request.reply = item
+                elif call.ask == "whole" and reader.feed(item).value is not None:
+                    yield reader.snapshot()
+        reply = await self._taken(call, request.reply or Reply(text=""), facts, watch)
         if reply.failure is not None:
             reply = await self._after(call, facts, watch, reply, self._served[facts.name])
         yield reply
 
     async def settled(self) -> None:
         """Waits until nothing is under way and everything that was paid for is recorded."""
-        while self._under_way or self._recording:
-            pending = [one.task for one in self._under_way.values() if one.task is not None]
-            await asyncio.wait([*pending, *self._recording])
-            await asyncio.sleep(0)  # their callbacks take them off the lists
+        while self._under_way:
+            await asyncio.wait([one.task for one in self._under_way.values() if one.task is not None])
+            await asyncio.sleep(0)  # their callbacks take them off the list
+        await self.ledger.recorded()
 
     async def finished(self, seconds: float) -> None:
         """Sends nothing more, and gives what is on the wire so many seconds, where the ledger outlives it."""
@@ -239,18 +224,29 @@ class Calls:
         return reply
 
     async def _attempt(self, call: Call, facts: ModelFacts, watch: Watch, tried: int) -> Reply:
+        admitted = await self._admitted(call, facts, watch)
+        if isinstance(admitted, Reply):
+            return admitted
+        async with _Request(self, call, facts, admitted, watch, tried) as request:
+            request.reply = reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
+        return await self._taken(call, reply, facts, watch)
+
+    async def _admitted(self, call: Call, facts: ModelFacts, watch: Watch) -> int | Reply:
+        """Waits until the call may be sent, and holds a place on the wire then: the tokens that it was counted to have.
+        Or why it is not sent."""
         if (too_long := _too_long(call, facts)) is not None:
             reply = Reply(failure=too_long)
             await watch.replied(call, reply, None)
             return reply
-        tokens, model = await self._turn(call, facts), self.models[facts.name]
-        if (limited := await self._place(call, facts, model, watch)) is not None:
-            return limited
-        try:
-            reply = await self._sent(call, facts, tokens, model, watch, tried)
-        finally:
-            self.traffic.slots.release()
-        await self._record(call, reply, facts)
+        tokens = await self._turn(call, facts)
+        limited = await self._place(call, facts, self.models[facts.name], watch)
+        return tokens if limited is None else limited
+
+    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch) -> Reply:
+        """The reply to one request, once it is recorded and told."""
+        self._note(reply, facts)
+        if reply.paid:
+            await self.ledger.record(call, reply, cost_of(reply, facts))
         if not watch.silent:
             await watch.replied(call, reply, cost_of(reply, facts))
         return reply
@@ -276,20 +272,6 @@ class Calls:
                 if wait > _TOLD:
                     await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
                 await self._pause(min(wait, _LOOK_AGAIN))
-
-    async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
-        """The reply to one request. The most that it may take of each budget is set aside meanwhile."""
-        reserved, taken = await self._reserve(call, facts, tokens), NOTHING
-        try:
-            await watch.sent(call, tried)
-            self.sent += 1
-            taken = reserved  # if it is cancelled now, it may be charged
-            reply = await model.send(call, timeout=self.limits.timeout)
-            taken = _amounts(reply, facts, reserved)
-        finally:
-            self.traffic.settle(reserved, taken)
-        self._note(reply, facts)
-        return reply
 
     def _note(self, reply: Reply, facts: ModelFacts) -> None:
         """What a reply says of its model: that it answers, and in which mode."""
@@ -325,16 +307,6 @@ class Calls:
         await self.traffic.reserve(most)
         return most
 
-    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
-        """Records a paid reply, even if whoever asked for it is cancelled meanwhile."""
-        if reply.paid and not self.ledger.lasting:
-            await self.ledger.record(call, reply, None)
-        elif reply.paid:
-            recording = asyncio.ensure_future(self.ledger.record(call, reply, cost_of(reply, facts)))
-            self._recording.add(recording)
-            recording.add_done_callback(self._recording.discard)
-            await asyncio.shield(recording)
-
     async def _pause(self, seconds: float) -> None:
         """Waits, unless the engine is stopped: then raises why."""
         if seconds > 0:
@@ -350,6 +322,36 @@ class Calls:
         error = ModelError(reply.failure.message, where=facts.name, fix=reply.failure.fix or None)
         self.stop(error)
         raise error
+
+
+class _Request:
+    """One request on the wire, from a place that was taken to its being given up. The most that it may take of each
+    budget is set aside until its `reply` says what it took; without one it may be charged all of that."""
+
+    def __init__(self, calls: Calls, call: Call, facts: ModelFacts, tokens: int, watch: Watch, tried: int = 1):
+        self.reply: Reply | None = None
+        self._calls, self._call, self._facts, self._tokens = calls, call, facts, tokens
+        self._watch, self._tried = watch, tried
+        self._reserved = NOTHING
+
+    async def __aenter__(self) -> _Request:
+        calls, reserved = self._calls, False
+        try:
+            self._reserved = await calls._reserve(self._call, self._facts, self._tokens)
+            reserved = True
+            await self._watch.sent(self._call, self._tried)
+        except BaseException:
+            if reserved:
+                calls.traffic.settle(self._reserved, NOTHING)
+            calls.traffic.slots.release()
+            raise
+        calls.sent += 1
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        taken = self._reserved if self.reply is None else _amounts(self.reply, self._facts, self._reserved)
+        self._calls.traffic.settle(self._reserved, taken)
+        self._calls.traffic.slots.release()
 
 
 class _Shared:

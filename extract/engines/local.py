@@ -10,13 +10,10 @@ the ledger is still replayed, and the other documents stay pending. A hook is to
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Generic, TypeVar, cast
 
 from ..call import Call, Failure, Reply
@@ -29,6 +26,7 @@ from ..models import Model
 from ..task import Rounds, Task
 from .calls import Calls
 from .hooks import Hook, HookRaised, Watch
+from .inputs import Inputs
 from .threads import on_the_spot, on_thread
 
 __all__ = ["Job", "Local", "Outcome"]
@@ -151,27 +149,21 @@ class Local:
         self, jobs: Iterator[Job[T]], *, ordered: bool = False, lazy: bool = True
     ) -> AsyncGenerator[Outcome[T], None]:
         """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
-        pending, if it is. Jobs are taken one by one, no more ahead than can be worked on; where taking one may take
-        time (`lazy`), on a thread of their own."""
+        pending, if it is. Jobs are taken one by one, a few more than can be worked on; where taking one may take time
+        (`lazy`), on a thread of their own."""
         async with aclosing(self.each(jobs, self.outcome, ordered=ordered, lazy=lazy)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
     async def each(
-        self,
-        items: Iterator[A],
-        do: Callable[[A], Awaitable[B]],
-        *,
-        ordered: bool = False,
-        lazy: bool = True,
-        block: int = 1,
+        self, items: Iterator[A], do: Callable[[A], Awaitable[B]], *, ordered: bool = False, lazy: bool = True
     ) -> AsyncGenerator[B, None]:
         """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
-        it likes. Items are taken as `run` takes jobs, a `block` of them at a time."""
+        it likes. Items are taken as `run` takes jobs."""
         outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
         ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
         room = asyncio.Semaphore(ahead)
-        source = _Source(items, lazy, block)
+        source = Inputs(items, lazy)
 
         async def work() -> None:
             try:
@@ -306,34 +298,6 @@ class Local:
                 replies = tuple(await asyncio.gather(*asked))
             await course.after(replies)
         return course.extraction
-
-
-class _Source(Generic[A]):
-    """The items, taken one by one; where that may take time, on a thread that nobody else waits for, `block` at a
-    time."""
-
-    def __init__(self, items: Iterator[A], lazy: bool, block: int):
-        self._items, self._block, self._closed = enumerate(items), block, False
-        self._turn = asyncio.Lock()
-        self._taken: deque[tuple[int, A]] = deque()
-        self._thread = ThreadPoolExecutor(1, "extract-inputs") if lazy else None
-
-    async def take(self) -> tuple[int, A] | None:
-        if self._thread is None:
-            return None if self._closed else next(self._items, None)
-        if self._taken:
-            return self._taken.popleft()
-        async with self._turn:
-            if not self._taken and not self._closed:
-                taken = lambda: list(islice(self._items, self._block))  # noqa: E731
-                self._taken.extend(await on_thread(taken, self._thread, "an iterator of documents", apart=True))
-            return self._taken.popleft() if self._taken else None
-
-    def close(self) -> None:
-        """There are no more jobs."""
-        self._closed = True
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _course(task: Task[T], document: Document, finish: Finish[T]) -> _Course[T]:

@@ -117,7 +117,12 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
     certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
     hung_up = (aiohttp.ServerDisconnectedError,)  # which some SDKs take for a server that was not reached
     unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, *([http.ConnectError] if http else []))
-    cut = (aiohttp.ClientError, ConnectionError, *([http.NetworkError, http.ProtocolError] if http else []))
+    cut = (
+        aiohttp.ClientError,
+        aiohttp.http_exceptions.HttpProcessingError,
+        ConnectionError,
+        *([http.NetworkError, http.ProtocolError] if http else []),
+    )
     late = (TimeoutError, *([http.TimeoutException] if http else []))
     slow, look = f"{{host}} took no connection in {CONNECT:g} seconds.", "Check {} and the network."
     return (

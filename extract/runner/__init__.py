@@ -57,9 +57,6 @@ __all__ = [
     "task_of",
 ]
 
-_BLOCK = 256
-"""How many inputs are taken at a time: each time costs a turn of a thread."""
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -268,7 +265,7 @@ class _Stages:
     async def _stage(self, number: int, given: Any, told: Callable[[Entry], None]) -> None:
         """All inputs of a stage through the engine; each is entered into the ledger while the next ones go on."""
         try:
-            async with aclosing(self.engine.each(given, self.units.unit, block=_BLOCK)) as entries:
+            async with aclosing(self.engine.each(given, self.units.unit)) as entries:
                 async for entry in entries:
                     await self.ledger.enter_soon(entry)
                     self.units.taken(entry)

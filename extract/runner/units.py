@@ -200,7 +200,7 @@ class Units:
             return self._stopped(step, None, "rejected", row, error.message)
         outcome = await self.engine.outcome(job)
         extraction = outcome.extraction
-        self.reuse.note(given, step, asking, extraction, outcome.asked)
+        await self.reuse.note(given, step, asking, extraction, outcome.asked)
         found = _Found(extractions=[extraction])
         if extraction is None:
             flow.counts["pending"] += 1
