@@ -170,6 +170,8 @@ GOOD = [
     FILES + "    model: azure/mine\n    settings: {temperature: 0}\n",
     "settings: {extra_headers: {x-team: '${TEAM}'}}\n" + FILES,
     "settings: {temperature: 0}\nmodel: rules\n" + FILES,
+    "settings: {extra_headers: {Authorization: 'Bearer ${TEAM}'}}\n" + FILES,
+    MAILS + "  - extract: bill.py:Order\n    as: orders\n  - check: to == 'me' and amount > 0\n    from: orders\n",
     "on_failure: keep\n" + MAILS + "  - classify: [order, complaint]\n  - where: {ask: Is it cross?}\n",
     MAILS + "  - classify: {yes: it is, no: it is not, true: both}\n    otherwise: 'no'\n",
     MAILS
@@ -365,6 +367,12 @@ def test_python_values_are_refused_in_the_same_words(steps: list[Any], message: 
     with pytest.raises(PipelineError) as raised:
         Made(steps, documents="in/*.txt")
     assert str(raised.value) == message
+
+
+def test_what_python_gives_stands_in_no_file() -> None:
+    headers = {"Authorization": "Bearer geheim"}
+    values = {"documents": "in/*.txt", "steps": [{"extract": "bill.py:Bill"}], "settings": {"extra_headers": headers}}
+    assert Pipeline.of(values).settings == {"extra_headers": headers}
 
 
 def test_an_argument_that_a_pipeline_does_not_know() -> None:

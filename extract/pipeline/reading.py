@@ -53,7 +53,7 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
     if not isinstance(written.value, dict):
         problems.add(written.place, f"A pipeline is a mapping of keys, and this is {kind(written)}.", "Write `steps:`.")
         problems.stop()
-    for place, message, fix in secrets(written):
+    for place, message, fix in secrets(written) if written.place.line else ():  # what Python gives is in no file
         problems.add(place, message, fix)
     written, faults = filled(written, given.variables, os.environ)
     problems.hidden = hidden(written, given.variables)

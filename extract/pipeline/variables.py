@@ -30,9 +30,17 @@ _LATER = "extra_headers"
 """Their values are filled when a model is opened."""
 
 _SECRETS = (
-    (re.compile(r"\b(?:sk|rk)-[A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bghp_[A-Za-z0-9]{20,}"), "A key"),
+    (
+        re.compile(
+            r"\b(?:(?:sk|rk|xai)-[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}\b|AIza[A-Za-z0-9_-]{30,}"
+            r"|(?:ghp|gsk|hf|github_pat)_[A-Za-z0-9_]{20,})"
+        ),
+        "A key",
+    ),
     (re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@"), "A password"),
 )
+_IN_ITS_PLACE = "Write ${NAME} in its place, and set NAME in the environment."
+_SECRET_HEADERS = ("api-key", "authorization", "cookie", "proxy-authorization", "x-api-key")
 
 
 def filled(written: Written, given: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Written, list[Fault]]:
@@ -66,8 +74,13 @@ def secrets(written: Written) -> Iterator[Fault]:
     for one in written.walk():
         for pattern, what in _SECRETS if isinstance(one.value, str) else ():
             if (found := pattern.search(one.value)) is not None:
-                fix = "Write ${NAME} in its place, and set NAME in the environment."
-                yield one.at(found.start()), f"{what} stands in the file, for everybody to see.", fix
+                yield one.at(found.start()), f"{what} stands in the file, for everybody to see.", _IN_ITS_PLACE
+        headers = one.value.get(_LATER) if isinstance(one.value, dict) else None
+        for name, item in headers.value.items() if headers is not None and isinstance(headers.value, dict) else ():
+            said = item.value if isinstance(item.value, str) else "${"
+            if name.lower() in _SECRET_HEADERS and "${" not in said and not _SECRETS[0][0].search(said):
+                message = f"The header `{name}` stands in the file, for everybody to see."
+                yield item.place, message, _IN_ITS_PLACE
 
 
 @dataclass
