@@ -187,7 +187,7 @@ def test_what_is_wrong_is_found_before(text: str, column: int, message: str, fix
     ],
 )
 def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
-    fix = "Take some of the brackets or of the `if` and `for` apart."
+    fix = "Take brackets out."
     assert examine_template(text, ROWS) == (None, (Fault(1, "The instructions are nested too deeply.", fix),))
 
 

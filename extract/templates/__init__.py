@@ -27,7 +27,7 @@ from .sandbox import LONGEST, SIGNS, Unreadable, compiled, context, parsed
 
 __all__ = ["Template", "examine_template"]
 
-_DEEP = Fault(1, "The instructions are nested too deeply.", "Take some of the brackets or of the `if` and `for` apart.")
+_DEEP = Fault(1, "The instructions are nested too deeply.", "Take brackets out.")
 
 
 @dataclass(frozen=True)
