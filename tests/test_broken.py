@@ -208,7 +208,7 @@ DEEP = "(" * 3000 + "1" + ")" * 3000
         ),
         (
             MAILS + f'  - classify: [a, b]\n    instructions: "{{{{ {DEEP} }}}}"\n',
-            "p.yaml:4:19: The instructions are nested too deeply.\n  Take brackets out.",
+            "p.yaml:4:20: The instructions are nested too deeply.\n  Take brackets out.",
         ),
         (
             FILES + '    examples: "a\\0.jsonl"\n',

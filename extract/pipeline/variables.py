@@ -32,12 +32,12 @@ _LATER = "extra_headers"
 _SECRETS = (
     (
         re.compile(
-            r"\b(?:(?:sk|rk|xai)-[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}\b|AIza[A-Za-z0-9_-]{30,}"
+            r"\b(?:(?:sk|rk|xai)-(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}\b|AIza[A-Za-z0-9_-]{30,}"
             r"|(?:ghp|gsk|hf|github_pat)_[A-Za-z0-9_]{20,})"
         ),
         "A key",
     ),
-    (re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@"), "A password"),
+    (re.compile(r"://[^/?#\s:@]*:(?!\$\{)[^/?#\s@]+@"), "A password"),
 )
 _IN_ITS_PLACE = "Write ${NAME} in its place, and set NAME in the environment."
 _SECRET_HEADERS = ("api-key", "authorization", "cookie", "proxy-authorization", "x-api-key")
@@ -106,8 +106,13 @@ class _Filling:
             elif isinstance(item.value, (dict, tuple)):
                 message = f"The value of a variable is one text or number, and this is {kind(item)}."
                 self.faults.append((item.place, message, None))
+            elif (found := next((one for one in _SIGN.finditer(item.text) if one[0] != "$${"), None)) is not None:
+                message = "The value of a variable cannot name another one."
+                fix = f"Take `{name}` out of `variables`, and give it with --set {name}=value."
+                self.faults.append((item.at(found.start()), message, fix))
+                self.declared[name] = item.text  # that is said already, and not where it is used as well
             else:
-                self.declared[name] = None if item.value is None else item.text
+                self.declared[name] = None if item.value is None else item.text.replace("$${", "${")
 
     def of(self, written: Written, name: str = "") -> Written:
         """A value with the variables in it filled in."""
