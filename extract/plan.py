@@ -23,7 +23,24 @@ from .jsontext import dump
 from .nodes import Type
 from .operators import apply
 from .operators.rows import Row
-from .pipeline import DOCUMENTS, KEPT, Ask, Asked, Check, Classify, Extract, Pipeline, Python, Sql, Step, Write
+from .pipeline import (
+    DOCUMENTS,
+    KEPT,
+    Ask,
+    Asked,
+    Check,
+    Classify,
+    Extract,
+    Pipeline,
+    Python,
+    Review,
+    Set,
+    Sql,
+    Step,
+    Unnest,
+    Where,
+    Write,
+)
 from .pipeline.rowtypes import field_names, taken
 from .runner import Asking, Input, asking, inputs
 from .tokens import count_call, estimate
@@ -318,7 +335,7 @@ def _typed(type: Type) -> Iterator[str]:
 def _read(pipeline: Pipeline, step: Step) -> str:
     """The steps whose rows it takes, by name, where that is not the one before it."""
     names = ["documents" if one == DOCUMENTS else pipeline.by_number[one].name for one in pipeline.sources(step)]
-    when = "" if step.when is None else f" when {step.when.text}"
+    when = "" if step.when is None else f" when {step.when}"
     return ", ".join(dict.fromkeys(names)) + when
 
 
@@ -331,13 +348,19 @@ def _does(step: Step) -> str:
     if isinstance(step, Ask):
         return step.question
     if isinstance(step, Sql):
-        return " ".join(step.query.split())
+        return " ".join((step.shown or step.query).split())
     if isinstance(step, Write):
         return str(step.target)
-    found = next(iter(step.plain().values()))
-    if isinstance(found, list):
-        return ", ".join(" = ".join(map(str, one)) if isinstance(one, list) else str(one) for one in found)
-    return str(found)
+    if isinstance(step, (Check, Where)):
+        return str(step.condition)
+    if isinstance(step, Set):
+        return ", ".join(f"{name} = {value}" for name, value in step.values)
+    if isinstance(step, Unnest):
+        return ".".join(step.path)
+    if isinstance(step, Review):
+        sure = "" if step.confidence is None else f"less sure than {step.confidence}"
+        return " or ".join(one for one in ("" if step.condition is None else str(step.condition), sure) if one)
+    return str(next(iter(step.plain().values())))
 
 
 def mermaid(pipeline: Pipeline) -> str:
@@ -350,7 +373,7 @@ def mermaid(pipeline: Pipeline) -> str:
         label = _quoted(f"{step.name if step.number in pipeline.by_number else 'write'}: {_does(step)}")
         lines.append(f"    s{step.number}{opening}{label}{closing}")
         for one in dict.fromkeys(pipeline.sources(step)):
-            arrow = "-->" if step.when is None else f"-->|{_quoted(step.when.text)}|"
+            arrow = "-->" if step.when is None else f"-->|{_quoted(str(step.when))}|"
             lines.append(f"    s{one} {arrow} s{step.number}")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ came from the environment may be a secret: wherever it turns up in a message, th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
@@ -221,7 +221,7 @@ class Problems:
             return None
         expression, faults = examine(written.text, type, condition)
         self._faults(written, faults)
-        return None if faults else expression
+        return None if faults or expression is None else replace(expression, shown=written.shown)
 
     def _faults(self, written: Written, faults: Iterable[Fault]) -> None:
         for fault in () if written.unfilled else faults:

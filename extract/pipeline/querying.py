@@ -70,7 +70,7 @@ class QueryReader:
                 self.problems.add(options["sql"].place, message, "Give it another name with `as`.")
         self.unread(options["sql"], tables)
         type = row_of(given)
-        return Sql(number, place, type, query, tables, types, **of.flow)
+        return Sql(number, place, type, query, tables, types, shown=options["sql"].shown, **of.flow)
 
     def unread(self, query: Written, tables: Mapping[str, tuple[int, ...] | Source]) -> None:
         """Notes tables that the query does not name."""

@@ -298,6 +298,7 @@ class Sql(Step):
     query: str
     tables: Mapping[str, tuple[int, ...] | Source]
     types: Mapping[str, Type] = field(repr=False)
+    shown: str = field(default="", kw_only=True, repr=False, compare=False)
 
     @property
     def gathers(self) -> bool:
