@@ -720,7 +720,7 @@ def test_every_error_at_once_in_the_order_of_the_file() -> None:
 def test_an_error_in_the_schemas_own_file_says_so() -> None:
     Path("schemas/receipt.py").write_text("x = 1 / 0\n")
     assert wrong(HEAD) == (
-        "p.yaml:3:14: schemas/receipt.py:1: The schema's file cannot be loaded: ZeroDivisionError: division by zero."
+        "p.yaml:3:14: schemas/receipt.py:1: The file cannot be loaded: ZeroDivisionError: division by zero."
     )
 
 

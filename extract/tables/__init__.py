@@ -407,7 +407,8 @@ def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int)
     if facts.get("exception_type") == "Binder" and unknown:
         return None
     if facts.get("exception_type") == "Permission":
-        return QueryError("A query sees the table `rows` and nothing else.", "Take files and URLs out of it.", position)
+        message = "A query sees the tables that it is given and nothing else."
+        return QueryError(message, "Take files and URLs out of it.", position)
     message, *more = [line.strip() for line in str(facts.get("exception_message", said)).splitlines() if line.strip()]
     fix = " ".join(more).replace("Candidate bindings: :", "Candidate bindings:")
     return QueryError(f"The query cannot run: {message.rstrip('.!')}.", fix if 0 < len(fix) < 200 else None, position)
