@@ -171,15 +171,14 @@ class Traffic:
         self._budgets: tuple[Budget, ...] = beside._budgets if beside else budgets
         self.pace: Pace | None = beside.pace if beside else Pace(*rates) if any(rates) else None
         self.budget = self._budgets[0]
+        self.counted = limits.budget_usd is not None or bool(limits.tokens_per_minute or limits.tokens)
+        """Whether anybody asks how many tokens a call has: counting takes time."""
+        self.limited = any(budget.limit is not None for budget in self._budgets)
+        """Whether there is a budget of anything."""
 
     def line(self, model: str) -> asyncio.Lock:
         """Where the calls to a model stand in line for a place; who holds it is the first."""
         return self._lines.setdefault(model, asyncio.Lock())
-
-    @property
-    def counted(self) -> bool:
-        """Whether anybody asks how many tokens a call has: counting takes time."""
-        return self.limits.budget_usd is not None or bool(self.limits.tokens_per_minute or self.limits.tokens)
 
     async def reserve(self, most: Amounts) -> None:
         """Sets aside what a call may take of each budget. Raises `BudgetExceeded` where one would be passed."""
@@ -192,11 +191,6 @@ class Traffic:
             for budget, amount in done:
                 budget.settle(amount, Decimal(0))
             raise
-
-    @property
-    def limited(self) -> bool:
-        """Whether there is a budget of anything."""
-        return any(budget.limit is not None for budget in self._budgets)
 
     def settle(self, reserved: Amounts, taken: Amounts) -> None:
         """Replaces what was set aside by what was taken. Dollars are counted in any case, to be shown."""

@@ -9,7 +9,7 @@ and what the ledger has is still answered from it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -58,8 +58,8 @@ class Calls:
         self.modes: dict[str, Mode] = {}
         self._stopping = asyncio.Event()
         self._under_way: dict[str, _Shared] = {}
-        self._served: Counter[str] = Counter()
-        self._odd: Counter[str] = Counter()
+        self._served: defaultdict[str, int] = defaultdict(int)
+        self._odd: defaultdict[str, int] = defaultdict(int)
 
     async def reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """The reply to a call. The sending is shared by all who ask, and cancelled when the last of them is. Raises

@@ -241,7 +241,8 @@ class Local:
 
     @asynccontextmanager
     async def _hooked(self, watch: Watch) -> AsyncIterator[None]:
-        """Where one document is driven by itself: what the hook raised comes out as it was, when all is recorded."""
+        """Where one document is driven by itself and a hook is told: what that raised comes out as it was, when all is
+        recorded."""
         try:
             try:
                 yield

@@ -133,7 +133,7 @@ def _usage(usage: Mapping[str, Any] | None) -> Usage:
 def _tokens(usage: Any, *names: str) -> int:
     """A count in the account of an answer; 0 where there is none, or no count. An answer is not lost for it."""
     for name in names:
-        usage = usage.get(name) if isinstance(usage, Mapping) else None
+        usage = usage.get(name) if isinstance(usage, dict) else None
     return max(0, int(usage)) if isinstance(usage, (int, float)) and usage - usage == 0 else 0
 
 
