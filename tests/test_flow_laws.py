@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ import pytest
 
 from extract.call import Call
 from extract.catalogue import ModelFacts, Price
+from extract.limits import Limits
 from extract.models.cascade import Cascade
 from extract.models.scripted import Scripted
 from extract.pipeline import Pipeline
 from extract.report import read_not_written
 from extract.runner import Run, execute
+from extract.sinks import Writer
 
 FACTS = ModelFacts("scripted", "scripted", max_output=100, price=Price(Decimal(1), Decimal(1)))
 ROWS: dict[str, Any] = {"documents": {"rows": "rows.jsonl"}}
@@ -155,3 +159,68 @@ def test_a_function_that_changes_what_it_was_given_changes_no_other_branch() -> 
     assert [row["tags"][-1:] for row in written("a.jsonl")] == [["spoiled"]] * 4
     assert [len(row["tags"]) for row in written("b.jsonl")] == [0, 1, 2, 3]
     assert [len(row["tags"]) for row in written("c.jsonl")] == [0, 1, 2, 3]
+
+
+# ---- the end of a run
+
+
+SUMS: dict[str, Any] = {
+    "documents": {"rows": "rows.jsonl", "text": "body"},
+    "steps": [
+        {"classify": ["a", "b"], "as": "sorted"},
+        {"sql": "select label, count(*) as many, sum(n) as total from rows group by all", "as": "sums"},
+    ],
+    "write": [
+        {"to": "rows.db", "table": "sums", "from": "sums"},
+        {"to": "sums.jsonl", "from": "sums"},
+        {"to": "sorted.jsonl", "from": "sorted"},
+    ],
+}
+
+
+def labels(call: Call) -> Any:
+    return {"label": "ab"[int(text(call)) % 2]}
+
+
+def test_what_needs_all_rows_does_not_take_some_for_all() -> None:
+    given({"n": n, "body": str(n)} for n in range(10))
+    done = run(SUMS, labels, limits=Limits(calls=4, in_flight=1))
+    assert done.stopped is not None
+    assert (done.states["pending"], done.outputs) == (6, (("sorted.jsonl", 4),))
+    assert done.left == ("rows.db (sums)", "sums.jsonl")
+    assert done.plain()["left_as_they_were"] == ["rows.db (sums)", "sums.jsonl"]
+    done = run(SUMS, labels)
+    assert (done.stopped, done.left) == (None, ())
+    with closing(sqlite3.connect("rows.db")) as db:
+        assert sorted(db.execute("select label, many, total from sums")) == [("a", 5, 20), ("b", 5, 25)]
+
+
+def test_an_output_that_cannot_be_written_keeps_no_other_from_it() -> None:
+    with closing(sqlite3.connect("rows.db")) as db:
+        db.execute("create table t (n integer check (n < 3), _id text, _source text)")
+    outputs = [{"to": "a.jsonl"}, {"to": "rows.db", "table": "t"}, {"to": "b.jsonl"}, {"to": "c.csv"}]
+    done = run({**ROWS, "steps": [{"set": {"n": "n"}}, {"python": lambda row: {"n": row["n"]}}], "write": outputs})
+    assert done.stopped is not None
+    assert [name for name, _ in done.outputs] == ["a.jsonl", "b.jsonl", "c.csv"]
+    assert done.left == ("rows.db (t)",)
+    assert (len(written("a.jsonl")), len(written("b.jsonl"))) == (4, 4)
+
+
+def test_an_output_that_breaks_on_the_way_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import extract.runner.outputs as outputs
+
+    class Full(Writer):
+        def _take(self, row: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        def _drop(self) -> None:
+            pass
+
+    really = outputs.open_writer
+    monkeypatch.setattr(
+        outputs, "open_writer", lambda to, **how: Full("full") if "full" in str(to) else really(to, **how)
+    )
+    done = run({**ROWS, "steps": [{"set": {"m": "n"}}], "write": ["full.jsonl", "out.jsonl"]})
+    assert str(done.stopped) == "full: The output cannot be written: No space left on device."
+    assert (done.outputs, done.left) == ((("out.jsonl", 4),), ("full.jsonl",))
+    assert len(written()) == 4
