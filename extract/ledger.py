@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -244,11 +244,13 @@ class RunLedger:
     def entries(self) -> Iterator[Entry]:
         """All documents in the order of the inputs, then the rows that later stages began with; read through a
         connection of its own. What rows they gave is read by `rows`."""
-        with closing(sqlite3.connect(self.path)) as db:
+        with closing(_look(self.path)) as db:
             for row in db.execute("select * from entries order by stage, ordinal, id"):
                 yield _entry(row)
 
-    def rows(self, *steps: int, stage: int | None = None, ordinals: range | None = None) -> Iterator[dict[str, Any]]:
+    def rows(
+        self, *steps: int, stage: int | None = None, ordinals: range | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """The rows that these steps gave in the last start, in the order of the inputs; of one stage only, or of some
         of its inputs. Read through a connection of its own."""
         where = f"start = ? and step in ({', '.join('?' * len(steps))})"
@@ -257,7 +259,7 @@ class RunLedger:
             where, values = f"{where} and stage = ?", [*values, stage]
         if ordinals is not None:
             where, values = f"{where} and ordinal >= ? and ordinal < ?", [*values, ordinals.start, ordinals.stop]
-        with closing(sqlite3.connect(self.path)) as db:
+        with closing(_look(self.path)) as db:
             for (row,) in db.execute(f"select row from rows where {where} order by stage, ordinal, place", values):
                 yield load(row)
 
@@ -355,6 +357,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     for number, script in enumerate(_MIGRATIONS[version:], version + 1):
         db.executescript(f"begin; {script} pragma user_version = {number}; commit;")
     return db
+
+
+def _look(path: Path) -> sqlite3.Connection:
+    """A connection to read by. Whoever gives up reading half way may do so on another thread."""
+    return sqlite3.connect(path, check_same_thread=False)
 
 
 def _bytes(value: Any) -> bytes:

@@ -51,8 +51,15 @@ def apply(step: Step, row: Row, decisions: Mapping[str, Decision] | None = None)
 
 
 def given_to(row: Row) -> dict[str, Any]:
-    """What a function of the user's gets to see of a row: its fields, `_id` and `_source`."""
-    return {name: value for name, value in row.items() if name not in HIDDEN}
+    """What a function of the user's gets to see of a row: its fields, `_id` and `_source`, to do with as it likes: the
+    row itself may be on its way elsewhere."""
+    return {name: _copied(value) for name, value in row.items() if name not in HIDDEN}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def returned(step: Python, row: Row, value: Any) -> Outcome:
@@ -74,7 +81,7 @@ def returned(step: Python, row: Row, value: Any) -> Outcome:
 
 def _record_of(step: Python, value: Any) -> tuple[Mapping[str, Any] | None, str]:
     """The record that a value stands for, as JSON values, or what is wrong with it."""
-    if hasattr(value, "model_dump"):
+    if hasattr(value, "model_dump") and not isinstance(value, type):
         value = value.model_dump(mode="python", by_alias=True)
     if not isinstance(value, Mapping):
         return None, f"a {type(value).__name__}, and a row is a dict."

@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -38,24 +39,27 @@ def new_row(record: Row, id: str, source: str, along: Row | None = None) -> dict
 
 
 def clear(value: Any) -> Any:
-    """Values of Python as JSON values: dates and times as ISO texts, mappings as dicts. Raises TypeError for others."""
-    if value is None or isinstance(value, (bool, int, str, Decimal)):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise TypeError(f"{value} is no number of JSON.")
-        return value
+    """Values of Python as JSON values: dates and times as ISO texts, mappings as dicts, sets in an order that stays
+    the same. Raises TypeError for others."""
     if isinstance(value, Enum):
         return clear(value.value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (float, Decimal)):
+        if not isfinite(value):
+            raise TypeError(f"{value} is no number of JSON.")
+        return value
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, Mapping):
         return {_name(name): clear(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple)):
         return [clear(item) for item in value]
-    if hasattr(value, "model_dump"):
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(clear, value), key=canonical)
+    if hasattr(value, "model_dump") and not isinstance(value, type):
         return clear(value.model_dump(mode="python", by_alias=True))
     raise TypeError(f"a {type(value).__name__}.")
 

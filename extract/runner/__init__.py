@@ -71,7 +71,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """What happened. `stopped` says why some documents are pending or an output is missing; `calls`, `usage` and `cost`
+    """What happened. `stopped` says why some documents are pending or an output is missing; `left` are the outputs that
+    are as they were, because not all that they are made of is there; `calls`, `usage` and `cost`
     are those of all starts of the run, the cost in US dollars, None where a model has no price; `sample` holds the
     first rows at the end and `refused` the first documents that gave none, to be shown; `waived` counts the documents
     whose record was kept without fields that failed, `not_written` are the files of the rows that were not written.
@@ -86,6 +87,7 @@ class Run:
     cost: Decimal | None
     seconds: float
     outputs: tuple[tuple[str, int], ...]
+    left: tuple[str, ...] = ()
     over_budget: Decimal = Decimal(0)
     warnings: tuple[str, ...] = ()
     stopped: ExtractError | None = None
@@ -113,6 +115,7 @@ class Run:
             "cost_usd": self.cost,
             "seconds": round(self.seconds, 3),
             "outputs": [name for name, _ in self.outputs],
+            "left_as_they_were": list(self.left),
             "not_written": [str(path) for path in self.not_written],
             "steps": [flow.plain() for flow in self.flows],
             "reused": dict(self.reused),
@@ -231,6 +234,7 @@ class _Stages:
             cost=cost,
             seconds=seconds,
             outputs=tuple(outputs.files),
+            left=tuple(outputs.left),
             over_budget=engine.traffic.budget.over,
             warnings=(*warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
             stopped=engine.stopped or self.failure or outputs.failure,
@@ -253,6 +257,8 @@ class _Stages:
             if number == DOCUMENTS:
                 await self._stage(number, inputs(self.pipeline, limit), told)
                 continue
+            if self.engine.stopped is not None:
+                return  # what needs all rows would take some for all: a sum over them looks like the sum
             step = self.pipeline.by_number[number]
             try:
                 await self._stage(number, gathered(self.pipeline, step, self.ledger), lambda entry: None)
@@ -264,15 +270,20 @@ class _Stages:
 
     async def _stage(self, number: int, given: Any, told: Callable[[Entry], None]) -> None:
         """All inputs of a stage through the engine; each is entered into the ledger while the next ones go on."""
+        came, went = _Counted(given), 0
         try:
-            async with aclosing(self.engine.each(given, self.units.unit)) as entries:
+            async with aclosing(self.engine.each(came, self.units.unit)) as entries:
                 async for entry in entries:
+                    went += 1
                     await self.ledger.enter_soon(entry)
                     self.units.taken(entry)
                     told(entry)
                     await self._hand_on(number, entry)
         finally:
             await self.ledger.entered()
+        if came.count != went:
+            said = f"Of {came.count} inputs {came.count - went} vanished on their way."
+            raise RunError(said, str(self.ledger.path.parent), "Please report this; the ledger is whole.")
         await asyncio.to_thread(self.outputs.ended, number)
         self.ended.append(number)
 
@@ -282,6 +293,21 @@ class _Stages:
         if self.outputs.done(entry.ordinal):
             await self.ledger.entered()
             await asyncio.to_thread(self.outputs.hand_on, number)
+
+
+class _Counted:
+    """Inputs as they are taken, and how many they were."""
+
+    def __init__(self, inputs: Iterator[Input]):
+        self._inputs, self.count = inputs, 0
+
+    def __iter__(self) -> Iterator[Input]:
+        return self
+
+    def __next__(self) -> Input:
+        item = next(self._inputs)
+        self.count += 1
+        return item
 
 
 def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:

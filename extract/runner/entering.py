@@ -5,7 +5,8 @@ Inputs come one by one and in order; nothing is opened before it is asked about,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -92,11 +93,13 @@ def _name(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def reads(ledger: RunLedger, reader: Step, steps: tuple[int, ...]) -> Iterator[Row]:
+def reads(ledger: RunLedger, reader: Step, steps: tuple[int, ...]) -> Generator[Row, None, None]:
     """The rows of some steps that a reader takes, from the ledger."""
-    rows = ledger.rows(*steps)
     when = reader.when
-    return rows if when is None else (row for row in rows if when.holds(row))
+    with closing(ledger.rows(*steps)) as rows:
+        for row in rows:
+            if when is None or when.holds(row):
+                yield row
 
 
 @dataclass(frozen=True)

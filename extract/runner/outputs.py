@@ -6,7 +6,8 @@ its file while later documents are being read, and nothing waits in memory. An o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator
+from contextlib import closing
 from itertools import islice
 
 from ..errors import ExtractError, PipelineError
@@ -37,11 +38,14 @@ def check_writable(pipeline: Pipeline) -> None:
 
 class Outputs:
     """The outputs of one start of a run. `files` are those that were written, with their numbers of rows; `failure` is
-    what kept one from being written: the documents are done and paid for, and the others are written."""
+    what kept one from being written: the documents are done and paid for, and the others are written. `left` are those
+    that are as they were."""
 
     def __init__(self, pipeline: Pipeline, ledger: RunLedger, run: str):
         self.files: list[tuple[str, int]] = []
+        self.left: list[str] = []
         self.failure: ExtractError | None = None
+        self._broken: set[int] = set()
         self._pipeline, self._ledger = pipeline, ledger
         self._writers: list[tuple[Write, Writer]] = []
         self._done: set[int] = set()
@@ -79,18 +83,13 @@ class Outputs:
         """Makes the outputs appear whose rows come from stages that have ended, and leaves the others as they were;
         gives the first rows of the pipeline, to be shown."""
         for write, writer in self._writers:
-            if not self._feeding(write) <= set(stages):
-                writer.abandon()
-                continue
-            if self._whole(write) is None:
+            ended = self._feeding(write) <= set(stages)
+            if ended and self._whole(write) is None:
                 self._add(write, writer, reads(self._ledger, write, write.reads))
-            try:
-                if self.failure is None:
-                    self.files.append((str(write.target), writer.finish()))
-                else:
-                    writer.abandon()
-            except ExtractError as error:
-                self.failure = error
+            if ended and write.number not in self._broken and self._appears(write, writer):
+                continue
+            writer.abandon()
+            self.left.append(str(write.target))
         head = islice(self._ledger.rows(self._pipeline.end), _SHOWN)
         return tuple({name: value for name, value in row.items() if not name.startswith("_")} for row in head)
 
@@ -108,15 +107,25 @@ class Outputs:
         """The stages that the rows of an output come from."""
         return frozenset().union(*(self._pipeline.feeding[number] for number in write.reads))
 
-    def _add(self, write: Write, writer: Writer, rows: Iterable[Row]) -> None:
-        if self.failure is not None:
+    def _appears(self, write: Write, writer: Writer) -> bool:
+        try:
+            self.files.append((str(write.target), writer.finish()))
+        except ExtractError as error:
+            self.failure = self.failure or error
+            return False
+        return True
+
+    def _add(self, write: Write, writer: Writer, rows: Generator[Row, None, None]) -> None:
+        if write.number in self._broken:
             return
         try:
-            for row in rows:
-                if write.when is None or write.when.holds(row):
-                    writer.add(_shown(write, row))
+            with closing(rows):
+                for row in rows:
+                    if write.when is None or write.when.holds(row):
+                        writer.add(_shown(write, row))
         except ExtractError as error:
-            self.failure = error
+            self._broken.add(write.number)
+            self.failure = self.failure or error
 
 
 def _shown(write: Write, row: Row) -> Row:

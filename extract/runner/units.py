@@ -8,25 +8,24 @@ it later: outputs, and steps that need all rows.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..engines.local import Local
-from ..engines.threads import on_thread
 from ..errors import ExtractError
 from ..extraction import Extraction
 from ..jsontext import canonical, digest
 from ..ledger import Entry, RunLedger, State
-from ..operators import Outcome, apply, given_to, returned
+from ..operators import Outcome, apply
 from ..operators.decisions import Decision
 from ..operators.rows import HIDDEN, Row
 from ..pipeline import DOCUMENTS, Asked, Pipeline, Python, Step, Write
 from .asking import Asking
 from .entering import Input
 from .flows import Flow
+from .functions import called
 from .reuse import Reuse
 
 __all__ = ["Units"]
@@ -179,16 +178,7 @@ class Units:
     async def _applied(self, step: Step, row: Row) -> Outcome:
         if not isinstance(step, Python):
             return apply(step, row, self._decisions.get(step.number))
-        try:
-            value = await on_thread(lambda: step.function(given_to(row)), whose=step.ref)
-            if inspect.isawaitable(value):
-                value = await value
-            elif inspect.isgenerator(value):
-                value = await on_thread(lambda: list(value), whose=step.ref)
-        except Exception as error:  # noqa: BLE001  a user's function may raise anything, and other rows go on
-            said = str(error) or "no message"
-            return Outcome("rejected", (row,), f"{step.ref} raised {type(error).__name__}: {said}")
-        return returned(step, row, value)
+        return await called(step, row)
 
     async def _asked(self, step: Asked, row: Row, given: Input) -> _Found:
         """A row about which a model is asked; it has been counted as come in, or as made."""

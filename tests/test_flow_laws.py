@@ -1,0 +1,226 @@
+"""Laws of the flow of rows: none is lost, doubled or counted twice, whatever the steps, the code in them, and the end
+of the run are like."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.call import Call
+from extract.catalogue import ModelFacts, Price
+from extract.limits import Limits
+from extract.models.cascade import Cascade
+from extract.models.scripted import Scripted
+from extract.pipeline import Pipeline
+from extract.report import read_not_written
+from extract.runner import Run, execute
+from extract.sinks import Writer
+
+FACTS = ModelFacts("scripted", "scripted", max_output=100, price=Price(Decimal(1), Decimal(1)))
+ROWS: dict[str, Any] = {"documents": {"rows": "rows.jsonl"}}
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given({"n": n, "tags": [f"t{i}" for i in range(n)]} for n in range(4))
+
+
+def given(rows: Any, path: str = "rows.jsonl") -> None:
+    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def never(call: Call) -> Any:
+    raise AssertionError("nothing was to be asked")
+
+
+def run(values: dict[str, Any], say: Callable[[Call], Any] = never, folder: str = "run", **options: Any) -> Run:
+    pipeline = Pipeline.of({"name": "laws", "model": "scripted", **values})
+    cascade = Cascade((FACTS,), {"scripted": Scripted(say)})
+    done = asyncio.run(execute(pipeline.asking(("scripted",)), cascade, Path(folder), **options))
+    assert all(flow.conserved for flow in done.flows)
+    return done
+
+
+def written(path: str = "out.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line, parse_float=Decimal) for line in Path(path).read_text().splitlines()]
+
+
+def text(call: Call) -> str:
+    return next(part.text for part in call.inputs if part.kind == "text")
+
+
+# ---- code of the user's
+
+
+class _Own(BaseException):
+    pass
+
+
+def _raises(error: BaseException) -> Callable[[dict[str, Any]], Any]:
+    def function(row: dict[str, Any]) -> Any:
+        if row["n"] == 1:
+            raise error
+        return row
+
+    return function
+
+
+def _raises_later(error: BaseException) -> Callable[[dict[str, Any]], Any]:
+    async def function(row: dict[str, Any]) -> Any:
+        if row["n"] == 1:
+            raise error
+        return row
+
+    return function
+
+
+@pytest.mark.parametrize("made", [_raises, _raises_later])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), SystemExit("x"), KeyboardInterrupt("x"), asyncio.CancelledError("x"), _Own("x")]
+)
+def test_whatever_a_function_raises_rejects_one_row(made: Any, error: BaseException) -> None:
+    done = run({**ROWS, "steps": [{"python": made(error)}], "write": "out.jsonl"})
+    assert done.states == {"written": 3, "rejected": 1}
+    (line,) = read_not_written(Path("run"))
+    assert line["reasons"] == [f"{made.__name__}.<locals>.function raised {type(error).__name__}: x"]
+
+
+def test_an_iterator_at_its_end_rejects_one_row() -> None:
+    done = run({**ROWS, "steps": [{"python": lambda row: next(iter(row["tags"])) and row}], "write": "out.jsonl"})
+    assert done.states == {"written": 3, "rejected": 1}
+
+
+class _Breaks(dict[str, Any]):
+    def items(self) -> Any:
+        raise ValueError("no items")
+
+
+def _round(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "own": row} if row.update(own=row) is None else row
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (Decimal("NaN"), "f gave what is no JSON value: NaN is no number of JSON."),
+        (Decimal("-Infinity"), "f gave what is no JSON value: -Infinity is no number of JSON."),
+        (b"a", "f gave what is no JSON value: a bytes."),
+        (_Breaks(a=1), "f raised ValueError: no items"),
+        (Pipeline, "f gave what is no JSON value: a type."),
+    ],
+)
+def test_what_is_no_json_rejects_the_row_and_not_the_run(value: Any, reason: str) -> None:
+    def f(row: dict[str, Any]) -> dict[str, Any]:
+        return {"x": value}
+
+    done = run({**ROWS, "steps": [{"python": f}], "write": "out.jsonl"})
+    assert done.states == {"rejected": 4}
+    said = {line["reasons"][0].rpartition("<locals>.")[2] for line in read_not_written(Path("run"))}
+    assert said == {reason}
+
+
+def test_a_row_that_holds_itself_is_rejected() -> None:
+    done = run({**ROWS, "steps": [{"python": _round}], "write": "out.jsonl"})
+    assert done.states == {"rejected": 4}
+
+
+def test_a_coroutine_may_yield_rows() -> None:
+    async def several(row: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        for tag in row["tags"]:
+            yield {"tag": tag}
+
+    done = run({**ROWS, "steps": [{"python": several}], "write": "out.jsonl"})
+    assert [row["tag"] for row in written()] == ["t0", "t0", "t1", "t0", "t1", "t2"]
+    assert done.states == {"written": 3, "filtered": 1}
+
+
+def test_a_set_is_written_in_an_order_that_stays() -> None:
+    run({**ROWS, "steps": [{"python": lambda row: {"all": {"c", "a", "b", *row["tags"]}}}], "write": "out.jsonl"})
+    assert written()[1]["all"] == ["a", "b", "c", "t0"]
+
+
+def test_a_function_that_changes_what_it_was_given_changes_no_other_branch() -> None:
+    def spoils(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        row["tags"].append("spoiled")
+        yield row
+
+    steps = [{"python": spoils, "from": "documents", "as": "a"}, {"set": {"m": "n"}, "from": "documents", "as": "b"}]
+    outputs = [{"to": "a.jsonl", "from": "a"}, {"to": "b.jsonl", "from": "b"}, {"to": "c.jsonl", "from": "documents"}]
+    run({**ROWS, "steps": steps, "write": outputs})
+    assert [row["tags"][-1:] for row in written("a.jsonl")] == [["spoiled"]] * 4
+    assert [len(row["tags"]) for row in written("b.jsonl")] == [0, 1, 2, 3]
+    assert [len(row["tags"]) for row in written("c.jsonl")] == [0, 1, 2, 3]
+
+
+# ---- the end of a run
+
+
+SUMS: dict[str, Any] = {
+    "documents": {"rows": "rows.jsonl", "text": "body"},
+    "steps": [
+        {"classify": ["a", "b"], "as": "sorted"},
+        {"sql": "select label, count(*) as many, sum(n) as total from rows group by all", "as": "sums"},
+    ],
+    "write": [
+        {"to": "rows.db", "table": "sums", "from": "sums"},
+        {"to": "sums.jsonl", "from": "sums"},
+        {"to": "sorted.jsonl", "from": "sorted"},
+    ],
+}
+
+
+def labels(call: Call) -> Any:
+    return {"label": "ab"[int(text(call)) % 2]}
+
+
+def test_what_needs_all_rows_does_not_take_some_for_all() -> None:
+    given({"n": n, "body": str(n)} for n in range(10))
+    done = run(SUMS, labels, limits=Limits(calls=4, in_flight=1))
+    assert done.stopped is not None
+    assert (done.states["pending"], done.outputs) == (6, (("sorted.jsonl", 4),))
+    assert done.left == ("rows.db (sums)", "sums.jsonl")
+    assert done.plain()["left_as_they_were"] == ["rows.db (sums)", "sums.jsonl"]
+    done = run(SUMS, labels)
+    assert (done.stopped, done.left) == (None, ())
+    with closing(sqlite3.connect("rows.db")) as db:
+        assert sorted(db.execute("select label, many, total from sums")) == [("a", 5, 20), ("b", 5, 25)]
+
+
+def test_an_output_that_cannot_be_written_keeps_no_other_from_it() -> None:
+    with closing(sqlite3.connect("rows.db")) as db:
+        db.execute("create table t (n integer check (n < 3), _id text, _source text)")
+    outputs = [{"to": "a.jsonl"}, {"to": "rows.db", "table": "t"}, {"to": "b.jsonl"}, {"to": "c.csv"}]
+    done = run({**ROWS, "steps": [{"set": {"n": "n"}}, {"python": lambda row: {"n": row["n"]}}], "write": outputs})
+    assert done.stopped is not None
+    assert [name for name, _ in done.outputs] == ["a.jsonl", "b.jsonl", "c.csv"]
+    assert done.left == ("rows.db (t)",)
+    assert (len(written("a.jsonl")), len(written("b.jsonl"))) == (4, 4)
+
+
+def test_an_output_that_breaks_on_the_way_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import extract.runner.outputs as outputs
+
+    class Full(Writer):
+        def _take(self, row: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        def _drop(self) -> None:
+            pass
+
+    really = outputs.open_writer
+    monkeypatch.setattr(
+        outputs, "open_writer", lambda to, **how: Full("full") if "full" in str(to) else really(to, **how)
+    )
+    done = run({**ROWS, "steps": [{"set": {"m": "n"}}], "write": ["full.jsonl", "out.jsonl"]})
+    assert str(done.stopped) == "full: The output cannot be written: No space left on device."
+    assert (done.outputs, done.left) == ((("out.jsonl", 4),), ("full.jsonl",))
+    assert len(written()) == 4
