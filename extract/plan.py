@@ -9,9 +9,10 @@ schema, which is about right for records of short fields, and the sentence says 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from heapq import nsmallest
 from textwrap import wrap
 from typing import Any
 
@@ -22,7 +23,7 @@ from .expressions.kinds import kinds_of
 from .jsontext import dump
 from .nodes import Type
 from .operators import apply
-from .operators.rows import Row
+from .operators.rows import Row, chance
 from .pipeline import (
     DOCUMENTS,
     KEPT,
@@ -34,6 +35,7 @@ from .pipeline import (
     Pipeline,
     Python,
     Review,
+    Sample,
     Set,
     Sql,
     Step,
@@ -213,16 +215,21 @@ def plan_of(
     asked = {number: StepPlan(way.step, way.task.models[0], _answer(way.step)) for number, way in ways.items()}
     unreadable: dict[str, str] = {}
     documents = 0
-    for given in inputs(pipeline, limit):
-        documents += 1
-        for number, row, sure in _reached(pipeline, DOCUMENTS, given.row, True):
-            try:
-                asked[number].ask(_first_call(ways[number], row, given))
-                asked[number].at_most = asked[number].at_most or not sure
-            except DocumentError as error:
-                unreadable.setdefault(given.source, error.message)
-            except ExtractError:
-                continue  # instructions that name what an answer will say
+
+    def counted() -> Iterator[Input]:
+        nonlocal documents
+        for given in inputs(pipeline, limit):
+            documents += 1
+            yield given
+
+    for number, given, row, sure in _asks(pipeline, counted()):
+        try:
+            asked[number].ask(_first_call(ways[number], row, given))
+            asked[number].at_most = asked[number].at_most or not sure
+        except DocumentError as error:
+            unreadable.setdefault(given.source, error.message)
+        except ExtractError:
+            continue  # instructions that name what an answer will say
     for number in _later(pipeline):
         asked[number].unknown = True
     steps = tuple(_step(pipeline, step, asked) for step in pipeline.steps)
@@ -261,10 +268,54 @@ def _first_call(way: Asking, row: Row, given: Input) -> Call:
     return job.task.first_call(job.open())
 
 
+def _asks(pipeline: Pipeline, documents: Iterable[Input]) -> Iterator[tuple[int, Input, Row, bool]]:
+    """Every step that asks about a document, with the document, its row as far as it is known, and whether it is sure
+    to come there: of the documents, and of samples that are drawn of them."""
+    drawn: dict[int, list[tuple[float, int, Input, Row]]] = {number: [] for number in _samples(pipeline)}
+    for order, given in enumerate(documents):
+        for number, row, sure in _reached(pipeline, DOCUMENTS, given.row, True):
+            if number not in drawn:
+                yield number, given, row, sure
+                continue
+            step = pipeline.by_number[number]
+            assert isinstance(step, Sample)
+            drawn[number].append((chance(step.seed, str(row["_id"])), order, given, row))
+            if len(drawn[number]) > 2 * (step.rows or 0):
+                drawn[number] = nsmallest(step.rows or 0, drawn[number], key=_first)
+    for number, several in drawn.items():
+        step = pipeline.by_number[number]
+        for _, _, given, row in nsmallest(getattr(step, "rows", 0), several, key=_first):
+            for reached, one, sure in _reached(pipeline, number, row, True):
+                if reached not in drawn:
+                    yield reached, given, one, sure
+
+
+def _first(drawn: tuple[float, int, Input, Row]) -> tuple[float, int]:
+    return drawn[:2]
+
+
+def _samples(pipeline: Pipeline) -> tuple[int, ...]:
+    """The steps that draw so many of the documents, before anything is asked about them."""
+    return tuple(
+        step.number
+        for step in pipeline.flowing
+        if isinstance(step, Sample) and step.gathers and step.carries and _whole(pipeline, step, DOCUMENTS)
+    )
+
+
+def _whole(pipeline: Pipeline, step: Step, stage: int) -> bool:
+    """Whether all rows that a step reads come from one stage."""
+    return all(pipeline.feeding[number] == frozenset({stage}) for number in step.reads)
+
+
 def _reached(pipeline: Pipeline, number: int, row: Row, sure: bool) -> Iterator[tuple[int, Row, bool]]:
     """The steps that ask about a document, with the row as far as it is known, and whether it is sure to come there."""
     for step in pipeline.readers[number]:
-        if step.gathers or (isinstance(step, Write) and step.number not in pipeline.by_number):
+        if isinstance(step, Write) and step.number not in pipeline.by_number:
+            continue
+        if step.gathers:
+            if isinstance(step, Sample) and step.carries and (step.when is None or step.when.holds(row)):
+                yield step.number, row, sure
             continue
         if sure and step.when is not None and not step.when.holds(row):
             continue
@@ -285,8 +336,9 @@ def _reached(pipeline: Pipeline, number: int, row: Row, sure: bool) -> Iterator[
 
 def _later(pipeline: Pipeline) -> Iterator[int]:
     """The steps that ask about what an answer or all rows before make: how often is not known."""
+    known = {DOCUMENTS, *_samples(pipeline)}
     for step in pipeline.asked:
-        if not step.document or pipeline.feeding[step.number] != frozenset({DOCUMENTS}):
+        if not step.document or not pipeline.feeding[step.number] <= known:
             yield step.number
 
 
@@ -294,9 +346,8 @@ def first_prompt(pipeline: Pipeline, facts: Mapping[str, ModelFacts]) -> tuple[C
     """What would be asked first about the first document, and the model that is asked. Raises PipelineError where no
     step asks about documents."""
     ways = asking(pipeline, facts)
-    for given in inputs(pipeline):
-        for number, row, _ in _reached(pipeline, DOCUMENTS, given.row, True):
-            return _first_call(ways[number], row, given), ways[number].task.models[0]
+    for number, given, row, _ in _asks(pipeline, inputs(pipeline)):
+        return _first_call(ways[number], row, given), ways[number].task.models[0]
     raise PipelineError("No step asks a model about the documents.", str(pipeline.place))
 
 
