@@ -123,6 +123,7 @@ def test_run_as_json_is_one_object(project: Path) -> None:
         "cost_usd": 0,
         "outputs": ["out/bills.jsonl"],
         "not_written": [],
+        "left_as_they_were": [],
         "reused": {},
         "anew": {},
         "stopped": None,
