@@ -9,10 +9,9 @@ schema, which is about right for records of short fields, and the sentence says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from heapq import nsmallest
 from textwrap import wrap
 from typing import Any
 
@@ -22,8 +21,7 @@ from ..errors import DocumentError, ExtractError, PipelineError
 from ..expressions.kinds import kinds_of
 from ..jsontext import dump
 from ..nodes import Type
-from ..operators import apply
-from ..operators.rows import Row, chance
+from ..operators.rows import Row
 from ..pipeline import DOCUMENTS, KEPT, Asked, Check, Classify, Pipeline, Step
 from ..pipeline.rowtypes import field_names, taken
 from ..runner import Asking, Input, asking, inputs
