@@ -1,10 +1,12 @@
 """Who changes a SQLite file: the event loop itself, or a thread where that could hold it up.
 
 A small change takes less time than waking a thread and being woken by it. So what comes in during one turn of an event
-loop is committed at its end, together and on the spot: in WAL mode that does not wait for the disk. The thread does
-what may take time: work of any size (`ask`), now and then a change like all others, whose commit also moves the log
-into the file, and everything while another process holds the file or the disk is slow. An event loop's changes are made
-in the order in which they came, and nobody is told of one before it is committed.
+loop is committed at its end, together and on the spot: in WAL mode that does not wait for the disk. Changes that come
+so close together that a turn has several wait a few milliseconds for more, and those for which nobody waits a little
+longer. The thread does what may take time: work of any size (`ask`), now and then a change like all others, whose
+commit also moves the log into the file, and everything while another process holds the file or the disk is slow. An
+event loop's changes are made in the order in which they came, those for which nobody waits perhaps after others, and
+nobody is told of one before it is committed.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ Work = Callable[[sqlite3.Connection], T]
 _OFTEN = 2_000
 """After so many changes one goes to the thread."""
 
-_LATER = 0.02
-"""Seconds that changes wait for which nobody waits."""
+_TOGETHER, _LATER = 0.004, 0.02
+"""Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
 
 _SLOW, _SHARE = 0.01, 50
 """Seconds from which a commit is too slow for an event loop, and how many times as long none is made there again."""
@@ -53,7 +55,8 @@ class Writer:
         self._turn = threading.Lock()  # event loops of several threads may share it
         self._since, self._not_before = 0, 0.0
         self._waiting: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-        self._called: set[asyncio.AbstractEventLoop] = set()
+        self._patient: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        self._close_together = False
         self._handed: dict[asyncio.AbstractEventLoop, int] = {}
         self._closed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -75,13 +78,15 @@ class Writer:
         self._check_open()
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future(), write=True)
-        waiting = self._waiting.setdefault(loop, [])
+        waiting = (self._patient if lazily else self._waiting).setdefault(loop, [])
         waiting.append(job)
-        if lazily and len(waiting) == 1:
-            loop.call_later(_LATER, self._commit, loop)
-        elif not lazily and loop not in self._called:
-            self._called.add(loop)
-            loop.call_soon(self._turn_ends, loop)
+        if len(waiting) == 1:
+            if lazily:
+                loop.call_later(_LATER, self._commit_all, loop)
+            elif self._close_together:
+                loop.call_later(_TOGETHER, self._turn_ends, loop)
+            else:
+                loop.call_soon(self._turn_ends, loop)
         return job.future
 
     async def ask(self, work: Work[T], *, write: bool = False) -> T:
@@ -89,21 +94,21 @@ class Writer:
         self._check_open()
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future(), write)
-        self._hand_over(loop, [*self._waiting.pop(loop, ()), job])
+        self._hand_over(loop, [*self._come_in(loop), job])
         return await job.future  # type: ignore[no-any-return]
 
     async def idle(self) -> None:
         """Waits until every change that came in from this event loop is committed, whoever waits for it."""
         loop = asyncio.get_running_loop()
-        self._commit(loop)
+        self._commit_all(loop)
         if self._handed.get(loop):
             await self.ask(lambda db: None)
 
     def close(self) -> None:
         """Commits what has come in, and closes the file."""
         self._closed = True
-        while self._waiting:
-            for job in self._waiting.popitem()[1]:
+        for loop in {**self._waiting, **self._patient}:
+            for job in self._come_in(loop):
                 self._jobs.put(job)
         self._jobs.put(None)
         self._thread.join()
@@ -116,13 +121,19 @@ class Writer:
     # ---- on the spot
 
     def _turn_ends(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._called.discard(loop)
-        self._commit(loop)
+        jobs = self._waiting.pop(loop, [])
+        self._close_together = len(jobs) > 1
+        self._commit(loop, jobs)
 
-    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Commits what waits, here or by the thread: there as well while something else is on its way through it, so
-        that the order is kept, and the log, to which nobody adds meanwhile, can be moved into the file."""
-        jobs = self._waiting.pop(loop, None)
+    def _commit_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._commit(loop, self._come_in(loop))
+
+    def _come_in(self, loop: asyncio.AbstractEventLoop) -> list[_Job]:
+        return [*self._waiting.pop(loop, ()), *self._patient.pop(loop, ())]
+
+    def _commit(self, loop: asyncio.AbstractEventLoop, jobs: list[_Job]) -> None:
+        """Commits these, here or by the thread: there as well while something else is on its way through it, so that
+        the order is kept, and the log, to which nobody adds meanwhile, can be moved into the file."""
         if not jobs:
             return
         self._since += len(jobs)
