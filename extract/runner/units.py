@@ -249,9 +249,9 @@ def _reasons(found: _Found) -> Iterable[str]:
     for one in found.extractions:
         if one is not None:
             yield from map(str, one.problems or one.waived)
-    for one in found.refused:
-        if one.extraction is None:
-            yield from one.reasons
+    for refused in found.refused:
+        if refused.extraction is None:
+            yield from refused.reasons
 
 
 def _told(found: _Found) -> dict[str, Any]:
