@@ -28,7 +28,7 @@ from .extraction import Extraction
 from .jsontext import dump, load
 from .writer import Work, Writer
 
-__all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State"]
+__all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of"]
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Entry:
         usage = sum((one.usage for one in several), Usage())
         detail = {
             "partial": next((one.partial for one in several if not one.ok), None),
-            "attempts": [[a.model, a.number, a.outcome, a.cost] for one in several for a in one.attempts],
+            "attempts": [attempt for one in several for attempt in attempts_of(one)],
             "tokens": [usage.input, usage.cached, usage.output],
             "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
             "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
@@ -71,6 +71,11 @@ class Entry:
         costs = [one.cost for one in several]
         cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
         return replace(self, calls=len(detail["attempts"]), cost=cost, detail=detail)
+
+
+def attempts_of(extraction: Extraction[Any]) -> list[list[Any]]:
+    """The attempts of an extraction, as an entry holds them."""
+    return [[one.model, one.number, one.outcome, one.cost] for one in extraction.attempts]
 
 
 class Ledger(Protocol):

@@ -77,21 +77,23 @@ def _lines(entry: Entry, state: State) -> Iterator[dict[str, Any]]:
         if one["state"] == state:
             row = {"row": one["row"]} if any(not name.startswith("_") for name in one["row"]) else {}
             about = {"_id": one["_id"], "step": one["step"], "state": state, "reasons": one["reasons"]}
-            yield {**_line(entry), **about, **row}
+            yield {**_line(entry, one if "cost" in one else None), **about, **row}
 
 
-def _line(entry: Entry) -> dict[str, Any]:
-    detail = entry.detail or {}
+def _line(entry: Entry, row: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What is said of a document, or of one `row` among several of it: then the calls and the tokens are those of the
+    step that refused it, and the cost is what the row had cost, so that nothing is told twice."""
+    detail: Mapping[str, Any] = (entry.detail or {}) if row is None else row
     fields = ("model", "attempt", "outcome", "cost_usd")
     return {
         "_source": entry.source,
         "state": entry.state,
-        "reasons": list(entry.reasons),
+        "reasons": list(entry.reasons) if row is None else [],
         "partial": detail.get("partial"),
-        "calls": entry.calls,
+        "calls": entry.calls if row is None else row["calls"],
         "attempts": [dict(zip(fields, one, strict=False)) for one in detail.get("attempts", ())],
         "tokens": dict(zip(("input", "cached", "output"), detail.get("tokens", (0, 0, 0)), strict=True)),
-        "cost_usd": entry.cost,
+        "cost_usd": entry.cost if row is None else row["cost"],
     }
 
 

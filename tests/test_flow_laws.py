@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from extract.call import Call
+from extract.call import Call, Reply, Usage
 from extract.catalogue import ModelFacts, Price
 from extract.limits import Limits
 from extract.models.cascade import Cascade
@@ -224,3 +224,55 @@ def test_an_output_that_breaks_on_the_way_keeps_no_other_from_it(monkeypatch: py
     assert str(done.stopped) == "full: The output cannot be written: No space left on device."
     assert (done.outputs, done.left) == ((("out.jsonl", 4),), ("full.jsonl",))
     assert len(written()) == 4
+
+
+# ---- money, reasons and names
+
+
+ORDER = {"properties": {"item": {"type": "string"}}, "required": ["item"], "type": "object"}
+
+
+def test_what_refused_rows_of_one_document_cost_is_told_once() -> None:
+    Path("order.json").write_text(json.dumps(ORDER))
+    given([{"tags": [f"tag {n}" for n in range(6)]}])
+
+    def say(call: Call) -> Any:
+        good = text(call) in ("tag 0", "tag 1")
+        return Reply(text=json.dumps({"item": text(call)} if good else {}), finish="stop", usage=Usage(100, 0, 1))
+
+    steps = [{"unnest": "tags"}, {"extract": "order.json", "text": "tags", "keep": "all"}, {"set": {"m": "1"}}]
+    steps.append({"check": "item != 'tag 1'"})
+    done = run({**ROWS, "steps": steps, "write": [{"to": "out.jsonl", "with": ["cost"]}]}, say)
+    lines = read_not_written(Path("run"))
+    assert [line["step"] for line in lines] == ["4 check", *["2 extract"] * 4]
+    assert [line["calls"] for line in lines] == [0, 2, 2, 2, 2]
+    assert [len(line["attempts"]) for line in lines] == [0, 2, 2, 2, 2]
+    assert done.cost == sum(Decimal(str(line["cost_usd"])) for line in lines) + sum(row["_cost"] for row in written())
+
+
+def test_why_rows_of_one_document_are_asked_anew() -> None:
+    Path("order.json").write_text(json.dumps(ORDER))
+    given([{"tags": [f"tag {n}" for n in range(4)]}])
+
+    def values(instructions: str) -> dict[str, Any]:
+        steps = [{"unnest": "tags"}, {"extract": "order.json", "text": "tags", "instructions": instructions, "as": "a"}]
+        return {**ROWS, "steps": steps, "write": "out.jsonl"}
+
+    def say(call: Call) -> Any:
+        return {"item": text(call)}
+
+    run(values("Read."), say, limits=Limits(calls=1, in_flight=1))
+    assert run(values("Read."), say).anew == {"a": {"not finished before": 3}}
+    assert run(values("Read it."), say).anew == {"a": {"changed instructions": 4}}
+    given([{"tags": [f"tag {n}" for n in range(5)]}])
+    done = run(values("Read it."), say)
+    assert (done.reused, done.anew) == ({"a": 4}, {"a": {"changed content": 1}})
+
+
+def test_rows_that_a_query_gives_under_one_name_are_told_apart() -> None:
+    query = "select unnest(['x', 'x', 'x-2', 'x', 'x-2', 'x-2-2']) as _id, unnest([1, 2, 3, 4, 5, 6]) as n"
+    steps = [{"sql": query}, {"check": "n == 0"}]
+    run({**ROWS, "steps": steps, "write": "out.jsonl"})
+    lines = read_not_written(Path("run"))
+    assert [line["row"]["n"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert [line["_id"] for line in lines] == ["x", "x-2", "x-2-2", "x-3", "x-2-3", "x-2-2-2"]

@@ -28,10 +28,13 @@ def queried(step: Sql, tables: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
     try:
         for row in run_query(step.query, plain, step.types):
             named = str(row["_id"]) if row.get("_id") is not None else digest(canonical([step.name, row]))[:_ID_LENGTH]
-            given[named] = given.get(named, 0) + 1
-            again = "" if given[named] == 1 else f"-{given[named]}"
-            own = {name: value for name, value in row.items() if name not in KEPT}
-            yield {**own, "_id": named + again, "_source": row.get("_source")}
+            name = named
+            while name in given:
+                given[named] += 1
+                name = f"{named}-{given[named]}"
+            given[name] = 1
+            own = {field: value for field, value in row.items() if field not in KEPT}
+            yield {**own, "_id": name, "_source": row.get("_source")}
     except QueryError as error:
         raise PipelineError(error.message, str(step.place), error.fix) from None
 

@@ -50,8 +50,8 @@ class Reuse:
         parts = self.before.get(start, {}).get(step.name)
         if step.name not in about or parts is None:
             return "not finished before" if entry.state == "pending" else "not asked before"
-        if about[step.name] != extraction.document[:12]:
-            return "changed content"
+        if extraction.document[:12] not in about[step.name]:
+            return "not finished before" if entry.state == "pending" else "changed content"
         changed = [name for name, value in asking.parts.items() if parts.get(name) != value]
         return f"changed {', '.join(changed)}" if changed else "not answered before"
 

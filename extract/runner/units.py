@@ -11,13 +11,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from ..engines.local import Local
 from ..errors import ExtractError
 from ..extraction import Extraction
 from ..jsontext import canonical, digest
-from ..ledger import Entry, RunLedger, State
+from ..ledger import Entry, RunLedger, State, attempts_of
 from ..operators import Outcome, apply
 from ..operators.decisions import Decision
 from ..operators.rows import HIDDEN, Row
@@ -36,15 +37,27 @@ _BEST: tuple[State, ...] = ("pending", "written", "merged", "review", "rejected"
 _SHOWN = 20
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A row that was refused at a step, with the answer that was not good enough, if it was one."""
+
+    step: Step
+    state: State
+    reasons: tuple[str, ...]
+    row: Row
+    extraction: Extraction[Any] | None = None
+
+
 @dataclass
 class _Found:
     """What became of a row and of all that was made of it."""
 
     ends: Counter[State] = field(default_factory=Counter)
     rows: list[tuple[int, Row]] = field(default_factory=list)
-    refused: list[tuple[Step, State, tuple[str, ...], Row]] = field(default_factory=list)
+    refused: list[_Refused] = field(default_factory=list)
     extractions: list[Extraction[Any] | None] = field(default_factory=list)
-    asked: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, dict[str, None]] = field(default_factory=dict)
+    """The documents that each step asked about, by the first letters of their names."""
 
     def take(self, other: _Found) -> None:
         """Adds what became of another row."""
@@ -52,7 +65,8 @@ class _Found:
         self.rows += other.rows
         self.refused += other.refused
         self.extractions += other.extractions
-        self.asked |= other.asked
+        for name, documents in other.asked.items():
+            self.asked.setdefault(name, {}).update(documents)
 
     @property
     def state(self) -> State:
@@ -196,12 +210,12 @@ class Units:
             flow.counts["pending"] += 1
             found.ends["pending"] += 1
             return found
-        found.asked[step.name] = extraction.document[:12]
+        found.asked[step.name] = {extraction.document[:12]: None}
         if not extraction.ok:
             state: State = "review" if step.on_failure == "review" else "rejected"
             flow.counts[state] += 1
             found.ends[state] += 1
-            found.refused.append((step, state, tuple(map(str, extraction.problems)), row))
+            found.refused.append(_Refused(step, state, tuple(map(str, extraction.problems)), row, extraction))
             return found
         made = asking.answered(row, given, extraction)
         if made is None:
@@ -217,7 +231,7 @@ class Units:
             flow.passed(state)
         found = _Found(Counter({state: 1}))
         if state != "filtered":
-            found.refused.append((step, state, (reason,), row))
+            found.refused.append(_Refused(step, state, (reason,), row))
         return found
 
 
@@ -235,22 +249,40 @@ def _reasons(found: _Found) -> Iterable[str]:
     for one in found.extractions:
         if one is not None:
             yield from map(str, one.problems or one.waived)
-    for step, _, reasons, _ in found.refused:
-        if not isinstance(step, Asked):
-            yield from reasons
+    for refused in found.refused:
+        if refused.extraction is None:
+            yield from refused.reasons
 
 
 def _told(found: _Found) -> dict[str, Any]:
     """What else is to be known of a unit: what was asked about, and the rows that were refused on the way."""
-    told: dict[str, Any] = {"asked": found.asked} if found.asked else {}
-    rows = [
-        {
-            "step": step.name,
-            "_id": row.get("_id"),
-            "state": state,
-            "reasons": reasons,
-            "row": {name: value for name, value in row.items() if name not in HIDDEN},
-        }
-        for step, state, reasons, row in found.refused
-    ]
+    asked = {name: list(documents) for name, documents in found.asked.items()}
+    told: dict[str, Any] = {"asked": asked} if asked else {}
+    apart = len(found.refused) > 1 or any(state != found.state for state in found.ends)
+    rows = [_line(one, apart) for one in found.refused]
     return {**told, **({"refused": rows} if rows else {})}
+
+
+def _line(one: _Refused, apart: bool) -> dict[str, Any]:
+    """What is told of a refused row; where others came of the same document, `apart` from what they took."""
+    row, asked = one.row, one.extraction
+    told = {
+        "step": one.step.name,
+        "_id": row.get("_id"),
+        "state": one.state,
+        "reasons": one.reasons,
+        "row": {name: value for name, value in row.items() if name not in HIDDEN},
+    }
+    if not apart:
+        return told
+    cost = row.get("_cost", Decimal(0))
+    if asked is None:
+        return {**told, "partial": None, "calls": 0, "attempts": [], "tokens": [0, 0, 0], "cost": cost}
+    return {
+        **told,
+        "partial": asked.partial,
+        "calls": len(asked.attempts),
+        "attempts": attempts_of(asked),
+        "tokens": [asked.usage.input, asked.usage.cached, asked.usage.output],
+        "cost": None if cost is None or asked.cost is None else cost + asked.cost,
+    }
