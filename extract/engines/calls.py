@@ -398,7 +398,7 @@ def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
 def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:
     """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid. An answer of
     no use may have been paid for before a failure."""
-    return facts.price.of(reply.usage) if facts.price and (reply.paid or reply.usage.output) else None
+    return facts.cost(reply.usage, batch=reply.batch) if reply.paid or reply.usage.output else None
 
 
 def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
