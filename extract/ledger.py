@@ -29,7 +29,7 @@ from .errors import RunError
 from .extraction import Extraction
 from .jsontext import dump, load
 
-__all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State"]
+__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "paid_row"]
 
 T = TypeVar("T")
 
@@ -138,7 +138,22 @@ _MIGRATIONS = (
     ) without rowid;
     create table starts (number integer primary key, began text not null);
     """,
+    # see `batches`
+    """
+    create table waves (
+        number integer primary key, model text not null, mode text not null, state text not null,
+        requests integer not null, tokens integer not null, most blob not null, tried integer not null,
+        file text, batch text, status text, output text, errors text, faults blob not null, odd blob not null
+    );
+    create table wave_calls (
+        wave integer not null, place integer not null, key text not null, tokens integer not null,
+        primary key (wave, place)
+    ) without rowid;
+    """,
 )
+
+PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)"
+"""Records a paid reply, as `paid_row` writes it; the first one to a call stays."""
 
 
 class RunLedger:
@@ -181,19 +196,8 @@ class RunLedger:
         return None if row is None else Reply.from_plain(load(row[0]))
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        usage = reply.usage
-        values = (
-            call.key,
-            call.model,
-            _bytes(reply.plain()),
-            None if cost is None else str(cost),
-            usage.input,
-            usage.cached,
-            usage.output,
-        )
-        await self._ask(
-            lambda db: db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)", values), write=True
-        )
+        values = paid_row(call.key, call.model, reply, cost)
+        await self._ask(lambda db: db.execute(PAID, values), write=True)
 
     async def begin(self, began: str) -> None:
         """Begins another start of the run: what is entered from here on takes the place of what was. The rows of
@@ -327,6 +331,10 @@ class RunLedger:
         self._connection.close()
         self._held.close()
 
+    async def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What a change of the file gives, made in a transaction of the writer; it is committed when this returns."""
+        return await self._ask(work, write=True)
+
     async def _ask(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
         if self._closed:
             raise _closed(self.path)
@@ -448,6 +456,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     for number, script in enumerate(_MIGRATIONS[version:], version + 1):
         db.executescript(f"begin; {script} pragma user_version = {number}; commit;")
     return db
+
+
+def paid_row(key: str, model: str, reply: Reply, cost: Decimal | None) -> tuple[Any, ...]:
+    """The row of a paid reply to the call of this key."""
+    usage, paid = reply.usage, None if cost is None else str(cost)
+    return (key, model, _bytes(reply.plain()), paid, usage.input, usage.cached, usage.output)
 
 
 def _bytes(value: Any) -> bytes:

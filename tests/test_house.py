@@ -21,6 +21,7 @@ FLOORS = (
     },
     {
         *(
+            "batches",
             "databases",
             "door",
             "images",

@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from ..call import Call, Failure, Reply
 from ..document import Document
-from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, NestedCall, RunError
+from ..errors import BudgetExceeded, Detached, DocumentError, ExtractError, ModelError, NestedCall, RunError
 from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
 from ..limits import Traffic
@@ -39,9 +39,6 @@ B = TypeVar("B")
 
 Finish = Callable[[Extraction[T]], Extraction[T]]
 """What whoever asked makes of an extraction before it is handed out (`waiving`); on a worker thread, as validators."""
-
-_WORKERS = 2000
-"""The greatest number of documents that are worked on at once, whatever the limits say."""
 
 _AHEAD = 16
 """How many documents, for each place on the wire, may be done before one that comes first in order."""
@@ -117,11 +114,18 @@ class _Course(Generic[T]):
 
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
-    told what happens."""
+    told what happens; `calls` says how calls are answered, where it is not one by one (`batch`)."""
 
-    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic, hook: Hook | None = None):
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        ledger: Ledger,
+        traffic: Traffic,
+        hook: Hook | None = None,
+        calls: Calls | None = None,
+    ):
         self.hook, self.traffic, self.limits = hook or Hook(), traffic, traffic.limits
-        self.calls = Calls(models, ledger, traffic)
+        self.calls = calls or Calls(models, ledger, traffic)
 
     @property
     def sent(self) -> int:
@@ -169,25 +173,44 @@ class Local:
         """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
         it likes. Items are taken as `run` takes jobs, a `block` of them at a time."""
         outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
-        ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
-        room = asyncio.Semaphore(ahead)
+        crew, width = self.calls.crew, self.calls.width
+        room = asyncio.Semaphore(max(self.limits.in_flight * (_AHEAD if ordered else 2), width))
         source = _Source(items, lazy, block)
+        workers: list[asyncio.Task[None]] = []
+        left = 0
 
         async def work() -> None:
             try:
-                while await room.acquire() and (taken := await source.take()) is not None:
-                    outcomes.put_nowait((taken[0], await do(taken[1])))
+                while await room.acquire():
+                    with crew.takes():
+                        taken = await source.take()
+                        if taken is None:
+                            break
+                        hire(1 if crew.taking == 1 else 0)
+                    with crew.works():
+                        outcome = await do(taken[1])
+                    outcomes.put_nowait((taken[0], outcome))
             except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
                 outcomes.put_nowait(error)
             finally:
                 outcomes.put_nowait(None)
 
-        workers = [asyncio.create_task(work()) for _ in range(min(2 * self.limits.in_flight, _WORKERS))]
+        def hire(count: int) -> None:
+            """More workers, as far as there is room: where units wait for a day there are many, but not before they
+            are needed."""
+            nonlocal left
+            for _ in range(min(count, width - len(workers))):
+                workers.append(asyncio.create_task(work()))
+                left += 1
+
+        hire(2 * self.limits.in_flight)
         waiting: dict[int, B] = {}
-        turn, left = 0, len(workers)
+        turn = 0
         try:
             while left:
                 item = await outcomes.get()
+                if isinstance(item, BaseException):
+                    self.calls.leave()
                 if isinstance(item, HookRaised):
                     source.close()
                     await self.calls.settled()  # before the workers are cancelled, and with them what is on the wire
@@ -207,6 +230,9 @@ class Local:
         except asyncio.CancelledError:
             source.close()
             await self.calls.finished(_GRACE)
+            raise
+        except GeneratorExit:
+            self.calls.leave()
             raise
         finally:
             source.close()
@@ -284,6 +310,8 @@ class Local:
         except DocumentError as error:
             message = error.message + (f" {error.fix}" if error.fix else "")
             return _failed(job, message, "document", error.where)
+        except Detached:
+            return Outcome(job, None)
         except (BudgetExceeded, ModelError, RunError) as error:
             self.calls.stop(error)
             return Outcome(job, None)
