@@ -37,6 +37,14 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @document_limits_options
 @offline_option
 @json_option
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "batch"]),
+    default="local",
+    help="Ask call by call, or by OpenAI's Batch API (half the price, within a day); one goes on with the other's run.",
+)
+@click.option("--detach", is_flag=True, help="With --engine batch: end once all is asked; another start takes it in.")
+@click.option("--small", type=click.IntRange(min=1), metavar="N", help="With --engine batch: fewer calls go online.")
 @click.option("--quiet", is_flag=True, help="No progress and no tables.")
 def run(
     pipeline: str,
@@ -52,15 +60,22 @@ def run(
     budget_per_document: float | None,
     offline: bool,
     as_json: bool,
+    engine: Any,
+    detach: bool,
+    small: int | None,
     quiet: bool,
 ) -> int:
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
     from .. import door
     from ..endpoints import Reach
-    from ..limits import Limits
+    from ..errors import Detached
+    from ..limits import Batching, Limits
     from ..runner import execute, new_folder, open_models
 
+    if engine != "batch" and (detach or small):
+        raise click.UsageError(f"{'--detach' if detach else '--small'} goes with --engine batch.")
     loaded = _pipeline(pipeline, model, documents, variables)
+    options: dict[str, Any] = {"engine": engine, "batching": Batching(detach=detach, small=small or 0), "limit": limit}
     given = {"budget_usd": None if budget is None else Decimal(str(budget)), "tokens": tokens, "calls": calls}
     limits = Limits(**{**loaded.limits, **{name: value for name, value in given.items() if value is not None}})
     each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
@@ -70,7 +85,7 @@ def run(
         say(f"warning: {warning}")
     where = Path(folder) if folder else new_folder(loaded.name)
     with progress(quiet or as_json) as watch:
-        done = door.run(lambda: execute(loaded, cascade, where, limits=limits, limit=limit, watch=watch), "await")
+        done = door.run(lambda: execute(loaded, cascade, where, limits=limits, watch=watch, **options), "await")
     if as_json:
         emit(done.plain())
     elif not quiet:
@@ -78,7 +93,7 @@ def run(
     if done.stopped is not None:
         if as_json or quiet:
             say(f"stopped: {done.stopped}")
-        return 4
+        return 5 if isinstance(done.stopped, Detached) else 4
     return 0 if done.lossless else 3
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from ..call import Reply
 from ..limits import NOTHING, Amounts, Batching
 
-__all__ = ["Joined", "Line", "affordable", "cut", "most_of"]
+__all__ = ["File", "Joined", "Line", "affordable", "cut", "most_of", "pauses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +28,44 @@ class Line:
     most: Amounts = NOTHING
 
 
+class File:
+    """A file that is being filled: its lines, their bytes and their tokens."""
+
+    def __init__(self, batching: Batching):
+        self.batching = batching
+        self.lines: list[Line] = []
+        self.size = self.tokens = 0
+
+    def full_for(self, line: Line) -> bool:
+        """Whether the line has to go into another one. An empty file takes any line: whether it may be sent at all is
+        decided elsewhere."""
+        most = self.batching
+        passed = self.size + line.size > most.bytes or len(self.lines) >= most.requests
+        return bool(self.lines) and (passed or (most.tokens is not None and self.tokens + line.tokens > most.tokens))
+
+    def add(self, line: Line) -> None:
+        self.lines.append(line)
+        self.size, self.tokens = self.size + line.size, self.tokens + line.tokens
+
+
 def cut(lines: Iterable[Line], batching: Batching) -> Iterator[tuple[Line, ...]]:
-    """The lines in files, in their order. A line that passes a limit by itself is alone in its file: whether it may be
-    sent at all is decided elsewhere."""
-    file: list[Line] = []
-    size = tokens = 0
+    """The lines in files, in their order."""
+    file = File(batching)
     for line in lines:
-        full = (
-            len(file) >= batching.requests
-            or size + line.size > batching.bytes
-            or (batching.tokens is not None and tokens + line.tokens > batching.tokens)
-        )
-        if file and full:
-            yield tuple(file)
-            file, size, tokens = [], 0, 0
-        file.append(line)
-        size, tokens = size + line.size, tokens + line.tokens
-    if file:
-        yield tuple(file)
+        if file.full_for(line):
+            yield tuple(file.lines)
+            file = File(batching)
+        file.add(line)
+    if file.lines:
+        yield tuple(file.lines)
+
+
+def pauses(batching: Batching) -> Iterator[float]:
+    """Seconds between questions of how something fares: each half as long again, up to the longest."""
+    pause = batching.poll
+    while True:
+        yield pause
+        pause = min(pause * 1.5, batching.rarely)
 
 
 def affordable(lines: Sequence[Line], left: Sequence[Decimal | None]) -> int:
