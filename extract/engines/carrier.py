@@ -111,7 +111,7 @@ class Carrier:
 
     async def _upload(self, under: UnderWay) -> None:
         path = self._path(under.wave, "input")
-        file = await self._insist(lambda: under.door.upload(path), under)
+        file = await self._insist(lambda: under.door.upload(path, self._owner.limits.timeout), under)
         await self._save(under, state="uploaded", file=file)
         path.unlink(missing_ok=True)
 
@@ -186,7 +186,8 @@ class Carrier:
         for name in ("output", "errors"):
             file = getattr(under.wave, name)
             if file is not None:
-                await self._insist(partial(under.door.download, file, self._path(under.wave, name)), under)
+                path, seconds = self._path(under.wave, name), self._owner.limits.timeout
+                await self._insist(partial(under.door.download, file, path, seconds), under)
         await self._save(under, state="downloaded")
 
     async def _ingest(self, under: UnderWay) -> None:

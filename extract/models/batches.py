@@ -44,8 +44,8 @@ _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 FULL = "token_limit_exceeded"
 """The code of a batch that failed because too many tokens of its model are under way. It costs nothing and passes."""
 
-_UPLOADING = 900.0
-"""Seconds for a file on its way."""
+_SLOWEST = 100_000
+"""Bytes of a file that are uploaded in a second, at the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,13 @@ class Door:
         request = {"custom_id": call.key, "method": "POST", "url": _ENDPOINT}
         return orjson.dumps({**request, "body": orjson.Fragment(body(call, self.wire))}) + b"\n"
 
-    async def upload(self, path: Path) -> str:
-        """The id of a file that was brought there."""
+    async def upload(self, path: Path, seconds: float) -> str:
+        """The id of a file that was brought there; a large one has more time."""
+        seconds += path.stat().st_size / _SLOWEST
         try:
-            answer = await self._files.upload(path, {"purpose": "batch"}, _UPLOADING)
+            answer = await self._files.upload(path, {"purpose": "batch"}, seconds)
         except NoAnswer as error:
-            raise self._none(error, _UPLOADING) from error
+            raise self._none(error, seconds) from error
         return str(self._value(answer)["id"])
 
     async def create(self, file: str, metadata: Mapping[str, str], seconds: float) -> Batch:
@@ -147,11 +148,12 @@ class Door:
                 return
             after = f"&after={found[-1].id}"
 
-    async def download(self, file: str, to: Path) -> None:
+    async def download(self, file: str, to: Path, seconds: float) -> None:
+        """Brings a file; none of its pieces may take longer than so many seconds."""
         try:
-            answer = await self._files.download(f"/files/{file}/content", to, _UPLOADING)
+            answer = await self._files.download(f"/files/{file}/content", to, seconds)
         except NoAnswer as error:
-            raise self._none(error, _UPLOADING) from error
+            raise self._none(error, seconds) from error
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
 

@@ -58,11 +58,11 @@ class Files:
 
     async def download(self, path: str, to: Path, seconds: float) -> Answer:
         """Writes the body of an answer into a file, which appears when it is whole; of one that is no success it is in
-        the answer."""
+        the answer. Time is measured around each wait."""
         client, part = await self._clients.of_this_loop(), to.with_name(f"{to.name}.part")
         try:
             async with (
-                asyncio.timeout(seconds),
+                asyncio.timeout(seconds) as clock,
                 client.session.get(self._url + path, proxy=self._proxy, allow_redirects=False) as response,
             ):
                 if not 200 <= response.status < 300:
@@ -70,6 +70,7 @@ class Files:
                 with part.open("wb") as file:
                     async for piece in response.content.iter_chunked(_PIECE):
                         file.write(piece)
+                        clock.reschedule(asyncio.get_running_loop().time() + seconds)
                     file.flush()
                     os.fsync(file.fileno())
                 part.replace(to)

@@ -107,6 +107,7 @@ class Batches:
         self.answered: Counter[str] = Counter()
         self.usage: dict[str, Usage] = {}
         self.polls = 0
+        self._others = 0
         self._fates: deque[Fate] = deque()
         self._troubles: dict[str, deque[Trouble | None]] = defaultdict(deque)
         self._lock = threading.RLock()
@@ -118,6 +119,10 @@ class Batches:
     def troubles(self, operation: Operation, *kinds: Trouble | None) -> None:
         """What goes wrong with the next requests of a kind, one each; None lets one pass."""
         self._troubles[operation].extend(kinds)
+
+    def others(self, count: int) -> None:
+        """So many batches of somebody else's are made right after the next one, and stand before it in the list."""
+        self._others = count
 
     def step(self, times: int = 1) -> None:
         """Takes every batch one state further."""
@@ -208,6 +213,10 @@ class Batches:
         id = f"batch_{len(self.batches) + 1}"
         fate = self._fates.popleft() if self._fates else Fate()
         made = self.batches[id] = _Batch(id, asked["input_file_id"], metadata, fate)
+        for number in range(self._others):
+            other = f"batch_other_{number}"
+            self.batches[other] = _Batch(other, "file-other", {}, fate, status="completed")
+        self._others = 0
         return self._told(made)
 
     def _list(self, request: Request, parts: tuple[str, ...]) -> Any:
@@ -236,7 +245,7 @@ class Batches:
         return self._told(batch)
 
     def _told(self, batch: _Batch) -> dict[str, Any]:
-        return batch.body(list(self.batches).index(batch.id))
+        return batch.body(list(self.batches).index(batch.id))  # the older, the sooner
 
     def _keep(self, content: bytes) -> str:
         id = f"file-{len(self.files) + 1}"
