@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -24,6 +28,7 @@ from extract.runner import Run, execute, open_models
 from extract.testing import FakeOpenAI, Fate, Request
 from extract.testing.gold import Gold
 
+ROOT = Path(__file__).parent.parent
 MODEL = "openai/gpt-4o-mini"
 SCHEMA = """
 from pydantic import BaseModel
@@ -184,8 +189,10 @@ def test_a_full_queue_is_waited_for_and_then_asked_for_less(server: FakeOpenAI) 
     server.batches.token_limit = 700
     done = run()
     whole(done, server)
-    assert [wave.status for wave in waves()][0] == "failed"
-    assert all(wave.status == "completed" for wave in waves() if wave.tokens <= waves()[0].tokens // 4)
+    found = waves()
+    assert found[0].status == "failed"
+    assert {wave.state for wave in found} == {"ingested"}
+    assert sum(wave.requests for wave in found if wave.status == "completed") == DOCUMENTS
 
 
 # ---- requests that fail
@@ -429,3 +436,75 @@ def test_an_interrupted_run_leaves_its_batches_to_the_next_start(server: FakeOpe
     server.batches.auto = True
     whole(run(), server)
     assert len(server.batches.batches) == 1
+
+
+# ---- killed
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from extract.batches import Waves
+from extract.limits import Batching, Limits
+from extract.pipeline import Pipeline
+from extract.runner import execute, open_models
+
+state, moment, model = sys.argv[1:]
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying(method, of):
+    async def changed(self, *given):
+        if moment == "before" and of(*given) == state:
+            die()
+        result = await method(self, *given)
+        if moment == "after" and of(*given) == state:
+            die()
+        return result
+    return changed
+
+def saved(wave):
+    return "trying" if wave.state == "uploaded" and wave.tried else wave.state
+
+Waves.save = dying(Waves.save, saved)
+Waves.plan = dying(Waves.plan, lambda wave, calls: "planned")
+Waves.record = dying(Waves.record, lambda replies: "recorded")
+pipeline = Pipeline.of({
+    "name": "bills", "model": model, "documents": "in/*.txt", "write": ["out/bills.jsonl"],
+    "steps": [{"extract": "schemas/bill.py:Bill"}],
+})
+batching = Batching(quiet=0.02, poll=0.01, rarely=0.02, requests=5)
+work = execute(pipeline, open_models(pipeline), Path("run"), engine="batch", batching=batching, limits=Limits())
+asyncio.run(work)
+print("it was not killed")
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    "state", ["planned", "uploaded", "trying", "created", "finished", "downloaded", "recorded", "ingested"]
+)
+@pytest.mark.parametrize("engine", ["batch", "local"])
+def test_a_start_that_is_killed_at_any_step_loses_nothing_and_pays_nothing_twice(
+    server: FakeOpenAI, project: Path, state: str, moment: str, engine: Any
+) -> None:
+    """One of three batches is killed at this step, the others wherever they are; one expires half-way."""
+    server.batches.fates(Fate("expired", share=0.6), Fate(), Fate(doubled=[0], unknown=1))
+    (project / "killed.py").write_text(KILLED)
+    command = [sys.executable, "killed.py", state, moment, MODEL]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    killed = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=60)
+    assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, ""), killed.stderr
+    done = run(engine=engine)
+    whole(done, server)
+    assert all(not wave.open for wave in waves())
+
+
+def test_kills_at_every_step_one_after_the_other_end_in_a_whole_run(server: FakeOpenAI, project: Path) -> None:
+    (project / "killed.py").write_text(KILLED)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for state in ("planned", "uploaded", "trying", "created", "finished", "downloaded", "recorded", "ingested"):
+        command = [sys.executable, "killed.py", state, "after", MODEL]
+        killed = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=60)
+        assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
+    whole(run(), server)
