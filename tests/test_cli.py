@@ -327,9 +327,26 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(project: Path, fake_openai: FakeOpen
     assert len(fake_openai.requests) == 3
 
 
+def test_a_run_by_batch_is_detached_and_taken_in_later(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.gold({"ACME": {"company": "ACME", "total": 4.95}, "Other": {"company": "Other", "total": 12}})
+    fake_openai.batches.auto = False
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r", "--engine", "batch")
+    told = command(*args, "--detach", "--quiet", code=5).stderr
+    assert told == (
+        "stopped: 2 requests are with the provider, in 1 batch.\n"
+        "  Start the same run again to take in the answers: `extract run PIPELINE --run DIR --engine batch`.\n"
+    )
+    fake_openai.batches.step(3)
+    done = json.loads(command(*args, "--json").stdout)
+    assert (done["written"], done["calls"], done["stopped"]) == (2, 2, None)
+    assert fake_openai.answered == 0
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
+        (("--detach",), "Error: --detach goes with --engine batch."),
+        (("--small", "3"), "Error: --small goes with --engine batch."),
         (("--tokens-per-document", "0"), "Invalid value for '--tokens-per-document': 0 is not in the range x>=1."),
         (("--budget-per-document", "0"), "Invalid value for '--budget-per-document': 0.0 is not in the range x>0."),
         (

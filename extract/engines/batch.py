@@ -19,7 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..batches import Waves
+from ..batches import Wave, Waves
 from ..call import Call, Failure, Reply
 from ..catalogue import ModelFacts
 from ..errors import Detached, ExtractError, RunError
@@ -30,11 +30,14 @@ from ..models.batches import Door
 from ..models.wire import Refused
 from ..tokens import estimate_call
 from .calls import Calls, cost_of, most_output, passes, too_long_for
-from .carrier import Came, Carrier, Left, UnderWay
+from .carrier import Came, Carrier, Left, UnderWay, path_of
 from .hooks import HookRaised, Watch
 from .waves import File, Line, affordable, most_of
 
-__all__ = ["BatchCalls"]
+__all__ = ["FOLDER", "BatchCalls", "left_open"]
+
+FOLDER = "batches"
+"""Where the files of batches are on their way, in the folder of the run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,7 @@ class BatchCalls(Calls):
         super().__init__(models, ledger, traffic)
         self.batching, self.doors = batching or Batching(), doors
         self.odd: dict[str, int] = {}
-        self._online, self._folder = online, ledger.path.parent / "batches"
+        self._online, self._folder = online, ledger.path.parent / FOLDER
         self._waves = Waves(ledger)
         self._carrier = Carrier(self, self._waves, name, self._folder)
         self._under: dict[int, UnderWay] = {}
@@ -111,12 +114,7 @@ class BatchCalls(Calls):
     async def take_up(self) -> None:
         """Goes on with what earlier starts left, in whatever state. Raises `RunError` for a model that is not asked any
         more."""
-        for wave in await self._waves.all():
-            if not wave.open:
-                continue
-            if wave.state == "planned":
-                await self._waves.save(replace(wave, state="dropped"))
-                continue
+        for wave in await left_open(self._waves, self._folder):
             if wave.model not in self.doors:
                 raise RunError(
                     f"A batch of {wave.model} is under way, and the run does not ask {wave.model} any more.",
@@ -456,6 +454,17 @@ class BatchCalls(Calls):
         if self.batching.detach:
             raise self.detached()
         await self.pause(self.batching.rarely)
+
+
+async def left_open(waves: Waves, folder: Path) -> list[Wave]:
+    """What earlier starts left with the provider. What they had only planned is dropped: it cost nothing, and its calls
+    are asked for again by whoever still wants them."""
+    found = [wave for wave in await waves.all() if wave.open]
+    for wave in found:
+        if wave.state == "planned":
+            await waves.save(replace(wave, state="dropped"))
+            path_of(folder, wave, "input").unlink(missing_ok=True)
+    return [wave for wave in found if wave.state != "planned"]
 
 
 _GO_ON = "Start it again: it goes on where it stopped."

@@ -28,7 +28,7 @@ from ..models.wire import Refused
 from .calls import cost_of
 from .waves import Joined, pauses
 
-__all__ = ["Came", "Carrier", "Left", "UnderWay"]
+__all__ = ["Came", "Carrier", "Left", "UnderWay", "path_of"]
 
 T = TypeVar("T")
 
@@ -263,7 +263,7 @@ class Carrier:
         return {"extract_run": self._run, "extract_wave": str(wave.number)}
 
     def _path(self, wave: Wave, name: str) -> Path:
-        return self._folder / f"{wave.number}.{name}.jsonl"
+        return path_of(self._folder, wave, name)
 
 
 _STEPS: Mapping[WaveState, Callable[[Carrier, UnderWay], Awaitable[None]]] = {
@@ -273,6 +273,11 @@ _STEPS: Mapping[WaveState, Callable[[Carrier, UnderWay], Awaitable[None]]] = {
     "finished": Carrier._download,
     "downloaded": Carrier._ingest,
 }
+
+
+def path_of(folder: Path, wave: Wave, name: str) -> Path:
+    """Where a file of a wave is while it is on its way: its ``input``, ``output`` or ``errors``."""
+    return folder / f"{wave.number}.{name}.jsonl"
 
 
 def _blocks(path: Path) -> Iterator[list[bytes]]:

@@ -44,9 +44,6 @@ _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 FULL = "token_limit_exceeded"
 """The code of a batch that failed because too many tokens of its model are under way. It costs nothing and passes."""
 
-_SLOWEST = 100_000
-"""Bytes of a file that are uploaded in a second, at the least."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -113,8 +110,7 @@ class Door:
         return orjson.dumps({**request, "body": orjson.Fragment(body(call, self.wire))}) + b"\n"
 
     async def upload(self, path: Path, seconds: float) -> str:
-        """The id of a file that was brought there; a large one has more time."""
-        seconds += path.stat().st_size / _SLOWEST
+        """The id of a file that was brought there."""
         try:
             answer = await self._files.upload(path, {"purpose": "batch"}, seconds)
         except NoAnswer as error:

@@ -25,6 +25,9 @@ __all__ = ["Files"]
 _PIECE = 2**20
 """Bytes that are moved at a time."""
 
+_SLOWEST = 100_000
+"""Bytes of a file that are uploaded in a second, at the least."""
+
 
 @dataclass(frozen=True)
 class _Session:
@@ -46,7 +49,7 @@ class Files:
         return await self._asked(method, path, seconds, {} if body is None else {"json": body})
 
     async def upload(self, path: Path, fields: Mapping[str, str], seconds: float) -> Answer:
-        """The answer to a form with these fields and a file, named as it is on the disk."""
+        """The answer to a form with these fields and a file, named as it is on the disk. A large file has more time."""
         import aiohttp
 
         form = aiohttp.FormData()
@@ -54,6 +57,7 @@ class Files:
             form.add_field(name, value)
         with path.open("rb") as file:
             form.add_field("file", file, filename=path.name, content_type="application/jsonl")
+            seconds += os.fstat(file.fileno()).st_size / _SLOWEST
             return await self._asked("POST", "/files", seconds, {"data": form})
 
     async def download(self, path: str, to: Path, seconds: float) -> Answer:

@@ -23,7 +23,7 @@ from uuid import uuid4
 from ..batches import Waves
 from ..call import Usage
 from ..endpoints import ANYWHERE, Reach
-from ..engines.batch import BatchCalls
+from ..engines.batch import FOLDER, BatchCalls, left_open
 from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import ExtractError, ModelError, PipelineError, RunError
@@ -321,7 +321,7 @@ async def _by_batch(
     cascade: Cascade, ledger: RunLedger, traffic: Traffic, name: str, engine: Engine, batching: Batching | None
 ) -> BatchCalls | None:
     """The calls of the batch engine; of the other one too, where an earlier start left something with the provider."""
-    left = {wave.model for wave in await Waves(ledger).all() if wave.open and wave.state != "planned"}
+    left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
     if engine == "local" and not left:
         return None
     models = [one for one in cascade.facts if engine == "batch" or one.name in left]
