@@ -285,7 +285,7 @@ def test_models_that_cost_nothing_are_asked_directly(server: FakeOpenAI) -> None
 
 
 def test_a_unit_that_is_at_work_is_waited_for(server: FakeOpenAI, project: Path) -> None:
-    """A step in Python takes longer than the engine is quiet: what is asked after it goes into one file all the same."""
+    """A step in Python takes longer than the engine is quiet: what is asked after it goes into one file anyway."""
     (project / "slow.py").write_text(
         "import time\n\ndef slow(row):\n    time.sleep(0.3 if row['number'] % 4 == 0 else 0)\n    return row\n"
     )

@@ -284,6 +284,12 @@ WRONG = [
     (("from", "in/a.txt"), "Missing option '--schema'"),
     (("run", "pipelines/bils.yaml"), "error: pipelines/bils.yaml: There is no such pipeline."),
     (("run", "pipelines/bills.yaml", "--documents", "none/*"), "none/*"),
+    (("run", "pipelines/bills.yaml", "--detach"), "Error: --detach goes with --engine batch."),
+    (("run", "pipelines/bills.yaml", "--small", "3"), "Error: --small goes with --engine batch."),
+    (
+        ("run", "pipelines/bills.yaml", "--model", "azure/x", "--engine", "batch"),
+        "error: No key, address and API version for azure/x",
+    ),
     (("report", "none"), "error: none: There is no such folder."),
     (("walk",), "No such command 'walk'"),
 ]
@@ -345,8 +351,6 @@ def test_a_run_by_batch_is_detached_and_taken_in_later(project: Path, fake_opena
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("--detach",), "Error: --detach goes with --engine batch."),
-        (("--small", "3"), "Error: --small goes with --engine batch."),
         (("--tokens-per-document", "0"), "Invalid value for '--tokens-per-document': 0 is not in the range x>=1."),
         (("--budget-per-document", "0"), "Invalid value for '--budget-per-document': 0.0 is not in the range x>0."),
         (
