@@ -438,6 +438,47 @@ def test_an_interrupted_run_leaves_its_batches_to_the_next_start(server: FakeOpe
     assert len(server.batches.batches) == 1
 
 
+@pytest.mark.parametrize("where", ["on_event", "watch", "on_wave"])
+def test_what_a_callback_raises_ends_the_run_and_leaves_its_batches_to_the_next(server: FakeOpenAI, where: str) -> None:
+    """The first document ends in a first batch, while a second one is with the provider for long."""
+    server.batches.auto = False
+    ends: list[Any] = []
+
+    def told(happening: Any) -> None:
+        if type(happening).__name__ in ("CallSent", "Progress", "Wave"):
+            ends.append(happening)
+            if len(ends) == {"on_event": DOCUMENTS, "watch": 1, "on_wave": 5}[where]:
+                raise KeyError("a mistake of the callback's")
+
+    one = pipeline()
+    (Path("in") / "12.md").write_text("no document")
+    given: dict[str, Any] = {where: told}
+    if where == "watch":
+        Path("in/00.txt").write_bytes(b"")  # it ends before any batch does
+    work = execute(one, open_models(one), Path("run"), engine="batch", batching=replace(QUICK, requests=5), **given)
+    with pytest.raises(Exception, match="a mistake of the callback's"):
+        asyncio.run(asyncio.wait_for(work, 20))
+    Path("in/00.txt").write_text("document 0, of a test")
+    server.batches.auto = True
+    whole(run(), server)
+
+
+def test_it_is_told_how_batches_fare(server: FakeOpenAI) -> None:
+    seen: list[Any] = []
+    one = pipeline()
+    work = execute(one, open_models(one), Path("run"), engine="batch", batching=QUICK, on_wave=seen.append)
+    asyncio.run(work)
+    assert [(wave.state, wave.status) for wave in seen] == [
+        ("uploaded", None),
+        ("created", "validating"),
+        ("created", "in_progress"),
+        ("created", "finalizing"),
+        ("finished", "completed"),
+        ("downloaded", "completed"),
+        ("ingested", "completed"),
+    ]
+
+
 # ---- killed
 
 KILLED = """

@@ -132,7 +132,7 @@ def test_a_call_means_the_same_in_a_file_as_by_itself(server: FakeOpenAI) -> Non
     async def work(door: Door) -> tuple[bytes, Reply]:
         model = open_model(CALL.model, base_url=server.base_url, api_key="sk-of-a-test")
         try:
-            return door.line(CALL), await model.send(CALL)
+            return door.line(CALL, door.wire), await model.send(CALL)
         finally:
             await model.close()
 

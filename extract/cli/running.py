@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .options import document_limits, document_limits_options, json_option, model_option, offline_option
-from .shown import account, emit, progress, say
+from .shown import account, emit, progress, say, told_of
 
 __all__ = ["plan", "run"]
 
@@ -75,7 +75,13 @@ def run(
     if engine != "batch" and (detach or small):
         raise click.UsageError(f"{'--detach' if detach else '--small'} goes with --engine batch.")
     loaded = _pipeline(pipeline, model, documents, variables)
-    options: dict[str, Any] = {"engine": engine, "batching": Batching(detach=detach, small=small or 0), "limit": limit}
+    on_wave = None if quiet or as_json else told_of
+    options: dict[str, Any] = {
+        "on_wave": on_wave,
+        "engine": engine,
+        "batching": Batching(detach=detach, small=small or 0),
+        "limit": limit,
+    }
     given = {"budget_usd": None if budget is None else Decimal(str(budget)), "tokens": tokens, "calls": calls}
     limits = Limits(**{**loaded.limits, **{name: value for name, value in given.items() if value is not None}})
     each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)

@@ -12,7 +12,7 @@ Calls to models that cost nothing are answered at once; few calls are sent onlin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..batches import Wave, Waves
-from ..call import Call, Failure, Reply
+from ..call import Call, Failure, Mode, Reply
 from ..catalogue import ModelFacts
 from ..errors import Detached, ExtractError, RunError
 from ..ledger import RunLedger
@@ -46,15 +46,19 @@ class _Asked:
 
     line: Line
     body: bytes
+    mode: Mode
     future: asyncio.Future[Reply | Came]
 
 
 class _Pool:
-    """The calls to one model that wait, as the file that they will be."""
+    """The calls to one model that wait, as the file that they will be; all of them are asked in one mode."""
 
     def __init__(self, batching: Batching):
         self.file = File(batching)
         self.asked: list[_Asked] = []
+
+    def takes(self, one: _Asked) -> bool:
+        return not self.file.full_for(one.line) and self.asked[0].mode == one.mode
 
     def add(self, one: _Asked) -> None:
         self.file.add(one.line)
@@ -63,8 +67,9 @@ class _Pool:
 
 class BatchCalls(Calls):
     """Asks models by batch, through their `doors`; those that have none are asked directly. `name` is the run's, by
-    which its batches are found again. `online`: new calls are sent one by one, and only what is under way already is
-    waited for."""
+    which its batches are found again; `on_wave` is told of each step of each batch. `online`: new calls are sent one by
+    one, and only what is under way already is waited for.
+    """
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class BatchCalls(Calls):
         super().__init__(models, ledger, traffic)
         self.batching, self.doors = batching or Batching(), doors
         self.odd: dict[str, int] = {}
+        self.on_wave: Callable[[Wave], None] | None = None
         self._online, self._folder = online, ledger.path.parent / FOLDER
         self._waves = Waves(ledger)
         self._carrier = Carrier(self, self._waves, name, self._folder)
@@ -214,12 +220,13 @@ class BatchCalls(Calls):
         if (too_long := too_long_for(call, facts)) is not None:
             return Reply(failure=too_long)
         try:
+            known = door.wire
             if any(part.data for part in call.inputs):
-                body = await asyncio.to_thread(door.line, call)
+                body = await asyncio.to_thread(door.line, call, known)
             else:
-                body = door.line(call)
+                body = door.line(call, known)
         except Refused as refused:
-            return Reply(failure=refused.failure, mode=door.wire.mode)
+            return Reply(failure=refused.failure, mode=known.mode)
         if len(body) > self.batching.bytes:
             message = f"The request has {len(body):,} bytes, and a file of a batch at most {self.batching.bytes:,}."
             return Reply(failure=Failure("document", message))
@@ -229,7 +236,7 @@ class BatchCalls(Calls):
         tokens = estimate_call(call, facts)
         line = Line(call.key, len(body), tokens, self._most(call, facts, tokens))
         future = _future()
-        self._pool(door, _Asked(line, body, future))
+        self._pool(door, _Asked(line, body, known.mode, future))
         with self._resting():
             return await future
 
@@ -262,7 +269,7 @@ class BatchCalls(Calls):
     def _pool(self, door: Door, one: _Asked) -> None:
         name = door.facts.name
         pool = self._pools.get(name)
-        if pool is not None and pool.file.full_for(one.line):
+        if pool is not None and not pool.takes(one):
             self._close(name)
         self._pools.setdefault(name, _Pool(self._limits_of(name))).add(one)
         if self._patient is not None:
@@ -370,7 +377,7 @@ class BatchCalls(Calls):
 
     async def _planned(self, door: Door, part: Sequence[_Asked]) -> None:
         calls = {one.line.key: one.line.tokens for one in part}
-        wave, path = await self._carrier.planned(door, calls, most_of([one.line for one in part]))
+        wave, path = await self._carrier.planned(door, part[0].mode, calls, most_of([one.line for one in part]))
         under = UnderWay(wave, calls, door)
         for one in part:
             self._futures[one.line.key] = one.future
@@ -419,6 +426,14 @@ class BatchCalls(Calls):
         except TimeoutError:
             return
         raise Left
+
+    def notice(self, wave: Wave) -> None:
+        """Tells how far a wave is; what the callback raises goes the way of a hook's error."""
+        if self.on_wave is not None:
+            try:
+                self.on_wave(wave)
+            except Exception as error:
+                raise HookRaised(error) from error
 
     def answers(self, under: UnderWay, replies: Mapping[str, Reply]) -> None:
         """Hands out what is recorded."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..batches import Wave, Waves, WaveState
-from ..call import Failure, Reply
+from ..call import Failure, Mode, Reply
 from ..errors import Detached, ExtractError, ModelError
 from ..limits import NOTHING, Amounts, Batching, Limits
 from ..models.batches import FULL, Batch, Door
@@ -76,6 +77,8 @@ class Owner(Protocol):
 
     async def pause(self, seconds: float) -> None: ...
 
+    def notice(self, wave: Wave) -> None: ...
+
     def answers(self, under: UnderWay, replies: Mapping[str, Reply]) -> None: ...
 
     def ended(self, under: UnderWay, taken: Amounts) -> None: ...
@@ -93,9 +96,9 @@ class Carrier:
     def __init__(self, owner: Owner, waves: Waves, run: str, folder: Path):
         self._owner, self._waves, self._run, self._folder = owner, waves, run, folder
 
-    async def planned(self, door: Door, calls: Mapping[str, int], most: Amounts) -> tuple[Wave, Path]:
-        """A new wave, and where its file is to be written."""
-        new = Wave(0, door.facts.name, door.wire.mode, "planned", len(calls), sum(calls.values()), most)
+    async def planned(self, door: Door, mode: Mode, calls: Mapping[str, int], most: Amounts) -> tuple[Wave, Path]:
+        """A new wave of calls that are asked in this mode, and where its file is to be written."""
+        new = Wave(0, door.facts.name, mode, "planned", len(calls), sum(calls.values()), most)
         wave = await self._waves.plan(new, calls)
         return wave, self._path(wave, "input")
 
@@ -150,9 +153,10 @@ class Carrier:
 
     async def _listed(self, under: UnderWay) -> Batch | None:
         metadata = self._metadata(under.wave)
-        async for batch in under.door.all(self._owner.limits.timeout):
-            if batch.input == under.wave.file or dict(batch.metadata or {}) == metadata:
-                return batch
+        async with aclosing(under.door.all(self._owner.limits.timeout)) as batches:
+            async for batch in batches:
+                if batch.input == under.wave.file or dict(batch.metadata or {}) == metadata:
+                    return batch
         return None
 
     async def _wait(self, under: UnderWay) -> None:
@@ -257,7 +261,10 @@ class Carrier:
         raise AssertionError("the attempts are counted")
 
     async def _save(self, under: UnderWay, **changes: object) -> None:
-        under.wave = await self._waves.save(replace(under.wave, **changes))  # type: ignore[arg-type]
+        before = under.wave
+        under.wave = await self._waves.save(replace(before, **changes))  # type: ignore[arg-type]
+        if (before.state, before.status) != (under.wave.state, under.wave.status):
+            self._owner.notice(under.wave)
 
     def _metadata(self, wave: Wave) -> dict[str, str]:
         return {"extract_run": self._run, "extract_wave": str(wave.number)}

@@ -103,11 +103,11 @@ class Door:
         """How its requests look; the mode is the one that its single calls have come to."""
         return self._station.wire
 
-    def line(self, call: Call) -> bytes:
-        """The line of a call in a file. Raises `Refused`. Images are scaled on the way: with them, it belongs on a
-        thread."""
+    def line(self, call: Call, known: Wire) -> bytes:
+        """The line of a call in a file, as this wire has it. Raises `Refused`. Images are scaled on the way: with them,
+        it belongs on a thread."""
         request = {"custom_id": call.key, "method": "POST", "url": _ENDPOINT}
-        return orjson.dumps({**request, "body": orjson.Fragment(body(call, self.wire))}) + b"\n"
+        return orjson.dumps({**request, "body": orjson.Fragment(body(call, known))}) + b"\n"
 
     async def upload(self, path: Path, seconds: float) -> str:
         """The id of a file that was brought there."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-from ..batches import Waves
+from ..batches import Wave, Waves
 from ..call import Usage
 from ..endpoints import ANYWHERE, Reach
 from ..engines.batch import FOLDER, BatchCalls, left_open
@@ -176,16 +176,16 @@ async def execute(
     watch: Callable[[Progress], None] = lambda progress: None,
     on_event: OnEvent | None = None,
     on_rows: Callable[[list[Row]], Any] | None = None,
+    on_wave: Callable[[Wave], None] | None = None,
 ) -> Run:
     """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `watch` is told of each
     document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where), `on_rows`
     of rows that came out at the end of the pipeline, which it is awaited to take. With the `engine` ``batch`` calls are
-    gathered as `batching` says; what a start of the run left with the provider is taken in by the next one, whatever
-    its engine.
+    gathered as `batching` says, and `on_wave` is told how each batch fares; what a start of the run left with the
+    provider is taken in by the next one, whatever its engine.
 
     Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held or a model that
-    cannot be asked by batch. What goes wrong
-    with a document is in its entry, and what stops the run in `Run.stopped`.
+    cannot be asked by batch. What goes wrong with a document is in its entry, and what stops the run in `Run.stopped`.
     """
     began = time.monotonic()
     limits = limits or Limits(**pipeline.limits)
@@ -201,6 +201,8 @@ async def execute(
         cascade, name = await _as_started(ledger, pipeline, cascade)
         traffic = Traffic(limits, await ledger.spent())
         by_batch = await _by_batch(cascade, ledger, traffic, name, engine, batching)
+        if by_batch is not None:
+            by_batch.on_wave = on_wave
         local = Local(cascade.models, ledger, traffic, Hook(on_event), by_batch)
         asked = asking(pipeline, {one.name: one for one in cascade.facts})
         units = Units(pipeline, asked, local, ledger, decisions)
@@ -328,7 +330,7 @@ async def _by_batch(
     opened = {one.name: open_door(one, cascade.models[one.name]) for one in models}
     doors = {name: door for name, door in opened.items() if door is not None}
     calls = BatchCalls(cascade.models, ledger, traffic, doors, name, batching, online=engine == "local")
-    await calls.take_up()
+    await calls.take_up()  # it goes on by itself from here
     return calls
 
 
