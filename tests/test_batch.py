@@ -403,6 +403,15 @@ def test_a_detached_run_is_taken_in_by_its_next_start(server: FakeOpenAI) -> Non
     assert len(server.batches.batches) == count
 
 
+def test_a_detached_run_asks_for_as_much_as_its_budget_has_room_for(server: FakeOpenAI) -> None:
+    server.batches.auto = False
+    done = run(batching=replace(QUICK, detach=True, requests=1), limits=Limits(calls=4))
+    assert isinstance(done.stopped, Detached)
+    assert done.stopped.message == "4 requests are with the provider, in 4 batches."
+    server.batches.auto = True
+    whole(run(), server)
+
+
 def test_a_run_is_started_online_and_finished_by_batch_and_the_other_way_round(server: FakeOpenAI) -> None:
     assert run(engine="local", limits=Limits(calls=4)).states == {"written": 4, "pending": 8}
     assert run(limits=Limits(calls=7)).states == {"written": 7, "pending": 5}

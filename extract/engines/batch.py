@@ -357,8 +357,8 @@ class BatchCalls(Calls):
             if count:
                 self.traffic.hold(most_of(lines[:count]))
                 return count
-            if self.batching.detach and self._under:
-                raise self.detached()
+            if self.batching.detach and (self._under or len(self._launches) > 1):
+                raise self.detached()  # what others have set aside comes back in a later start only
             await self.traffic.reserve(lines[0].most)  # waits for what others may give back, or says that it is spent
             self.traffic.settle(lines[0].most, NOTHING)
 

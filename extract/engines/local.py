@@ -28,6 +28,7 @@ from ..limits import Traffic
 from ..models import Model
 from ..task import Rounds, Task
 from .calls import Calls
+from .crew import Crew
 from .hooks import Hook, HookRaised, Watch
 from .threads import on_the_spot, on_thread
 
@@ -172,43 +173,14 @@ class Local:
     ) -> AsyncGenerator[B, None]:
         """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
         it likes. Items are taken as `run` takes jobs, a `block` of them at a time."""
-        outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
-        crew, width = self.calls.crew, self.calls.width
-        room = asyncio.Semaphore(max(self.limits.in_flight * (_AHEAD if ordered else 2), width))
-        source = _Source(items, lazy, block)
-        workers: list[asyncio.Task[None]] = []
-        left = 0
-
-        async def work() -> None:
-            try:
-                while await room.acquire():
-                    with crew.takes():
-                        taken = await source.take()
-                        if taken is None:
-                            break
-                        hire(1 if crew.taking == 1 else 0)
-                    with crew.works():
-                        outcome = await do(taken[1])
-                    outcomes.put_nowait((taken[0], outcome))
-            except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
-                outcomes.put_nowait(error)
-            finally:
-                outcomes.put_nowait(None)
-
-        def hire(count: int) -> None:
-            """More workers, as far as there is room: where units wait for a day there are many, but not before they
-            are needed."""
-            nonlocal left
-            for _ in range(min(count, width - len(workers))):
-                workers.append(asyncio.create_task(work()))
-                left += 1
-
-        hire(2 * self.limits.in_flight)
+        source, places = _Source(items, lazy, block), self.limits.in_flight * (_AHEAD if ordered else 2)
+        workers = _Workers(source, do, self.calls.crew, self.calls.width, max(places, self.calls.width))
+        workers.hire(2 * self.limits.in_flight)
         waiting: dict[int, B] = {}
         turn = 0
         try:
-            while left:
-                item = await outcomes.get()
+            while workers.left:
+                item = await workers.outcomes.get()
                 if isinstance(item, BaseException):
                     self.calls.leave()
                 if isinstance(item, HookRaised):
@@ -218,15 +190,15 @@ class Local:
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
-                    left -= 1
-                    room.release()  # the place of the worker that found no more jobs wakes the next one
+                    workers.left -= 1
+                    workers.room.release()  # the place of the worker that found no more jobs wakes the next one
                     continue
                 number, outcome = item
                 waiting[number if ordered else turn] = outcome
                 while turn in waiting:
                     yield waiting.pop(turn)
                     turn += 1
-                    room.release()
+                    workers.room.release()
         except asyncio.CancelledError:
             source.close()
             await self.calls.finished(_GRACE)
@@ -236,9 +208,7 @@ class Local:
             raise
         finally:
             source.close()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await workers.dismiss()
             await self.calls.settled()
 
     async def stream(
@@ -334,6 +304,46 @@ class Local:
                 replies = tuple(await asyncio.gather(*asked))
             await course.after(replies)
         return course.extraction
+
+
+class _Workers(Generic[A, B]):
+    """Takes items and does them, at most `width` at once and no more than `ahead` before what came of the others was
+    taken from `outcomes`: what came of an item with its number, an error, or None of a worker that has ended. `left`
+    of them have not."""
+
+    def __init__(self, source: _Source[A], do: Callable[[A], Awaitable[B]], crew: Crew, width: int, ahead: int):
+        self.outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
+        self.room, self.left = asyncio.Semaphore(ahead), 0
+        self._source, self._do, self._crew, self._width = source, do, crew, width
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def hire(self, count: int) -> None:
+        """More workers, as far as there is room."""
+        for _ in range(min(count, self._width - len(self._tasks))):
+            self._tasks.append(asyncio.create_task(self._work()))
+            self.left += 1
+
+    async def dismiss(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            while await self.room.acquire():
+                with self._crew.takes():
+                    taken = await self._source.take()
+                    if taken is None:
+                        break
+                    if self._crew.taking == 1:  # all others have something to do, which may last a day
+                        self.hire(1)
+                with self._crew.works():
+                    outcome = await self._do(taken[1])
+                self.outcomes.put_nowait((taken[0], outcome))
+        except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
+            self.outcomes.put_nowait(error)
+        finally:
+            self.outcomes.put_nowait(None)
 
 
 class _Source(Generic[A]):

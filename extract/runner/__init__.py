@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -200,42 +200,14 @@ async def execute(
     try:
         cascade, name = await _as_started(ledger, pipeline, cascade)
         traffic = Traffic(limits, await ledger.spent())
-        by_batch = await _by_batch(cascade, ledger, traffic, name, engine, batching)
-        if by_batch is not None:
-            by_batch.on_wave = on_wave
-        local = Local(cascade.models, ledger, traffic, Hook(on_event), by_batch)
-        asked = asking(pipeline, {one.name: one for one in cascade.facts})
-        units = Units(pipeline, asked, local, ledger, decisions)
-        units.reuse.before = await _parts(ledger, asked)
-        outputs = Outputs(pipeline, ledger, name)
-        try:
-            stages = _Stages(pipeline, units, local, ledger, outputs, on_rows)
-            await stages.run(limit, watch)
-            sample = await asyncio.to_thread(outputs.finish, stages.ended)
-        except BaseException:
-            outputs.abandon()
-            raise
-        await ledger.forget_older()
-        await asyncio.to_thread(write_not_written, folder, ledger.entries)
-        calls, usage, cost = await ledger.totals()
-        run = Run(
-            folder=folder,
-            states=dict(units.states),
-            flows=tuple(units.flows.values()),
-            calls=calls,
-            usage=usage,
-            cost=cost,
-            seconds=time.monotonic() - began,
-            outputs=tuple(outputs.files),
-            over_budget=traffic.budget.over,
-            warnings=(*cascade.warnings, *_noticed(local)),
-            stopped=local.stopped or stages.failure or outputs.failure,
-            sample=sample,
-            refused=tuple(units.refused),
-            waived=units.waived,
-            not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
-            **units.reuse.plain(),
-        )
+        async with _by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as by_batch:
+            local = Local(cascade.models, ledger, traffic, Hook(on_event), by_batch)
+            asked = asking(pipeline, {one.name: one for one in cascade.facts})
+            units = Units(pipeline, asked, local, ledger, decisions)
+            units.reuse.before = await _parts(ledger, asked)
+            stages = _Stages(pipeline, units, local, ledger, Outputs(pipeline, ledger, name), on_rows)
+            sample = await stages.whole(limit, watch)
+            run = await _told(stages, folder, sample, time.monotonic() - began, cascade.warnings)
         _check_conserved(run)
         write_run(folder, run.plain())
         return run
@@ -243,6 +215,34 @@ async def execute(
         for model in cascade.models.values():
             await model.close()
         await asyncio.to_thread(ledger.close)
+
+
+async def _told(
+    stages: _Stages, folder: Path, sample: tuple[Row, ...], seconds: float, warnings: tuple[str, ...]
+) -> Run:
+    """What happened, when the stages have ended; what is no longer among the inputs is forgotten."""
+    ledger, units, local, outputs = stages.ledger, stages.units, stages.engine, stages.outputs
+    await ledger.forget_older()
+    await asyncio.to_thread(write_not_written, folder, ledger.entries)
+    calls, usage, cost = await ledger.totals()
+    return Run(
+        folder=folder,
+        states=dict(units.states),
+        flows=tuple(units.flows.values()),
+        calls=calls,
+        usage=usage,
+        cost=cost,
+        seconds=seconds,
+        outputs=tuple(outputs.files),
+        over_budget=local.traffic.budget.over,
+        warnings=(*warnings, *_noticed(local)),
+        stopped=local.stopped or stages.failure or outputs.failure,
+        sample=sample,
+        refused=tuple(units.refused),
+        waived=units.waived,
+        not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
+        **units.reuse.plain(),
+    )
 
 
 @dataclass
@@ -258,6 +258,15 @@ class _Stages:
     on_rows: Callable[[list[Row]], Any] | None = None
     failure: ExtractError | None = None
     ended: list[int] = field(default_factory=list)
+
+    async def whole(self, limit: int | None, watch: Callable[[Progress], None]) -> tuple[Row, ...]:
+        """All stages, and then the outputs, which appear whole or not at all; gives the first rows at the end."""
+        try:
+            await self.run(limit, watch)
+            return await asyncio.to_thread(self.outputs.finish, self.ended)
+        except BaseException:
+            self.outputs.abandon()
+            raise
 
     async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
         total = await asyncio.to_thread(count, self.pipeline, limit)
@@ -319,19 +328,31 @@ async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Ma
     return {int(name.partition(":")[2]): parts for name, parts in known.items() if name.startswith("asked:")}
 
 
+@asynccontextmanager
 async def _by_batch(
-    cascade: Cascade, ledger: RunLedger, traffic: Traffic, name: str, engine: Engine, batching: Batching | None
-) -> BatchCalls | None:
+    cascade: Cascade,
+    ledger: RunLedger,
+    traffic: Traffic,
+    name: str,
+    engine: Engine,
+    batching: Batching | None,
+    on_wave: Callable[[Wave], None] | None,
+) -> AsyncGenerator[BatchCalls | None, None]:
     """The calls of the batch engine; of the other one too, where an earlier start left something with the provider."""
     left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
     if engine == "local" and not left:
-        return None
+        yield None
+        return
     models = [one for one in cascade.facts if engine == "batch" or one.name in left]
     opened = {one.name: open_door(one, cascade.models[one.name]) for one in models}
     doors = {name: door for name, door in opened.items() if door is not None}
     calls = BatchCalls(cascade.models, ledger, traffic, doors, name, batching, online=engine == "local")
-    await calls.take_up()  # it goes on by itself from here
-    return calls
+    calls.on_wave = on_wave
+    try:
+        await calls.take_up()
+        yield calls
+    finally:
+        await calls.finished(0)
 
 
 def _noticed(engine: Local) -> Iterator[str]:
