@@ -28,7 +28,7 @@ from .extraction import Extraction
 from .jsontext import dump, load
 from .writer import Work, Writer
 
-__all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of"]
+__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of", "paid_row"]
 
 T = TypeVar("T")
 
@@ -159,9 +159,23 @@ _MIGRATIONS = (
     ) without rowid;
     create table starts (number integer primary key, began text not null);
     """,
+    # see `batches`
+    """
+    create table waves (
+        number integer primary key, model text not null, mode text not null, state text not null,
+        requests integer not null, tokens integer not null, most blob not null, tried integer not null,
+        file text, batch text, status text, output text, errors text, faults blob not null, odd blob not null
+    );
+    create table wave_calls (
+        wave integer not null, place integer not null, key text not null, tokens integer not null,
+        primary key (wave, place)
+    ) without rowid;
+    """,
 )
 
-_CALL = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)"
+PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)"
+"""Records a paid reply, as `paid_row` writes it; the first one to a call stays."""
+
 _ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _KNOWN = "select * from entries where stage = ? and id = ? and start < ?"
 _ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
@@ -197,17 +211,8 @@ class RunLedger:
         return None if row is None else Reply.from_plain(load(row[0]))
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        usage = reply.usage
-        values = (
-            call.key,
-            call.model,
-            _bytes(reply.plain()),
-            None if cost is None else str(cost),
-            usage.input,
-            usage.cached,
-            usage.output,
-        )
-        await self._writer.soon(lambda db: db.execute(_CALL, values))
+        values = paid_row(call.key, call.model, reply, cost)
+        await self._writer.soon(lambda db: db.execute(PAID, values))
 
     async def recorded(self) -> None:
         await self._writer.idle()
@@ -317,6 +322,10 @@ class RunLedger:
         self._writer.close()
         self._held.close()
 
+    async def change(self, work: Work[T]) -> T:
+        """What a change of the file gives, made in a transaction of the writer; it is committed when this returns."""
+        return await self._ask(work, write=True)
+
     async def _ask(self, work: Work[T], *, write: bool = False) -> T:
         return await self._writer.ask(work, write=write)
 
@@ -367,6 +376,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _look(path: Path) -> sqlite3.Connection:
     """A connection to read by. Whoever gives up reading half way may do so on another thread."""
     return sqlite3.connect(path, check_same_thread=False)
+
+
+def paid_row(key: str, model: str, reply: Reply, cost: Decimal | None) -> tuple[Any, ...]:
+    """The row of a paid reply to the call of this key."""
+    usage, paid = reply.usage, None if cost is None else str(cost)
+    return (key, model, _bytes(reply.plain()), paid, usage.input, usage.cached, usage.output)
 
 
 def _bytes(value: Any) -> bytes:

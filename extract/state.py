@@ -95,7 +95,7 @@ class State(Generic[T]):
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
         charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
-        cost = facts.price.of(reply.usage) if charged and facts.price else None if charged else Decimal(0)
+        cost = facts.cost(reply.usage, batch=reply.batch) if charged else Decimal(0)
         attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
         attempts, events = (*self.attempts, attempt), self.events
         if reply.mode not in facts.modes[:1] and len(facts.modes) > 1 and reply.paid:

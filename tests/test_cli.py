@@ -296,6 +296,12 @@ WRONG = [
     ),
     (("run", "pipelines/bils.yaml"), "error: pipelines/bils.yaml: There is no such pipeline."),
     (("run", "pipelines/bills.yaml", "--documents", "none/*"), "none/*"),
+    (("run", "pipelines/bills.yaml", "--detach"), "Error: --detach goes with --engine batch."),
+    (("run", "pipelines/bills.yaml", "--small", "3"), "Error: --small goes with --engine batch."),
+    (
+        ("run", "pipelines/bills.yaml", "--model", "azure/x", "--engine", "batch"),
+        "error: No key, address and API version for azure/x",
+    ),
     (("report", "none"), "error: none: There is no such folder."),
     (("walk",), "No such command 'walk'"),
 ]
@@ -337,6 +343,21 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(project: Path, fake_openai: FakeOpen
     assert "Interrupted. What was paid for is recorded" in told
     assert json.loads(command(*args, "--json").stdout)["written"] == 2
     assert len(fake_openai.requests) == 3
+
+
+def test_a_run_by_batch_is_detached_and_taken_in_later(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.gold({"ACME": {"company": "ACME", "total": 4.95}, "Other": {"company": "Other", "total": 12}})
+    fake_openai.batches.auto = False
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r", "--engine", "batch")
+    told = command(*args, "--detach", "--quiet", code=5).stderr
+    assert told == (
+        "stopped: 2 requests are with the provider, in 1 batch.\n"
+        "  Start the same run again to take in the answers: `extract run PIPELINE --run DIR --engine batch`.\n"
+    )
+    fake_openai.batches.step(3)
+    done = json.loads(command(*args, "--json").stdout)
+    assert (done["written"], done["calls"], done["stopped"]) == (2, 2, None)
+    assert fake_openai.answered == 0
 
 
 @pytest.mark.parametrize(

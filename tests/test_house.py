@@ -32,6 +32,7 @@ FLOORS = (
     },
     {
         *(
+            "batches",
             "databases",
             "door",
             "images",

@@ -21,10 +21,11 @@ from ..events import DocumentEnded
 from ..jsontext import dump
 
 if TYPE_CHECKING:
+    from ..batches import Wave
     from ..events import Happening
     from ..runner import Progress, Run
 
-__all__ = ["account", "emit", "fail", "progress", "say", "table", "tell"]
+__all__ = ["account", "emit", "fail", "progress", "say", "table", "tell", "told_of"]
 
 STATES = ("written", "merged", "filtered", "review", "rejected", "pending")
 
@@ -160,6 +161,13 @@ def _told(update: Progress) -> str:
 
 def _money(cost: Decimal | None) -> str:
     return "cost not known" if cost is None else f"${cost:.4f}"
+
+
+def told_of(wave: Wave) -> None:
+    """How a batch fares: what the provider says of it, and that its answers are recorded."""
+    said = "taken in" if wave.state == "ingested" else wave.status
+    if said is not None and wave.state in ("created", "finished", "ingested"):
+        say(f"batch {wave.number} ({wave.requests:,} requests to {wave.model}): {said.replace('_', ' ')}")
 
 
 def account(run: Run) -> None:

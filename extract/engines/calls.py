@@ -26,15 +26,19 @@ from ..models import Model
 from ..prompt import shape_of
 from ..schema import Schema
 from ..tokens import estimate_call
+from .crew import Crew
 from .hooks import Watch
 
-__all__ = ["Calls", "cost_of"]
+__all__ = ["Calls", "cost_of", "most_output", "passes", "too_long_for"]
 
 _PATIENCE = 900.0
 """Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
 
 _AT_ONCE = 0.05
 """Seconds below which the wait that a server asks for is none, and is chosen here."""
+
+_WORKERS = 2000
+"""The greatest number of documents that are worked on at once, whatever the limits say."""
 
 _ODD = 5
 """So many refusals for reasons that are not known, one after the other, are no longer taken for the documents'."""
@@ -56,10 +60,21 @@ class Calls:
         self.stopped: ExtractError | None = None
         self.sent = 0
         self.modes: dict[str, Mode] = {}
+        self.crew = Crew()
         self._stopping = asyncio.Event()
         self._under_way: dict[str, _Shared] = {}
         self._served: defaultdict[str, int] = defaultdict(int)
         self._odd: defaultdict[str, int] = defaultdict(int)
+
+    @property
+    def width(self) -> int:
+        """How many units are worth being worked on at once."""
+        return min(2 * self.limits.in_flight, _WORKERS)
+
+    @property
+    def abreast(self) -> int:
+        """How many rows of one unit are worth being asked about at once."""
+        return self.limits.in_flight
 
     async def reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """The reply to a call. The sending is shared by all who ask, and cancelled when the last of them is. Raises
@@ -124,6 +139,9 @@ class Calls:
                 async with asyncio.timeout(seconds):
                     await self.settled()
 
+    def leave(self) -> None:
+        """Whoever asked is gone before the end: what would only come much later is not waited for."""
+
     def stop(self, error: ExtractError) -> None:
         """Nothing more is sent, for this reason; the first one is kept."""
         self.stopped = self.stopped or error
@@ -166,8 +184,12 @@ class Calls:
 
     async def _after(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, served: int) -> Reply:
         """What comes of a call whose first attempt failed. Raises `ModelError` for one that can never succeed."""
-        again = _passes(first) and self.limits.tries > 1
-        reply = self._of_the_document(await self._again(call, facts, watch, first, served) if again else first, facts)
+        again = passes(first) and self.limits.tries > 1
+        return self._final(await self._again(call, facts, watch, first, served) if again else first, facts)
+
+    def _final(self, reply: Reply, facts: ModelFacts) -> Reply:
+        """A reply that another attempt would not change. Raises `ModelError` for a call that can never succeed."""
+        reply = self._of_the_document(reply, facts)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
@@ -214,7 +236,7 @@ class Calls:
             await self._pause(seconds)
 
         retrying = AsyncRetrying(
-            retry=retry_if_result(_passes),
+            retry=retry_if_result(passes),
             stop=enough,
             wait=wait,
             sleep=pause,
@@ -234,7 +256,7 @@ class Calls:
     async def _admitted(self, call: Call, facts: ModelFacts, watch: Watch) -> int | Reply:
         """Waits until the call may be sent, and holds a place on the wire then: the tokens that it was counted to have.
         Or why it is not sent."""
-        if (too_long := _too_long(call, facts)) is not None:
+        if (too_long := too_long_for(call, facts)) is not None:
             reply = Reply(failure=too_long)
             await watch.replied(call, reply, None)
             return reply
@@ -286,7 +308,7 @@ class Calls:
         tokens = estimate_call(call, facts) if self.traffic.counted else 0
         pace = self.traffic.pace
         if pace is not None:
-            share = tokens + _most_output(call, facts, default=0)
+            share = tokens + most_output(call, facts, default=0)
             try:
                 await self._pause(pace.claim(asyncio.get_running_loop().time(), share))
             except BaseException:
@@ -300,7 +322,7 @@ class Calls:
             raise self.stopped
         if not self.traffic.limited:
             return NOTHING
-        cost, said = Decimal(0), _most_output(call, facts) if self.traffic.counted else 0
+        cost, said = Decimal(0), most_output(call, facts) if self.traffic.counted else 0
         if facts.price is not None and self.limits.budget_usd is not None:
             cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
         most = (cost, Decimal(tokens + said if self.limits.tokens is not None else 0), Decimal(1))
@@ -368,13 +390,13 @@ class _Shared:
         return [waiter for waiter in self.waiters if not waiter.done()]
 
 
-def _passes(reply: Reply) -> bool:
+def passes(reply: Reply) -> bool:
     """Whether a failure may pass, soon enough to wait for it."""
     failure = reply.failure
     return failure is not None and failure.kind == "transport" and (failure.retry_after or 0.0) <= _PATIENCE
 
 
-def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
+def too_long_for(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
     characters shows that it fits; what is counted leans upwards, so a fifth is taken off. Images and files are left to
     the provider: of gpt-4o-mini's tokens for an image, most are a price and take no room."""
@@ -400,10 +422,10 @@ def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
 def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:
     """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid. An answer of
     no use may have been paid for before a failure."""
-    return facts.price.of(reply.usage) if facts.price and (reply.paid or reply.usage.output) else None
+    return facts.cost(reply.usage, batch=reply.batch) if reply.paid or reply.usage.output else None
 
 
-def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
+def most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
     """The greatest number of tokens that the answer may have."""
     for name in ("max_completion_tokens", "max_tokens"):
         if call.settings.get(name) is not None:

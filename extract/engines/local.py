@@ -18,13 +18,14 @@ from typing import Any, Generic, TypeVar, cast
 
 from ..call import Call, Failure, Reply
 from ..document import Document
-from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, NestedCall, RunError
+from ..errors import BudgetExceeded, Detached, DocumentError, ExtractError, ModelError, NestedCall, RunError
 from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
 from ..limits import Traffic
 from ..models import Model
 from ..task import Rounds, Task
 from .calls import Calls
+from .crew import Crew
 from .hooks import Hook, HookRaised, Watch
 from .inputs import Inputs
 from .threads import on_the_spot, on_thread
@@ -37,9 +38,6 @@ B = TypeVar("B")
 
 Finish = Callable[[Extraction[T]], Extraction[T]]
 """What whoever asked makes of an extraction before it is handed out (`waiving`); on a worker thread, as validators."""
-
-_WORKERS = 2000
-"""The greatest number of documents that are worked on at once, whatever the limits say."""
 
 _AHEAD = 16
 """How many documents, for each place on the wire, may be done before one that comes first in order."""
@@ -115,11 +113,18 @@ class _Course(Generic[T]):
 
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
-    told what happens."""
+    told what happens; `calls` says how calls are answered, where it is not one by one (`batch`)."""
 
-    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic, hook: Hook | None = None):
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        ledger: Ledger,
+        traffic: Traffic,
+        hook: Hook | None = None,
+        calls: Calls | None = None,
+    ):
         self.hook, self.traffic, self.limits = hook or Hook(), traffic, traffic.limits
-        self.calls = Calls(models, ledger, traffic)
+        self.calls = calls or Calls(models, ledger, traffic)
 
     @property
     def sent(self) -> int:
@@ -160,26 +165,16 @@ class Local:
     ) -> AsyncGenerator[B, None]:
         """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
         it likes. Items are taken as `run` takes jobs."""
-        outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
-        ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
-        room = asyncio.Semaphore(ahead)
-        source = Inputs(items, lazy)
-
-        async def work() -> None:
-            try:
-                while await room.acquire() and (taken := await source.take()) is not None:
-                    outcomes.put_nowait((taken[0], await do(taken[1])))
-            except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
-                outcomes.put_nowait(error)
-            finally:
-                outcomes.put_nowait(None)
-
-        workers = [asyncio.create_task(work()) for _ in range(min(2 * self.limits.in_flight, _WORKERS))]
+        source, places = Inputs(items, lazy), self.limits.in_flight * (_AHEAD if ordered else 2)
+        workers = _Workers(source, do, self.calls.crew, self.calls.width, max(places, self.calls.width))
+        workers.hire(2 * self.limits.in_flight)
         waiting: dict[int, B] = {}
-        turn, left = 0, len(workers)
+        turn = 0
         try:
-            while left:
-                item = await outcomes.get()
+            while workers.left:
+                item = await workers.outcomes.get()
+                if isinstance(item, BaseException):
+                    self.calls.leave()
                 if isinstance(item, HookRaised):
                     source.close()
                     await self.calls.settled()  # before the workers are cancelled, and with them what is on the wire
@@ -187,24 +182,25 @@ class Local:
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
-                    left -= 1
-                    room.release()  # the place of the worker that found no more jobs wakes the next one
+                    workers.left -= 1
+                    workers.room.release()  # the place of the worker that found no more jobs wakes the next one
                     continue
                 number, outcome = item
                 waiting[number if ordered else turn] = outcome
                 while turn in waiting:
                     yield waiting.pop(turn)
                     turn += 1
-                    room.release()
+                    workers.room.release()
         except asyncio.CancelledError:
             source.close()
             await self.calls.finished(_GRACE)
             raise
+        except GeneratorExit:
+            self.calls.leave()
+            raise
         finally:
             source.close()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await workers.dismiss()
             await self.calls.settled()
 
     async def stream(
@@ -277,6 +273,8 @@ class Local:
         except DocumentError as error:
             message = error.message + (f" {error.fix}" if error.fix else "")
             return _failed(job, message, "document", error.where)
+        except Detached:
+            return Outcome(job, None)
         except (BudgetExceeded, ModelError, RunError) as error:
             self.calls.stop(error)
             return Outcome(job, None)
@@ -299,6 +297,46 @@ class Local:
                 replies = tuple(await asyncio.gather(*asked))
             await course.after(replies)
         return course.extraction
+
+
+class _Workers(Generic[A, B]):
+    """Takes items and does them, at most `width` at once and no more than `ahead` before what came of the others was
+    taken from `outcomes`: what came of an item with its number, an error, or None of a worker that has ended. `left`
+    of them have not."""
+
+    def __init__(self, source: Inputs[A], do: Callable[[A], Awaitable[B]], crew: Crew, width: int, ahead: int):
+        self.outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
+        self.room, self.left = asyncio.Semaphore(ahead), 0
+        self._source, self._do, self._crew, self._width = source, do, crew, width
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def hire(self, count: int) -> None:
+        """More workers, as far as there is room."""
+        for _ in range(min(count, self._width - len(self._tasks))):
+            self._tasks.append(asyncio.create_task(self._work()))
+            self.left += 1
+
+    async def dismiss(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            while await self.room.acquire():
+                with self._crew.takes():
+                    taken = await self._source.take()
+                    if taken is None:
+                        break
+                    if self._crew.taking == 1:  # all others have something to do, which may last a day
+                        self.hire(1)
+                with self._crew.works():
+                    outcome = await self._do(taken[1])
+                self.outcomes.put_nowait((taken[0], outcome))
+        except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
+            self.outcomes.put_nowait(error)
+        finally:
+            self.outcomes.put_nowait(None)
 
 
 def _course(task: Task[T], document: Document, finish: Finish[T]) -> _Course[T]:

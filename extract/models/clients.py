@@ -20,9 +20,11 @@ from .answers import NotAnEvent
 from .wire import Wire
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
-__all__ = ["CONNECT", "Clients", "http_client", "no_answer"]
+__all__ = ["CONNECT", "Clients", "http_client", "no_answer", "trusted"]
 
 CONNECT = 15.0
 """Seconds within which a server takes a connection."""
@@ -93,6 +95,18 @@ def http_client(*, proxies: bool = True) -> httpx2.AsyncClient:
 
     timeout = httpx2.Timeout(None, connect=CONNECT)
     return DefaultAioHttpClient(timeout=timeout, follow_redirects=False, trust_env=proxies)
+
+
+def trusted() -> ssl.SSLContext:
+    """The certificates of the system, or of ``SSL_CERT_FILE``, and those of certifi: containers often have none."""
+    import ssl
+
+    import certifi
+
+    context = ssl.create_default_context()
+    if not os.environ.get("SSL_CERT_FILE"):
+        context.load_verify_locations(certifi.where())
+    return context
 
 
 def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> Failure:

@@ -27,6 +27,7 @@ from .allowance import Allowance, Ticket
 from .answers import Assembly, NotAnEvent, held, read
 from .clients import no_answer
 from .failures import failure_of
+from .files import Files
 from .transport import Answer, NoAnswer, Transport
 from .wire import Wire
 
@@ -62,6 +63,11 @@ class OpenAIModel:
         """The web addresses that it asks."""
         return tuple(station.url for station in self._stations)
 
+    @property
+    def station(self) -> Station:
+        """The endpoint that is asked first."""
+        return self._stations[0]
+
     def wait(self, call: Call) -> float:
         """Seconds until one of the endpoints takes this call, by what is known of their limits; 0 for now."""
         now, tokens = time.monotonic(), _tokens(call)
@@ -91,6 +97,8 @@ class OpenAIModel:
     async def close(self) -> None:
         for station in self._stations:
             await station.transport.close()
+            if station.files is not None:
+                await station.files.close()
 
     def _in_order(self, call: Call) -> Iterator[Station]:
         """The endpoints, those first that take the call now; asked one after the other, so that time goes on."""
@@ -104,12 +112,21 @@ class OpenAIModel:
 
 class Station:
     """One endpoint in use: what its requests look like (`wire`), how they get there, what it lets through, and the
-    modes that are left to try on it, the present one first."""
+    modes that are left to try on it, the present one first. `files` is the way to its files and batches (None: it has
+    none, and `no_files` says why)."""
+
+    no_files = "its provider's batches are not built yet"
 
     def __init__(
-        self, wire: Wire, url: str, transport: Transport, modes: tuple[Mode, ...], allowance: Allowance | None = None
+        self,
+        wire: Wire,
+        url: str,
+        transport: Transport,
+        modes: tuple[Mode, ...],
+        allowance: Allowance | None = None,
+        files: Files | None = None,
     ):
-        self.wire, self.url, self.transport = wire, url, transport
+        self.wire, self.url, self.transport, self.files = wire, url, transport, files
         self.host = urlsplit(url).netloc.rpartition("@")[2]
         self.allowance = allowance or Allowance()
         self.alone = True
