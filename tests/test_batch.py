@@ -405,7 +405,7 @@ def test_a_detached_run_is_taken_in_by_its_next_start(server: FakeOpenAI) -> Non
 
 def test_a_detached_run_asks_for_as_much_as_its_budget_has_room_for(server: FakeOpenAI) -> None:
     server.batches.auto = False
-    done = run(batching=replace(QUICK, detach=True, requests=1), limits=Limits(calls=4))
+    done = run(batching=replace(QUICK, detach=True, requests=1, small=3), limits=Limits(calls=4))
     assert isinstance(done.stopped, Detached)
     assert done.stopped.message == "4 requests are with the provider, in 4 batches."
     server.batches.auto = True
