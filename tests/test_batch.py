@@ -20,12 +20,12 @@ from pydantic import BaseModel
 
 from extract import compile
 from extract.batches import Wave, Waves
-from extract.errors import Detached, ModelError
+from extract.errors import Detached, ModelError, RunError
 from extract.ledger import RunLedger
 from extract.limits import Batching, Limits
 from extract.pipeline import Pipeline
 from extract.runner import Run, execute, open_models
-from extract.testing import FakeOpenAI, Fate, Request
+from extract.testing import Answer, FakeOpenAI, Fate, Request
 from extract.testing.gold import Gold
 
 ROOT = Path(__file__).parent.parent
@@ -405,7 +405,7 @@ def test_a_detached_run_is_taken_in_by_its_next_start(server: FakeOpenAI) -> Non
 
 def test_a_detached_run_asks_for_as_much_as_its_budget_has_room_for(server: FakeOpenAI) -> None:
     server.batches.auto = False
-    done = run(batching=replace(QUICK, detach=True, requests=1), limits=Limits(calls=4))
+    done = run(batching=replace(QUICK, detach=True, requests=1, small=3), limits=Limits(calls=4))
     assert isinstance(done.stopped, Detached)
     assert done.stopped.message == "4 requests are with the provider, in 4 batches."
     server.batches.auto = True
@@ -445,6 +445,64 @@ def test_an_interrupted_run_leaves_its_batches_to_the_next_start(server: FakeOpe
     server.batches.auto = True
     whole(run(), server)
     assert len(server.batches.batches) == 1
+
+
+def test_batches_that_nobody_asks_for_any_more_are_taken_in_all_the_same(server: FakeOpenAI) -> None:
+    """The instructions change while a batch is with the provider: its answers were paid for, and are recorded."""
+    server.batches.auto = False
+    run(batching=replace(QUICK, detach=True))
+    server.batches.auto = True
+    one = pipeline()
+    values = {"extract": "schemas/bill.py:Bill", "instructions": "Read it again."}
+    changed = Pipeline.of(
+        {"name": "bills", "model": MODEL, "documents": "in/*.txt", "write": ["out/bills.jsonl"], "steps": [values]}
+    )
+    assert one.fingerprint != changed.fingerprint
+    done = asyncio.run(execute(changed, open_models(changed), Path("run"), engine="batch", batching=QUICK))
+    assert (done.states, done.calls) == ({"written": DOCUMENTS}, 2 * DOCUMENTS)
+    assert [(wave.state, wave.requests) for wave in waves()] == [("ingested", DOCUMENTS)] * 2
+
+
+def test_a_batch_of_a_model_that_the_run_does_not_ask_any_more_is_told(server: FakeOpenAI) -> None:
+    server.batches.auto = False
+    run(batching=replace(QUICK, detach=True))
+    with pytest.raises(RunError) as caught:
+        run(model="rules")
+    assert str(caught.value) == (
+        "A batch of openai/gpt-4o-mini is under way, and the run does not ask openai/gpt-4o-mini any more.\n"
+        "  Run it with that model first, or name another folder with --run."
+    )
+
+
+def test_each_model_of_a_cascade_has_files_of_its_own(server: FakeOpenAI) -> None:
+    def refusing(request: Request) -> Any:
+        right = said(request)
+        small = request.body["model"] == "gpt-4o-mini"
+        return Answer(refusal="I cannot.") if small and right["number"] % 4 == 0 else right
+
+    server._sources[:] = [refusing]
+    done = run(model=[MODEL, "openai/gpt-4o"])
+    assert done.states == {"written": DOCUMENTS}
+    assert [(wave.model, wave.requests) for wave in waves()] == [(MODEL, 12), ("openai/gpt-4o", 3)]
+    assert done.cost == server.batches.cost
+
+
+def test_a_step_that_needs_all_rows_waits_for_a_detached_run(server: FakeOpenAI) -> None:
+    summed = {"sql": "select count(*) as many, sum(number) as total from rows"}
+    judged = {"where": {"ask": "Is it many?"}}
+
+    def both(request: Request) -> Any:
+        return {"yes": True} if "yes" in str(request.schema) else said(request)
+
+    server._sources[:] = [both]
+    server.batches.auto = False
+    assert isinstance(run(summed, judged, batching=replace(QUICK, detach=True)).stopped, Detached)
+    server.batches.auto = True
+    done = run(summed, judged)
+    assert done.stopped is None
+    assert [(row["many"], row["total"]) for row in rows()] == [(12, 66)]
+    assert done.cost == server.batches.cost
+    assert server.batches.answered.total() == DOCUMENTS + 1
 
 
 @pytest.mark.parametrize("where", ["on_event", "watch", "on_wave"])

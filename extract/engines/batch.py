@@ -357,10 +357,16 @@ class BatchCalls(Calls):
             if count:
                 self.traffic.hold(most_of(lines[:count]))
                 return count
-            if self.batching.detach and (self._under or len(self._launches) > 1):
-                raise self.detached()  # what others have set aside comes back in a later start only
-            await self.traffic.reserve(lines[0].most)  # waits for what others may give back, or says that it is spent
+            await self._set_aside(lines[0].most)  # waits for what others may give back, or says that it is spent
             self.traffic.settle(lines[0].most, NOTHING)
+
+    async def _set_aside(self, most: Amounts) -> None:
+        """Of a run that is to be detached, what batches have set aside comes back in a later start only."""
+        me = asyncio.current_task()
+        others = self._under or any(task is not me for task in self._launches)
+        if self.batching.detach and others and not affordable([Line("", 0, 0, most)], self.traffic.left):
+            raise self.detached()
+        await super()._set_aside(most)
 
     async def _one_ends(self) -> None:
         """Waits until a batch has ended; if the run is to be detached, that is too long."""

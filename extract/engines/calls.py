@@ -326,8 +326,11 @@ class Calls:
         if facts.price is not None and self.limits.budget_usd is not None:
             cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
         most = (cost, Decimal(tokens + said if self.limits.tokens is not None else 0), Decimal(1))
-        await self.traffic.reserve(most)
+        await self._set_aside(most)
         return most
+
+    async def _set_aside(self, most: Amounts) -> None:
+        await self.traffic.reserve(most)
 
     async def _pause(self, seconds: float) -> None:
         """Waits, unless the engine is stopped: then raises why."""
