@@ -122,6 +122,7 @@ def test_run_as_json_is_one_object(project: Path) -> None:
         "tokens": {"input": 0, "cached": 0, "output": 0},
         "cost_usd": 0,
         "outputs": ["out/bills.jsonl"],
+        "left_as_they_were": [],
         "not_written": [],
         "reused": {},
         "anew": {},

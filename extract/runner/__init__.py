@@ -200,26 +200,7 @@ async def execute(
             raise
         await ledger.forget_older()
         await asyncio.to_thread(write_not_written, folder, ledger.entries)
-        calls, usage, cost = await ledger.totals()
-        run = Run(
-            folder=folder,
-            states=dict(units.states),
-            flows=tuple(units.flows.values()),
-            calls=calls,
-            usage=usage,
-            cost=cost,
-            seconds=time.monotonic() - began,
-            outputs=tuple(outputs.files),
-            left=tuple(outputs.left),
-            over_budget=engine.traffic.budget.over,
-            warnings=(*cascade.warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
-            stopped=engine.stopped or stages.failure or outputs.failure,
-            sample=sample,
-            refused=tuple(units.refused),
-            waived=units.waived,
-            not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
-            **units.reuse.plain(),
-        )
+        run = _account(folder, cascade.warnings, await ledger.totals(), stages, sample, time.monotonic() - began)
         _check_conserved(run)
         write_run(folder, run.plain())
         return run
@@ -291,6 +272,38 @@ class _Stages:
         if self.outputs.done(entry.ordinal):
             await self.ledger.entered()
             await asyncio.to_thread(self.outputs.hand_on, number)
+
+
+def _account(
+    folder: Path,
+    warnings: tuple[str, ...],
+    totals: tuple[int, Usage, Decimal | None],
+    stages: _Stages,
+    sample: tuple[Row, ...],
+    seconds: float,
+) -> Run:
+    """What happened, out of all that took part in it."""
+    units, engine, outputs = stages.units, stages.engine, stages.outputs
+    calls, usage, cost = totals
+    return Run(
+        folder=folder,
+        states=dict(units.states),
+        flows=tuple(units.flows.values()),
+        calls=calls,
+        usage=usage,
+        cost=cost,
+        seconds=seconds,
+        outputs=tuple(outputs.files),
+        left=tuple(outputs.left),
+        over_budget=engine.traffic.budget.over,
+        warnings=(*warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
+        stopped=engine.stopped or stages.failure or outputs.failure,
+        sample=sample,
+        refused=tuple(units.refused),
+        waived=units.waived,
+        not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
+        **units.reuse.plain(),
+    )
 
 
 class _Counted:
