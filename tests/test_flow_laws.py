@@ -6,16 +6,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from extract.call import Call, Reply, Usage
 from extract.catalogue import ModelFacts, Price
+from extract.ledger import RunLedger
 from extract.limits import Limits
 from extract.models.cascade import Cascade
 from extract.models.scripted import Scripted
@@ -277,3 +284,147 @@ def test_rows_that_a_query_gives_under_one_name_are_told_apart() -> None:
     lines = read_not_written(Path("run"))
     assert [line["row"]["n"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert [line["_id"] for line in lines] == ["x", "x-2", "x-2-2", "x-3", "x-2-3", "x-2-2-2"]
+
+
+def test_a_run_that_is_cancelled_while_it_opens_lets_go_of_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    import extract.runner as runner
+
+    began, going = threading.Event(), threading.Event()
+
+    class Slow(RunLedger):
+        def __init__(self, folder: Path):
+            began.set()
+            going.wait(10)
+            super().__init__(folder)
+
+    monkeypatch.setattr(runner, "RunLedger", Slow)
+    pipeline = Pipeline.of({"name": "laws", **ROWS, "steps": [{"set": {"m": "n"}}]})
+
+    async def cancelled() -> None:
+        running = asyncio.create_task(execute(pipeline, Cascade((), {}), Path("run")))
+        await asyncio.to_thread(began.wait, 10)
+        running.cancel()
+        await asyncio.sleep(0)
+        going.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cancelled())
+    RunLedger(Path("run")).close()
+
+
+def test_rows_are_given_to_a_plain_function_as_well() -> None:
+    taken: list[Any] = []
+    run({**ROWS, "steps": [{"set": {"m": "n"}}]}, on_rows=taken.extend)
+    assert sorted(row["m"] for row in taken) == [0, 1, 2, 3]
+
+
+# ---- any graph of steps
+
+
+Item = tuple[int, tuple[int, ...]]
+"""A row of these graphs: its `n` and its `tags`."""
+
+
+def _several(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for i in range(row["n"] % 3):
+        yield {"n": row["n"] * 2 + i, "tags": row["tags"]}
+
+
+def _once(row: dict[str, Any]) -> dict[str, Any] | None:
+    return None if row["n"] % 4 == 3 else {"n": row["n"] + 1, "tags": [*row["tags"], 1]}
+
+
+def _from_tag(row: dict[str, Any]) -> dict[str, Any]:
+    return {"n": row["n"] + row["tag"], "tags": [row["tag"]]}
+
+
+def _from_group(row: dict[str, Any]) -> dict[str, Any]:
+    return {"n": row["n"], "tags": [row["words"]]}
+
+
+def _number(call: Call) -> Any:
+    if "words" in call.shape.full["properties"]:
+        return {"words": text(call).count("---") // 2}
+    return {"n": int(text(call)) + 1}
+
+
+def _groups(items: list[Item]) -> list[Item]:
+    return [(n, (count,)) for n, count in Counter(n for n, _ in items).items()]
+
+
+NUMBER = {"properties": {"n": {"type": "integer"}}, "required": ["n"], "type": "object"}
+WORDS = {"properties": {"words": {"type": "integer"}}, "required": ["words"], "type": "object"}
+Does = Callable[[list[Item]], list[Item]]
+KINDS: dict[str, tuple[list[dict[str, Any]], Does]] = {
+    "where": ([{"where": "n % 3 != 1"}], lambda of: [one for one in of if one[0] % 3 != 1]),
+    "check": ([{"check": "n % 5 != 2"}], lambda of: [one for one in of if one[0] % 5 != 2]),
+    "review": ([{"review": "n % 7 == 3"}], lambda of: [one for one in of if one[0] % 7 != 3]),
+    "set": ([{"set": {"n": "n + 3"}}], lambda of: [(n + 3, tags) for n, tags in of]),
+    "several": ([{"python": _several}], lambda of: [(n * 2 + i, tags) for n, tags in of for i in range(n % 3)]),
+    "once": ([{"python": _once}], lambda of: [(n + 1, (*tags, 1)) for n, tags in of if n % 4 != 3]),
+    "unnest": (
+        [{"unnest": "tags", "into": "tag"}, {"python": _from_tag}],
+        lambda of: [(n + tag, (tag,)) for n, tags in of for tag in tags],
+    ),
+    "write": ([{"write": "middle-NAME.jsonl"}], lambda of: of),
+    "asked": ([{"extract": "number.json", "text": "n", "keep": ["tags"]}], lambda of: [(n + 1, t) for n, t in of]),
+    "sql": (
+        [{"sql": "select n, tags from rows where n % 2 = 0"}, {"python": lambda row: row}],
+        lambda of: [one for one in of if one[0] % 2 == 0],
+    ),
+    "group": ([{"extract": "words.json", "group": "n", "text": "1"}, {"python": _from_group}], _groups),
+}
+node = st.tuples(
+    st.sampled_from(sorted(KINDS)), st.lists(st.integers(0, 9), min_size=1, max_size=2), st.sampled_from([None, 2, 3])
+)
+
+
+def _graph(nodes: list[Any], rows: list[Item]) -> tuple[dict[str, Any], dict[str, list[Item]]]:
+    """The pipeline of these nodes, and what each of its outputs has to hold."""
+    names, found, steps, unread = ["documents"], {"documents": rows}, list[Any](), set[str]()
+    middles: dict[str, list[Item]] = {}
+    for number, (kind, reads, modulus) in enumerate(nodes):
+        sources = list(dict.fromkeys(names[read % len(names)] for read in reads))
+        first, *others = ({**one} for one in KINDS[kind][0])
+        items = [one for source in sources for one in found[source]]
+        if modulus is not None:
+            first["when"] = f"n % {modulus} == 0"
+            items = [one for one in items if one[0] % modulus == 0]
+        if kind == "write":
+            first["write"] = f"middle-{number}.jsonl"
+            middles[first["write"]] = items
+        name = f"s{number}"
+        several = [{**first, "from": sources}, *others]
+        several[-1]["as"] = name
+        steps += several
+        found[name] = KINDS[kind][1](items)
+        names.append(name)
+        unread -= set(sources)
+        unread.add(name)
+    writes = [{"to": f"{name}.jsonl", "from": name} for name in sorted(unread)]
+    writes.append({"to": "all.jsonl", "from": [*names[:1], names[-1]]})
+    wanted = {f"{name}.jsonl": found[name] for name in unread} | middles
+    wanted["all.jsonl"] = [*rows, *found[names[-1]]]
+    return {**ROWS, "steps": steps, "write": writes}, wanted
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given_any(
+    st.lists(node, min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 20), st.lists(st.integers(0, 5), max_size=3).map(tuple)), min_size=1, max_size=8),
+)
+def test_any_graph_of_steps_gives_what_it_should_and_the_same_again(nodes: list[Any], rows: list[Item]) -> None:
+    given({"n": n, "tags": list(tags)} for n, tags in rows)
+    Path("number.json").write_text(json.dumps(NUMBER))
+    Path("words.json").write_text(json.dumps(WORDS))
+    values, wanted = _graph(nodes, rows)
+    with TemporaryDirectory() as folder:
+        first = run(values, _number, folder)
+        assert first.stopped is None
+        before = {name: Path(name).read_bytes() for name in wanted}
+        for name, items in wanted.items():
+            assert Counter((row["n"], tuple(row["tags"])) for row in written(name)) == Counter(items), name
+        again = run(values, _number, folder)
+        assert (again.calls, again.anew, again.states) == (first.calls, {}, first.states)
+        assert before == {name: Path(name).read_bytes() for name in wanted}

@@ -12,10 +12,11 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -180,9 +181,9 @@ async def execute(
 ) -> Run:
     """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `watch` is told of each
     document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where), `on_rows`
-    of rows that came out at the end of the pipeline, which it is awaited to take. With the `engine` ``batch`` calls are
-    gathered as `batching` says, and `on_wave` is told how each batch fares; what a start of the run left with the
-    provider is taken in by the next one, whatever its engine.
+    of rows that came out at the end of the pipeline; if it gives something to await, the run waits until it has taken
+    them. With the `engine` ``batch`` calls are gathered as `batching` says, and `on_wave` is told how each batch fares;
+    what a start of the run left with the provider is taken in by the next one, whatever its engine.
 
     Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held or a model that
     cannot be asked by batch. What goes wrong with a document is in its entry, and what stops the run in `Run.stopped`.
@@ -196,7 +197,7 @@ async def execute(
             open_door(facts, cascade.models[facts.name])
     check_writable(pipeline)
     decisions = _decisions(pipeline)
-    ledger = await asyncio.to_thread(RunLedger, folder)
+    ledger = await _opened(folder)
     try:
         cascade, name = await _as_started(ledger, pipeline, cascade)
         traffic = Traffic(limits, await ledger.spent())
@@ -310,7 +311,9 @@ class _Stages:
 
     async def _hand_on(self, number: int, entry: Entry) -> None:
         if self.on_rows is not None and (rows := [row for step, row in entry.rows if step == self.pipeline.end]):
-            await self.on_rows(rows)
+            taken = self.on_rows(rows)
+            if isawaitable(taken):
+                await taken
         if self.outputs.done(entry.ordinal):
             await self.ledger.entered()
             await asyncio.to_thread(self.outputs.hand_on, number)
@@ -338,6 +341,17 @@ def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
         for step in pipeline.steps
         if isinstance(step, Review) and step.decisions is not None
     }
+
+
+async def _opened(folder: Path) -> RunLedger:
+    """The ledger of a folder. If the run is cancelled meanwhile, the folder is let go of: nobody else would."""
+    opening = asyncio.ensure_future(asyncio.to_thread(RunLedger, folder))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with suppress(RunError):
+            (await opening).close()
+        raise
 
 
 async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Mapping[str, Any]]:
