@@ -113,11 +113,19 @@ class _Course(Generic[T]):
 
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
-    told what happens."""
+    told what happens. One that is for a single document (`sole`) has no equal calls to share."""
 
-    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic, hook: Hook | None = None):
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        ledger: Ledger,
+        traffic: Traffic,
+        hook: Hook | None = None,
+        *,
+        sole: bool = False,
+    ):
         self.hook, self.traffic, self.limits = hook or Hook(), traffic, traffic.limits
-        self.calls = Calls(models, ledger, traffic)
+        self.calls, self._sole = Calls(models, ledger, traffic), sole
 
     @property
     def sent(self) -> int:
@@ -280,8 +288,8 @@ class Local:
         while course.extraction is None:
             await watch.repairs(course.calls)
             if len(course.calls) == 1:
-                call = course.calls[0]
-                replies: tuple[Reply, ...] = (await self.calls.reply(call, task.facts_of(call), watch),)
+                call, ask = course.calls[0], self.calls.sole_reply if self._sole else self.calls.reply
+                replies: tuple[Reply, ...] = (await ask(call, task.facts_of(call), watch),)
             else:
                 asked = (self.calls.reply(call, task.facts_of(call), watch) for call in course.calls)
                 replies = tuple(await asyncio.gather(*asked))
