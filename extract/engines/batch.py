@@ -175,7 +175,7 @@ class BatchCalls(Calls):
 
     # ---- one call
 
-    async def _answered(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+    async def sole_reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """By the ledger, or by what is under way; an answer may be recorded while the ledger is read."""
         self._moving += 1
         try:

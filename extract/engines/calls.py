@@ -97,6 +97,14 @@ class Calls:
             await watch.replied(call, reply, cost_of(reply, facts), "shared")
         return reply
 
+    async def sole_reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        """The same, of a call that nobody else asks for meanwhile."""
+        recorded = await self.ledger.reply(call.key)
+        if recorded is None:
+            return await self._persist(call, facts, watch)
+        await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
+        return recorded
+
     async def deltas(
         self, call: Call, facts: ModelFacts, schema: Schema[Any], watch: Watch
     ) -> AsyncGenerator[Any, None]:
@@ -152,7 +160,7 @@ class Calls:
     async def _share(self, call: Call, facts: ModelFacts, watch: Watch, shared: _Shared) -> None:
         """Answers a call for all who wait for it, with a reply or with what it raises."""
         try:
-            reply = await self._answered(call, facts, watch)
+            reply = await self.sole_reply(call, facts, watch)
             for waiter in shared.left():
                 waiter.set_result(reply)
         except asyncio.CancelledError:
@@ -168,13 +176,6 @@ class Calls:
     def _forget(self, key: str, shared: _Shared) -> None:
         if self._under_way.get(key) is shared:
             del self._under_way[key]
-
-    async def _answered(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
-        recorded = await self.ledger.reply(call.key)
-        if recorded is None:
-            return await self._persist(call, facts, watch)
-        await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
-        return recorded
 
     async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """Attempts until there is a reply that another attempt would not change."""

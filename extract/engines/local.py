@@ -113,7 +113,8 @@ class _Course(Generic[T]):
 
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
-    told what happens; `calls` says how calls are answered, where it is not one by one (`batch`)."""
+    told what happens; `calls` says how calls are answered, where it is not one by one (`batch`). One that is for a
+    single document (`sole`) has no equal calls to share."""
 
     def __init__(
         self,
@@ -122,9 +123,11 @@ class Local:
         traffic: Traffic,
         hook: Hook | None = None,
         calls: Calls | None = None,
+        *,
+        sole: bool = False,
     ):
         self.hook, self.traffic, self.limits = hook or Hook(), traffic, traffic.limits
-        self.calls = calls or Calls(models, ledger, traffic)
+        self.calls, self._sole = calls or Calls(models, ledger, traffic), sole
 
     @property
     def sent(self) -> int:
@@ -290,8 +293,8 @@ class Local:
         while course.extraction is None:
             await watch.repairs(course.calls)
             if len(course.calls) == 1:
-                call = course.calls[0]
-                replies: tuple[Reply, ...] = (await self.calls.reply(call, task.facts_of(call), watch),)
+                call, ask = course.calls[0], self.calls.sole_reply if self._sole else self.calls.reply
+                replies: tuple[Reply, ...] = (await ask(call, task.facts_of(call), watch),)
             else:
                 asked = (self.calls.reply(call, task.facts_of(call), watch) for call in course.calls)
                 replies = tuple(await asyncio.gather(*asked))
