@@ -537,3 +537,19 @@ def test_what_comes_from_the_environment_is_in_no_reason_and_no_plan(monkeypatch
     plan = plan_of(Pipeline.of({**ROWS, "steps": steps}), {})
     assert "topsecret" not in f"{plan.plain()}{plan.listing()}{plan.sentence()}"
     assert "${PRIVATE}" in plan.listing()
+
+
+def test_no_rows_are_no_groups() -> None:
+    steps = [{"where": "n > 9"}, {"extract": "bill.py:Summary", "group": "to", "text": "body"}]
+    done = run({**ROWS, "steps": steps, "write": "out.jsonl"}, never)
+    assert (done.stopped, done.states, written()) == (None, {"filtered": 4}, [])
+
+
+def test_fields_that_come_along_are_known_even_of_rows_of_which_nothing_is() -> None:
+    steps = [
+        {"python": "code.py:later"},
+        {"extract": "bill.py:Order", "text": "body", "keep": ["n", "to"]},
+        {"extract": "bill.py:Order", "text": "item", "keep": ["to"]},
+    ]
+    done = run({**ROWS, "steps": steps, "write": "out.jsonl"}, lambda call: {"item": text(call)})
+    assert (done.states, written()[0]) == ({"written": 4}, {"item": "mail 0", "to": "me"})

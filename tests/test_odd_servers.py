@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from extract import ModelError, Pipeline, extract
+from extract import ModelError, extract
 from extract.call import Call, Part, Reply, Shape
 from extract.limits import Limits
 from extract.models import built_in_catalogue, open_model
+from extract.pipeline import Pipeline
 from extract.runner import execute, open_models
 from extract.testing import FakeOpenAI
 

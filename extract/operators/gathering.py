@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import PipelineError
 from ..jsontext import canonical, digest, dump, load
+from ..nodes import Field, Number, Record, Text, Type
 from ..pipeline import KEPT, Asked, Extract, Sample, Sql
 from ..tables import QueryError, run_query
 from .rows import HIDDEN, Row, chance, row_id
@@ -51,6 +52,18 @@ def sampled(step: Sample, rows: Iterable[Row]) -> Iterator[Row]:
     return (row for number, row in enumerate(rows) if number in chosen)
 
 
+_LINES = Type(
+    Record(
+        fields=(
+            Field(name="n", node=Number(integer=True)),
+            Field(name="key", node=Text()),
+            Field(name="text", node=Text()),
+        )
+    )
+)
+"""What the rows of groups wait as; there may be none of them."""
+
+
 @dataclass(frozen=True)
 class Group:
     """The rows that share the fields of a group: those fields as a row, and the text of all of them."""
@@ -70,7 +83,7 @@ def grouped(step: Extract, rows: Iterable[Row]) -> Iterator[Group]:
         for number, row in enumerate(rows)
     )
     query = "select key, list(text order by n) as texts from rows group by key order by min(n)"
-    for found in run_query(query, {"rows": lines}):
+    for found in run_query(query, {"rows": lines}, {"rows": _LINES}):
         key = load(found["key"])
         source = f"{step.name}: {dump(key[0] if len(key) == 1 else key)}"
         shared = dict(zip(step.group, key, strict=True))

@@ -68,7 +68,9 @@ def row_of(type: Type) -> Type:
 
 def taken(type: Type, names: Collection[str]) -> tuple[Field, ...]:
     """The declared fields of a row that have these names, each once; one that differs from kind to kind of row may be
-    anything."""
+    anything, and so may all of them where nothing is known of the row."""
+    if isinstance(type.root, Anything):
+        return tuple(Field(name=name, node=Anything(), required=False) for name in names)
     found: dict[str, Field] = {}
     for record in _records(type):
         for one in record.fields:
