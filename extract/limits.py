@@ -13,7 +13,7 @@ import asyncio
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -73,6 +73,20 @@ class Batching:
     patience: float = 120.0
     poll: float = 5.0
     rarely: float = 300.0
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "detach" or (one.name == "tokens" and value is None):
+                continue
+            whole, least = (
+                one.name in ("requests", "bytes", "tokens", "small", "units"),
+                0 if one.name == "small" else 1,
+            )
+            good = isinstance(value, int) and value >= least if whole else isinstance(value, (int, float)) and value > 0
+            if isinstance(value, bool) or not good:
+                meant = f"a whole number from {least}" if whole else "a number of seconds greater than 0"
+                raise ExtractError(f"`{one.name}` of Batching is {meant}, not {value!r}.")
 
 
 _WHOLE = ("tokens", "calls", "in_flight", "tries")

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from extract import compile
 from extract.batches import Wave, Waves
-from extract.errors import Detached, ModelError, RunError
+from extract.errors import Detached, ExtractError, ModelError, RunError
 from extract.ledger import RunLedger
 from extract.limits import Batching, Limits
 from extract.pipeline import Pipeline
@@ -606,6 +606,32 @@ def test_a_start_that_is_killed_at_any_step_loses_nothing_and_pays_nothing_twice
     done = run(engine=engine)
     whole(done, server)
     assert all(not wave.open for wave in waves())
+
+
+def test_a_file_that_has_expired_before_its_batch_was_created_is_made_again(server: FakeOpenAI, project: Path) -> None:
+    (project / "killed.py").write_text(KILLED)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "killed.py", "trying", "before", MODEL]
+    subprocess.run(command, cwd=project, env=environ, capture_output=True, timeout=60)
+    assert server.batches.files
+    server.batches.files.clear()
+    whole(run(), server)
+    assert {wave.state for wave in waves()} == {"dropped", "ingested"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"requests": 0}, "`requests` of Batching is a whole number from 1, not 0."),
+        ({"small": -1}, "`small` of Batching is a whole number from 0, not -1."),
+        ({"tokens": 1.5}, "`tokens` of Batching is a whole number from 1, not 1.5."),
+        ({"poll": 0}, "`poll` of Batching is a number of seconds greater than 0, not 0."),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ExtractError) as caught:
+        Batching(**wrong)
+    assert str(caught.value) == said
 
 
 def test_kills_at_every_step_one_after_the_other_end_in_a_whole_run(server: FakeOpenAI, project: Path) -> None:

@@ -274,7 +274,7 @@ class BatchCalls(Calls):
         self._pools.setdefault(name, _Pool(self._limits_of(name))).add(one)
         if self._patient is not None:
             self._patient.cancel()
-        self._patient = asyncio.get_running_loop().call_later(self.batching.patience, self._close_all)
+        self._patient = asyncio.get_running_loop().call_later(self.batching.patience, self._close_all, 0)
 
     def _limits_of(self, name: str) -> Batching:
         return replace(self.batching, tokens=self._most_tokens.get(name, self.batching.tokens))
@@ -294,12 +294,12 @@ class BatchCalls(Calls):
     def _was_quiet(self) -> None:
         self._quiet = None
         if self._idle:
-            self._close_all()
+            self._close_all(self.batching.small)
 
-    def _close_all(self) -> None:
+    def _close_all(self, small: int) -> None:
+        """Closes what waits; fewer calls than `small` are sent online."""
         for name in list(self._pools):
-            few = len(self._pools[name].asked) < self.batching.small
-            if few:
+            if len(self._pools[name].asked) < small:
                 for one in self._pools.pop(name).asked:
                     _tell(one.future, Came.ONLINE)
             else:

@@ -131,6 +131,9 @@ class Carrier:
                     str(under.wave.file), self._metadata(under.wave), self._owner.limits.timeout
                 )
             except Refused as refused:
+                if under.taken_up and refused.failure.status in (400, 404):  # its file has expired meanwhile
+                    await self._drop(under)
+                    return
                 if refused.failure.kind != "transport":
                     raise _given_up(refused.failure, under) from None
                 batch = await self._find(under)
@@ -140,6 +143,12 @@ class Carrier:
                     await self._owner.pause(refused.failure.retry_after or next(waits))
         assert batch is not None
         await self._save(under, state="created", batch=batch.id, status=batch.status)
+
+    async def _drop(self, under: UnderWay) -> None:
+        """Gives up a wave that has no batch: its calls go into files again."""
+        await self._save(under, state="dropped")
+        self._owner.ended(under, NOTHING)
+        self._owner.told(under, dict.fromkeys(under.calls, Came.AGAIN))
 
     async def _find(self, under: UnderWay) -> Batch | None:
         """The wave's batch, if the provider has one. The list may be behind what was done."""
