@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from extract.call import Call, Reply, Usage
 from extract.catalogue import ModelFacts, Price
@@ -325,21 +326,30 @@ Item = tuple[int, tuple[int, ...]]
 """A row of these graphs: its `n` and its `tags`."""
 
 
-def _several(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+class Shape(BaseModel):
+    n: int
+    tags: list[int]
+
+
+def _same(row: dict[str, Any]) -> Shape:
+    return row  # type: ignore[return-value]
+
+
+def _several(row: dict[str, Any]) -> Iterator[Shape]:
     for i in range(row["n"] % 3):
-        yield {"n": row["n"] * 2 + i, "tags": row["tags"]}
+        yield Shape(n=row["n"] * 2 + i, tags=row["tags"])
 
 
-def _once(row: dict[str, Any]) -> dict[str, Any] | None:
-    return None if row["n"] % 4 == 3 else {"n": row["n"] + 1, "tags": [*row["tags"], 1]}
+def _once(row: dict[str, Any]) -> Shape | None:
+    return None if row["n"] % 4 == 3 else Shape(n=row["n"] + 1, tags=[*row["tags"], 1])
 
 
-def _from_tag(row: dict[str, Any]) -> dict[str, Any]:
-    return {"n": row["n"] + row["tag"], "tags": [row["tag"]]}
+def _from_tag(row: dict[str, Any]) -> Shape:
+    return Shape(n=row["n"] + row["tag"], tags=[row["tag"]])
 
 
-def _from_group(row: dict[str, Any]) -> dict[str, Any]:
-    return {"n": row["n"], "tags": [row["words"]]}
+def _from_group(row: dict[str, Any]) -> Shape:
+    return Shape(n=row["n"], tags=[row["words"]])
 
 
 def _number(call: Call) -> Any:
@@ -369,7 +379,7 @@ KINDS: dict[str, tuple[list[dict[str, Any]], Does]] = {
     "write": ([{"write": "middle-NAME.jsonl"}], lambda of: of),
     "asked": ([{"extract": "number.json", "text": "n", "keep": ["tags"]}], lambda of: [(n + 1, t) for n, t in of]),
     "sql": (
-        [{"sql": "select n, tags from rows where n % 2 = 0"}, {"python": lambda row: row}],
+        [{"sql": "select n, tags from rows where n % 2 = 0"}, {"python": _same}],
         lambda of: [one for one in of if one[0] % 2 == 0],
     ),
     "group": ([{"extract": "words.json", "group": "n", "text": "1"}, {"python": _from_group}], _groups),
@@ -393,6 +403,8 @@ def _graph(nodes: list[Any], rows: list[Item]) -> tuple[dict[str, Any], dict[str
         if kind == "write":
             first["write"] = f"middle-{number}.jsonl"
             middles[first["write"]] = items
+        if kind == "sql" and len(sources) > 1:
+            first["sql"] = " union all ".join(f"select n, tags from {one} where n % 2 = 0" for one in sources)
         name = f"s{number}"
         several = [{**first, "from": sources}, *others]
         several[-1]["as"] = name
