@@ -319,6 +319,37 @@ def test_rows_are_given_to_a_plain_function_as_well() -> None:
     assert sorted(row["m"] for row in taken) == [0, 1, 2, 3]
 
 
+def test_places_are_those_in_the_document_that_a_row_came_from() -> None:
+    Path("order.json").write_text(json.dumps(ORDER))
+    Path("in").mkdir()
+    Path("in/a.txt").write_text("The item is a lamp.")
+    Path("pair.json").write_text(
+        json.dumps(
+            {
+                "properties": {"item": {"type": "string"}, "by": {"type": "string"}},
+                "required": ["item", "by"],
+                "type": "object",
+            }
+        )
+    )
+
+    def say(call: Call) -> Any:
+        if "by" in call.shape.full["properties"]:
+            return {"item": "lamp", "by": "The"}
+        return {"item": "lamp"}
+
+    steps = [
+        {"extract": "pair.json", "as": "pairs"},
+        {"extract": "order.json", "text": "item", "keep": ["by"], "from": "pairs", "as": "orders"},
+        {"extract": "order.json", "group": "by", "text": "item", "from": "pairs", "as": "groups"},
+    ]
+    outputs = [{"to": f"{name}.jsonl", "from": name, "with": ["evidence"]} for name in ("pairs", "orders", "groups")]
+    run({"documents": "in/*.txt", "steps": steps, "write": outputs}, say)
+    assert [row["_evidence"] for row in written("pairs.jsonl")] == [{"/item": [14, 18], "/by": [0, 3]}]
+    assert [row["_evidence"] for row in written("orders.jsonl")] == [{"/by": [0, 3]}]
+    assert [row["_evidence"] for row in written("groups.jsonl")] == [{}]
+
+
 # ---- any graph of steps
 
 
