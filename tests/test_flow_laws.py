@@ -30,7 +30,7 @@ from extract.models.scripted import Scripted
 from extract.pipeline import Pipeline
 from extract.report import read_not_written
 from extract.runner import Run, execute
-from extract.sinks import Writer
+from extract.sinks import Writer, open_writer
 
 FACTS = ModelFacts("scripted", "scripted", max_output=100, price=Price(Decimal(1), Decimal(1)))
 ROWS: dict[str, Any] = {"documents": {"rows": "rows.jsonl"}}
@@ -224,7 +224,7 @@ def test_an_output_that_breaks_on_the_way_keeps_no_other_from_it(monkeypatch: py
         def _drop(self) -> None:
             pass
 
-    really = outputs.open_writer
+    really = open_writer
     monkeypatch.setattr(
         outputs, "open_writer", lambda to, **how: Full("full") if "full" in str(to) else really(to, **how)
     )
@@ -232,6 +232,27 @@ def test_an_output_that_breaks_on_the_way_keeps_no_other_from_it(monkeypatch: py
     assert str(done.stopped) == "full: The output cannot be written: No space left on device."
     assert (done.outputs, done.left) == ((("out.jsonl", 4),), ("full.jsonl",))
     assert len(written()) == 4
+
+
+def test_a_table_that_cannot_be_read_any_more_leaves_only_its_outputs_as_they_were() -> None:
+    Path("firms.csv").write_text("firm,town\na,Bonn\n")
+
+    def breaks(row: dict[str, Any]) -> dict[str, Any]:
+        Path("firms.csv").write_text("firm,town\na,Bonn,1\n")
+        return row
+
+    steps = [{"python": breaks, "as": "all"}, {"sql": "select * from firms", "tables": {"firms": "firms.csv"}}]
+    done = run({**ROWS, "steps": steps, "write": ["out.jsonl", {"to": "all.jsonl", "from": "all"}]})
+    assert done.stopped is not None
+    assert done.stopped.message == "The row has 3 cells, and the header 2."
+    assert (done.outputs, done.left) == ((("all.jsonl", 4),), ("out.jsonl",))
+
+
+def test_a_group_of_no_rows_is_no_group() -> None:
+    Path("order.json").write_text(json.dumps(ORDER))
+    steps = [{"where": "n > 100"}, {"extract": "order.json", "group": "n", "text": "n"}]
+    done = run({**ROWS, "steps": steps, "write": "out.jsonl"})
+    assert (done.stopped, done.states, written()) == (None, {"filtered": 4}, [])
 
 
 # ---- money, reasons and names
@@ -338,7 +359,7 @@ def test_places_are_those_in_the_document_that_a_row_came_from() -> None:
             return {"item": "lamp", "by": "The"}
         return {"item": "lamp"}
 
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"extract": "pair.json", "as": "pairs"},
         {"extract": "order.json", "text": "item", "keep": ["by"], "from": "pairs", "as": "orders"},
         {"extract": "order.json", "group": "by", "text": "item", "from": "pairs", "as": "groups"},
@@ -444,7 +465,7 @@ def _graph(nodes: list[Any], rows: list[Item]) -> tuple[dict[str, Any], dict[str
         names.append(name)
         unread -= set(sources)
         unread.add(name)
-    writes = [{"to": f"{name}.jsonl", "from": name} for name in sorted(unread)]
+    writes: list[dict[str, Any]] = [{"to": f"{name}.jsonl", "from": name} for name in sorted(unread)]
     writes.append({"to": "all.jsonl", "from": [*names[:1], names[-1]]})
     wanted = {f"{name}.jsonl": found[name] for name in unread} | middles
     wanted["all.jsonl"] = [*rows, *found[names[-1]]]

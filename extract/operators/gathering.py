@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from ..errors import PipelineError
 from ..jsontext import canonical, digest, dump, load
@@ -69,8 +70,11 @@ def grouped(step: Extract, rows: Iterable[Row]) -> Iterator[Group]:
         }
         for number, row in enumerate(rows)
     )
+    first = next(lines, None)
+    if first is None:
+        return  # a query over no rows knows no columns
     query = "select key, list(text order by n) as texts from rows group by key order by min(n)"
-    for found in run_query(query, {"rows": lines}):
+    for found in run_query(query, {"rows": chain((first,), lines)}):
         key = load(found["key"])
         source = f"{step.name}: {dump(key[0] if len(key) == 1 else key)}"
         shared = dict(zip(step.group, key, strict=True))
