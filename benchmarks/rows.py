@@ -2,8 +2,8 @@
 
     python benchmarks/rows.py [ROWS ...]
 
-Each number of rows (25,000, 100,000 and 400,000 if none are given) is a JSON Lines file of about 250 bytes a row, run as
-``extract run`` in a process of its own. Memory is that process's greatest; it should not grow with the rows.
+Each number of rows (25,000, 100,000 and 400,000 if none are given) is a JSON Lines file of about 250 bytes a row, run
+by `extract run` in a process of its own. Memory is that process's greatest; it should not grow with the rows.
 """
 
 from __future__ import annotations

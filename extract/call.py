@@ -224,7 +224,7 @@ class Reply:
     ``length`` or ``filter``. `confidence` maps JSON pointers in the user's value to a number from 0 to 1, from models
     that know it themselves; from `logprobs`, the room `confidence` makes it. `model` is the name that the provider
     reports, `endpoint` the host that answered; `estimated` says that the provider did not report the usage, and it is
-    an estimate.
+    an estimate; `batch` that it came through the provider's batch endpoint, which has prices of its own.
     """
 
     text: str | None = None
@@ -238,6 +238,7 @@ class Reply:
     model: str = ""
     endpoint: str = ""
     estimated: bool = False
+    batch: bool = False
 
     @property
     def paid(self) -> bool:
@@ -262,12 +263,13 @@ class Reply:
             "model": self.model,
             "endpoint": self.endpoint,
             **({"estimated": True} if self.estimated else {}),
+            **({"batch": True} if self.batch else {}),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Reply:
         logprobs = plain["logprobs"]
-        names = ("text", "refusal", "mode", "finish", "confidence", "model", "endpoint", "estimated")
+        names = ("text", "refusal", "mode", "finish", "confidence", "model", "endpoint", "estimated", "batch")
         reply = cls(**{name: plain[name] for name in names if name in plain})
         return replace(
             reply,

@@ -121,6 +121,11 @@ class ModelFacts:
         """Whether it is first asked in a mode that holds the answer to the schema."""
         return self.modes[0] in ("strict", "tools")
 
+    def cost(self, usage: Usage, *, batch: bool = False) -> Decimal | None:
+        """What these tokens cost at list prices, in US dollars; None where the price is not known."""
+        price = self.price.batch if self.price and batch else self.price
+        return None if price is None else price.of(usage)
+
     def plain(self) -> dict[str, Any]:
         """JSON values; `from_plain` is the inverse."""
         plain: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -181,8 +186,7 @@ class Catalogue(Mapping[str, ModelFacts]):
 
     def cost(self, facts: ModelFacts, usage: Usage, *, batch: bool = False) -> Decimal | None:
         """What a call cost at list prices, in US dollars; None where the price is not known."""
-        price = facts.price.batch if facts.price and batch else facts.price
-        return None if price is None else price.of(usage)
+        return facts.cost(usage, batch=batch)
 
     def plain(self) -> dict[str, Any]:
         """JSON values; `from_plain` is the inverse."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BudgetExceeded",
+    "Detached",
     "DocumentError",
     "ExtractError",
     "ModelError",
@@ -143,3 +144,7 @@ class NestedCall(ExtractError):
 
 class RunError(ExtractError):
     """A run's folder that is in use, of another pipeline, or not a run at all."""
+
+
+class Detached(RunError):
+    """A run that ended while its requests are with the provider: another start of it takes in the answers."""

@@ -285,7 +285,7 @@ class _Extractor(Generic[P, T]):
         return self._traffic[loop]
 
     def _engine(self) -> Local:
-        return Local(self._opened().models, Memory(), self._shared(), self._hook(None))
+        return Local(self._opened().models, Memory(), self._shared(), self._hook(None), sole=True)
 
     def _finish(self, task: Task[T]) -> Callable[[Extraction[T]], Extraction[T]]:
         return lambda extraction: waive(extraction, task, self._use.on_failure, self._use.best_effort)

@@ -1,21 +1,19 @@
 """The durable record of a run: what was asked and paid for, what became of each document, and what the run decided by.
 
 A reply is recorded before it is used, under its call's key; a run that was killed asks again and is answered from here.
-`Memory` serves a plain call. `RunLedger` is a SQLite file in the run's folder: it is written by one thread, which
-commits whatever has come in since the last commit in one transaction (in WAL mode, so that others can read meanwhile),
-and it holds the folder against a second process for as long as it is open. What is recorded outlives the process; a
-power cut may take the last moments, which are then paid for again.
+`Memory` serves a plain call. `RunLedger` is a SQLite file in the run's folder: whatever comes in at about the same time
+is committed in one transaction (`writer`; in WAL mode, so that others can read meanwhile), and it holds the folder
+against a second process for as long as it is open. What is recorded outlives the process; a power cut may take the last
+moments, which are then paid for again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import sqlite3
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -28,8 +26,9 @@ from .catalogue import ModelFacts
 from .errors import RunError
 from .extraction import Extraction
 from .jsontext import dump, load
+from .writer import Work, Writer
 
-__all__ = ["Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of"]
+__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of", "paid_row"]
 
 T = TypeVar("T")
 
@@ -89,7 +88,11 @@ class Ledger(Protocol):
         ...
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        """Records a paid reply; it is safe when this returns."""
+        """Records a paid reply; it is safe when this returns, and will be if whoever waits for it is cancelled."""
+        ...
+
+    async def recorded(self) -> None:
+        """Waits until all that came in is safe."""
         ...
 
 
@@ -106,6 +109,9 @@ class Memory:
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
         self.replies[call.key] = reply
+
+    async def recorded(self) -> None:
+        """It is there at once."""
 
 
 _ENTERING = 256
@@ -125,6 +131,16 @@ _MIGRATIONS = (
     );
     create index entries_by_ordinal on entries (ordinal);
     """,
+    # keys come in no order, and replies are long: each stands where the last one ended, and only keys among keys
+    """
+    alter table calls rename to calls_before;
+    create table calls (
+        key text primary key, model text not null, reply blob not null, cost text,
+        input integer not null, cached integer not null, output integer not null
+    );
+    insert into calls select * from calls_before;
+    drop table calls_before;
+    """,
     # rows are made anew by each start, so those of before are not taken over
     """
     drop index entries_by_ordinal;
@@ -143,7 +159,26 @@ _MIGRATIONS = (
     ) without rowid;
     create table starts (number integer primary key, began text not null);
     """,
+    # see `batches`
+    """
+    create table waves (
+        number integer primary key, model text not null, mode text not null, state text not null,
+        requests integer not null, tokens integer not null, most blob not null, tried integer not null,
+        file text, batch text, status text, output text, errors text, faults blob not null, odd blob not null
+    );
+    create table wave_calls (
+        wave integer not null, place integer not null, key text not null, tokens integer not null,
+        primary key (wave, place)
+    ) without rowid;
+    """,
 )
+
+PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)"
+"""Records a paid reply, as `paid_row` writes it; the first one to a call stays."""
+
+_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KNOWN = "select * from entries where stage = ? and id = ? and start < ?"
+_ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
 
 
 class RunLedger:
@@ -155,9 +190,7 @@ class RunLedger:
     def __init__(self, folder: Path):
         self.path = folder / "ledger.sqlite"
         self._pid = os.getpid()
-        self._closed = False
         self._entering: set[asyncio.Future[None]] = set()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -165,40 +198,24 @@ class RunLedger:
             raise RunError(message, str(folder), "Name another folder with --run.") from None
         self._held = _hold(folder)
         try:
-            self._connection = _connect(self.path)
+            connection = _connect(self.path)
         except RunError:
             self._held.close()
             raise
-        self._reading = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        self.start: int = self._reading.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
-        self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
-        self._thread.start()
+        self.start: int = connection.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
+        self._writer = Writer(self.path, connection)
 
     async def reply(self, key: str) -> Reply | None:
-        """Read on the spot, over a connection of its own: to look a key up takes less time than to ask a thread. What
-        is recorded is committed, and so seen."""
-        if self._closed:
-            raise _closed(self.path)
-        try:
-            row = self._reading.execute("select reply from calls where key = ?", (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise _said(error, self.path) from None
+        """What is recorded is committed, and so seen."""
+        row = await self._writer.read(lambda db: db.execute("select reply from calls where key = ?", (key,)).fetchone())
         return None if row is None else Reply.from_plain(load(row[0]))
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        usage = reply.usage
-        values = (
-            call.key,
-            call.model,
-            _bytes(reply.plain()),
-            None if cost is None else str(cost),
-            usage.input,
-            usage.cached,
-            usage.output,
-        )
-        await self._ask(
-            lambda db: db.execute("insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)", values), write=True
-        )
+        values = paid_row(call.key, call.model, reply, cost)
+        await self._writer.soon(lambda db: db.execute(PAID, values))
+
+    async def recorded(self) -> None:
+        await self._writer.idle()
 
     async def begin(self, began: str) -> None:
         """Begins another start of the run: what is entered from here on takes the place of what was. The rows of
@@ -213,47 +230,25 @@ class RunLedger:
 
     async def enter(self, entry: Entry) -> None:
         """Records what became of a document, in place of what was recorded before, with the rows that it gave."""
-        values = (
-            entry.stage,
-            entry.id,
-            self.start,
-            entry.ordinal,
-            entry.source,
-            entry.state,
-            entry.fingerprint,
-            _bytes(entry.reasons),
-            entry.calls,
-            None if entry.cost is None else str(entry.cost),
-            None if entry.detail is None else _bytes(entry.detail),
-        )
-        rows = [
-            (self.start, step, entry.stage, entry.ordinal, place, _bytes(row))
-            for place, (step, row) in enumerate(entry.rows)
-        ]
+        await self._writer.soon(_entering(entry, self.start))
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-            db.executemany("insert or replace into rows values (?, ?, ?, ?, ?, ?)", rows)
-
-        await self._ask(work, write=True)
-
-    def known(self, stage: int, id: str) -> tuple[int, Entry] | None:
-        """What an earlier start recorded of a document, with the number of that start; read on the spot."""
-        columns = "select * from entries where stage = ? and id = ? and start < ?"
-        row = self._reading.execute(columns, (stage, id, self.start)).fetchone()
+    async def known(self, stage: int, id: str) -> tuple[int, Entry] | None:
+        """What an earlier start recorded of a document, with the number of that start."""
+        asked = (stage, id, self.start)
+        row = await self._writer.read(lambda db: db.execute(_KNOWN, asked).fetchone())
         return None if row is None else (int(row[2]), _entry(row))
 
     async def enter_soon(self, entry: Entry) -> None:
         """Records an entry while the caller goes on, so that many are committed at once; waits where too many are on
         their way, and raises what became of an earlier one."""
-        self._entering.add(asyncio.ensure_future(self.enter(entry)))
+        self._entering.add(self._writer.soon(_entering(entry, self.start), lazily=True))
         if len(self._entering) >= _ENTERING:
-            done, self._entering = await asyncio.wait(self._entering, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.gather(*done)
+            await self.entered()
 
     async def entered(self) -> None:
         """Waits until all of those are recorded."""
         entering, self._entering = self._entering, set()
+        await self._writer.idle()
         await asyncio.gather(*entering)
 
     def entries(self) -> Iterator[Entry]:
@@ -324,94 +319,15 @@ class RunLedger:
         """Commits what has come in and lets go of the folder."""
         if self._pid != os.getpid():
             return  # a forked child must not touch its parent's handles
-        self._closed = True
-        self._jobs.put(None)
-        self._thread.join()
-        while not self._jobs.empty():
-            if (late := self._jobs.get()) is not None:
-                _tell([(late, None, _closed(self.path))])
-        self._reading.close()
-        self._connection.close()
+        self._writer.close()
         self._held.close()
 
-    async def _ask(self, work: Callable[[sqlite3.Connection], T], *, write: bool = False) -> T:
-        if self._closed:
-            raise _closed(self.path)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, loop, future, write))
-        return await future
+    async def change(self, work: Work[T]) -> T:
+        """What a change of the file gives, made in a transaction of the writer; it is committed when this returns."""
+        return await self._ask(work, write=True)
 
-    def _serve(self) -> None:
-        """The writer: takes all that has come in, does it in one transaction, commits, and only then says so."""
-        while (job := self._jobs.get()) is not None:
-            batch: list[_Job | None] = [job]
-            while not self._jobs.empty() and len(batch) < 1000:
-                batch.append(self._jobs.get())
-            jobs = [one for one in batch if one is not None]
-            self._work(jobs)
-            if None in batch:
-                return
-
-    def _work(self, jobs: list[_Job]) -> None:
-        results: list[tuple[_Job, Any]] = []
-        try:
-            if any(job.write for job in jobs):
-                self._connection.execute("begin immediate")
-            results = [(job, job.work(self._connection)) for job in jobs]
-            if self._connection.in_transaction:
-                self._connection.execute("commit")
-        except BaseException as error:  # noqa: BLE001  whoever waits for a job must hear of it, whatever it was
-            if self._connection.in_transaction:
-                with suppress(sqlite3.Error):  # a disk that is full may refuse this as well; the next begin tells
-                    self._connection.execute("rollback")
-            said = _said(error, self.path)
-            _tell([(job, None, said) for job in jobs])
-            return
-        _tell([(job, result, None) for job, result in results])
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    work: Callable[[sqlite3.Connection], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    write: bool
-
-
-_Done = tuple[_Job, Any, BaseException | None]
-
-
-def _tell(done: list[_Done]) -> None:
-    """Tells whoever waits what came of the jobs: each event loop once for all of its own, since waking it takes longer
-    than all else."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
-    for one in done:
-        by_loop.setdefault(one[0].loop, []).append(one)
-    for loop, its in by_loop.items():
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
-            loop.call_soon_threadsafe(_settle, its)
-
-
-def _settle(done: list[_Done]) -> None:
-    for job, result, error in done:
-        if job.future.done():
-            continue  # whoever waited was cancelled
-        if error is None:
-            job.future.set_result(result)
-        else:
-            job.future.set_exception(error)
-
-
-def _closed(path: Path) -> RunError:
-    return RunError("The run's ledger is closed: what came after its end is not recorded.", str(path))
-
-
-def _said(error: BaseException, path: Path) -> BaseException:
-    if isinstance(error, sqlite3.OperationalError):
-        message = f"The ledger could not be written: {error}."
-        return RunError(message, str(path), "Make room and start the same run again.")
-    return error
+    async def _ask(self, work: Work[T], *, write: bool = False) -> T:
+        return await self._writer.ask(work, write=write)
 
 
 def _hold(folder: Path) -> sqlite3.Connection:
@@ -462,6 +378,12 @@ def _look(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, check_same_thread=False)
 
 
+def paid_row(key: str, model: str, reply: Reply, cost: Decimal | None) -> tuple[Any, ...]:
+    """The row of a paid reply to the call of this key."""
+    usage, paid = reply.usage, None if cost is None else str(cost)
+    return (key, model, _bytes(reply.plain()), paid, usage.input, usage.cached, usage.output)
+
+
 def _bytes(value: Any) -> bytes:
     """JSON that any value and any text survives, halves of surrogate pairs among them."""
     try:
@@ -478,6 +400,33 @@ def _number(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     raise TypeError
+
+
+def _entering(entry: Entry, start: int) -> Work[Any]:
+    """The change that records an entry, with its rows."""
+    values = (
+        entry.stage,
+        entry.id,
+        start,
+        entry.ordinal,
+        entry.source,
+        entry.state,
+        entry.fingerprint,
+        _bytes(entry.reasons),
+        entry.calls,
+        None if entry.cost is None else str(entry.cost),
+        None if entry.detail is None else _bytes(entry.detail),
+    )
+    rows = [
+        (start, step, entry.stage, entry.ordinal, place, _bytes(row)) for place, (step, row) in enumerate(entry.rows)
+    ]
+
+    def work(db: sqlite3.Connection) -> None:
+        db.execute(_ENTRY, values)
+        if rows:
+            db.executemany(_ROW, rows)
+
+    return work
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -1,9 +1,10 @@
 """How much may be sent, how fast, and for how much money.
 
-`Limits` is what a user sets for all calls together; `DocumentLimits`, what one document may take, is a part of its
-task. `Pace` holds requests and tokens per minute, first come first served. `Budget` reserves the greatest cost of a
-call before it is sent and settles it afterwards, so that the sum is never passed unless a provider charges more than
-its list price; what it charged beyond the reserve is kept in `over`.
+`Limits` is what a user sets for all calls together, `Batching` how calls are gathered for a provider's batch endpoint;
+`DocumentLimits`, what one document may take, is a part of its task. `Pace` holds requests and tokens per minute, first
+come first served. `Budget` reserves the greatest cost of a call before it is sent and settles it afterwards, so that
+the sum is never passed unless a provider charges more than its list price; what it charged beyond the reserve is kept
+in `over`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .catalogue import ModelFacts
 from .document_limits import DocumentLimits
 from .errors import BudgetExceeded, ExtractError, ModelError
 
-__all__ = ["NOTHING", "Amounts", "Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
+__all__ = ["NOTHING", "Amounts", "Batching", "Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,29 @@ class Limits:
             if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < float("inf"):
                 meant = "a whole number" if whole else "a number"
                 raise ExtractError(f"The limit {name} is {meant} greater than 0, not {value!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How calls are gathered into files for OpenAI's Batch API: at most so many `requests` and `bytes` a file, as
+    OpenAI has it, and so many `tokens` of one model under way at once (None: not known; it is learnt when the queue is
+    full). Where nothing more can be gathered and there are fewer than `small` calls, they are sent online. `detach`
+    ends the run once all that could be asked was asked, and another start of it takes in the answers.
+
+    So many `units` (documents and rows) are under way at once: all of them wait in memory for their answers. A file is
+    closed when every unit waits and for `quiet` seconds no call has come, or for `patience` seconds although some are
+    still at work. How a batch fares is asked after `poll` seconds first, then less and less often, up to `rarely`."""
+
+    requests: int = 50_000
+    bytes: int = 200_000_000
+    tokens: int | None = None
+    small: int = 0
+    detach: bool = False
+    units: int = 20_000
+    quiet: float = 1.0
+    patience: float = 120.0
+    poll: float = 5.0
+    rarely: float = 300.0
 
 
 _WHOLE = ("tokens", "calls", "in_flight", "tries")
@@ -106,6 +130,17 @@ class Budget:
         if self.unit == "USD":
             return f"The next call may cost {most:.6f} USD, and {self.spent:.6f} of {self.limit} USD are spent."
         return f"The next call may take {most:,} of the {self.unit}, and {self.spent:,} of {self.limit:,} are spent."
+
+    @property
+    def left(self) -> Decimal | None:
+        """What may still be set aside (None: there is no limit)."""
+        with self._lock:
+            return None if self.limit is None else self.limit - self.spent - self.reserved
+
+    def hold(self, most: Decimal) -> None:
+        """Sets aside what is known to fit, or has been sent already."""
+        with self._lock:
+            self.reserved += most
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
         """Replaces a reserve by what was paid."""
@@ -171,15 +206,14 @@ class Traffic:
         self._budgets: tuple[Budget, ...] = beside._budgets if beside else budgets
         self.pace: Pace | None = beside.pace if beside else Pace(*rates) if any(rates) else None
         self.budget = self._budgets[0]
+        self.counted = limits.budget_usd is not None or bool(limits.tokens_per_minute or limits.tokens)
+        """Whether anybody asks how many tokens a call has: counting takes time."""
+        self.limited = any(budget.limit is not None for budget in self._budgets)
+        """Whether there is a budget of anything."""
 
     def line(self, model: str) -> asyncio.Lock:
         """Where the calls to a model stand in line for a place; who holds it is the first."""
         return self._lines.setdefault(model, asyncio.Lock())
-
-    @property
-    def counted(self) -> bool:
-        """Whether anybody asks how many tokens a call has: counting takes time."""
-        return self.limits.budget_usd is not None or bool(self.limits.tokens_per_minute or self.limits.tokens)
 
     async def reserve(self, most: Amounts) -> None:
         """Sets aside what a call may take of each budget. Raises `BudgetExceeded` where one would be passed."""
@@ -194,9 +228,15 @@ class Traffic:
             raise
 
     @property
-    def limited(self) -> bool:
-        """Whether there is a budget of anything."""
-        return any(budget.limit is not None for budget in self._budgets)
+    def left(self) -> tuple[Decimal | None, ...]:
+        """What may still be set aside of each budget (None: there is no limit)."""
+        return tuple(budget.left for budget in self._budgets)
+
+    def hold(self, most: Amounts) -> None:
+        """Sets aside what is known to fit, or has been sent already; `settle` takes it back."""
+        for budget, amount in zip(self._budgets, most, strict=True):
+            if budget.limit is not None or budget is self.budget:
+                budget.hold(amount)
 
     def settle(self, reserved: Amounts, taken: Amounts) -> None:
         """Replaces what was set aside by what was taken. Dollars are counted in any case, to be shown."""

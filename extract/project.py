@@ -279,7 +279,7 @@ def _broken(path: Path, error: BaseException) -> ExtractError:
     fix = None
     if isinstance(error, ModuleNotFoundError):
         fix = "Install it where extract is installed, or write `from .name import ...` for a file beside this one."
-    return SchemaError(f"The schema's file cannot be loaded: {message}", where, fix)
+    return SchemaError(f"The file cannot be loaded: {message}", where, fix)
 
 
 def make_project(folder: Path) -> Iterator[Path]:

@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from . import door
+from .batches import Wave
 from .events import OnEvent
-from .limits import Limits
+from .limits import Batching, Limits
 from .models.cascade import Models, facts_of, open_cascade
 from .operators.rows import Row
 from .pipeline import Pipeline as Contents
 from .plan import Plan, plan_of
-from .runner import Progress, Run, execute, new_folder, open_models
+from .runner import Engine, Progress, Run, execute, new_folder, open_models
 from .settings import apart
 
 __all__ = ["Pipeline", "Rows"]
@@ -102,9 +103,13 @@ class Pipeline:
         on_event: OnEvent | None = None,
         models: Models | None = None,
         on_rows: Callable[[list[Row]], Any] | None = None,
+        engine: Engine = "local",
+        batching: Batching | None = None,
+        on_wave: Callable[[Wave], None] | None = None,
     ) -> Run:
         """`run`, in a coroutine. `limits` are in place of the pipeline's, `limit` is the greatest number of documents,
-        `models` are opened models in place of those that its steps name (a scripted one, a user's own)."""
+        `models` are opened models in place of those that its steps name (a scripted one, a user's own). The `engine`
+        ``batch`` asks by OpenAI's Batch API, as `batching` says; `on_wave` is told how each batch fares."""
         contents, cascade = self.contents, None
         if models is not None:
             cascade = open_cascade(models, headers=apart(contents.settings)[1], reach=contents.reach)
@@ -119,6 +124,9 @@ class Pipeline:
             watch=watch,
             on_event=on_event,
             on_rows=on_rows,
+            engine=engine,
+            batching=batching,
+            on_wave=on_wave,
         )
 
     def rows(self, run: str | os.PathLike[str] | None = None, **options: Any) -> Rows:

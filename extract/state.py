@@ -84,6 +84,8 @@ class State(Generic[T]):
 
     def after(self, before: State[T]) -> State[T]:
         """The state with the complaints that an answer was to settle and did not."""
+        if not before.problems:
+            return self
         then = {(one.pointer, one.message) for one in before.problems}
         return but(self, stuck=self.stuck | (then & {(one.pointer, one.message) for one in self.problems}))
 
@@ -93,7 +95,7 @@ class State(Generic[T]):
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
         charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
-        cost = facts.price.of(reply.usage) if charged and facts.price else None if charged else Decimal(0)
+        cost = facts.cost(reply.usage, batch=reply.batch) if charged else Decimal(0)
         attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
         attempts, events = (*self.attempts, attempt), self.events
         if reply.mode not in facts.modes[:1] and len(facts.modes) > 1 and reply.paid:
@@ -116,6 +118,8 @@ if not TYPE_CHECKING:
 
 def reassured(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:
     """The confidences after `taken` places came from another answer."""
+    if not (old or new):
+        return old
     gone, come = touched(old, taken), set(within(new or (), taken))
     return {p: c for p, c in old.items() if p not in gone} | {p: c for p, c in (new or {}).items() if p in come}
 

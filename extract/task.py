@@ -177,6 +177,8 @@ class Task(Generic[T]):
         if state.open and facts.asks_again:
             failed = asked(state.value, state.open)
             return "whole", self._changes(facts, document.parts(), state, failed, settings, "rest")
+        if state.value is ABSENT:  # there is only one
+            return "whole", self._whole(facts, document, state, answer, settings)
         ways = self._ways(facts, document, state, answer, settings)
         left = {way: call for way, call in ways.items() if way not in fruitless} or ways
         if len(left) == 1:
@@ -466,6 +468,8 @@ class Task(Generic[T]):
         self, state: State[T], reply: Reply, sure: Mapping[str, float] | None, told: tuple[str, ...]
     ) -> tuple[str, ...]:
         """The leaves of which the tokens of the model's answers are not sure enough. It is not asked again for them."""
+        if not (state.doubted or sure):
+            return ()
         gone = touched(state.doubted, told)
         low = () if reply.confidence is not None else [p for p, c in (sure or {}).items() if c < self.sure]
         return (*(p for p in state.doubted if p not in gone), *within(low, told))
@@ -480,6 +484,8 @@ class Task(Generic[T]):
     ) -> tuple[str, ...]:
         """The declared fields that a model with a confidence of its own left out or was not sure of, and that none
         without one has spoken of since."""
+        if reply.confidence is None and not before:
+            return ()
         if reply.confidence is None:
             return tuple(p for p in before if not any(inside(p, place) or inside(place, p) for place in spoken))
         root = self.schema.type.resolve(self.schema.type.root)

@@ -224,6 +224,8 @@ def test_runs_models_schema_parse_plan_and_report(project: Path) -> None:
     command("schema", "schemas/bill.py:Bill", "--lint", "--json")
     two = command("schema", "schemas/bill.py:Bill", "--lint", "--explain", code=2)
     assert "are two views of a schema. Give one of them." in two.stderr
+    published = json.loads(command("schema", "--pipeline").stdout)
+    assert (published["$id"], published["additionalProperties"]) == ("urn:extract:pipeline:1", False)
     away = command("schema", "https://example.org/bill.json", code=2)
     assert "A schema is a file, and this is an address." in away.stderr
     args = ("parse", "-", "--schema", "schemas/bill.py:Bill")
@@ -283,8 +285,23 @@ WRONG = [
     ),
     (("from", "in/a.txt", "--schema", "schemas/bill.py:Bill", "--setting", "x"), "write NAME=VALUE"),
     (("from", "in/a.txt"), "Missing option '--schema'"),
+    (("schema",), "No schema is named. Write schemas/receipt.py:Receipt, or --pipeline for pipelines."),
+    (
+        ("schema", "schemas/bill.py:Bill", "--pipeline"),
+        "--pipeline shows the schema of all pipelines, and takes no REF. Leave schemas/bill.py:Bill out.",
+    ),
+    (
+        ("schema", "--pipeline", "--explain"),
+        "--explain is for a schema of yours, and not for --pipeline. Give one of them.",
+    ),
     (("run", "pipelines/bils.yaml"), "error: pipelines/bils.yaml: There is no such pipeline."),
     (("run", "pipelines/bills.yaml", "--documents", "none/*"), "none/*"),
+    (("run", "pipelines/bills.yaml", "--detach"), "Error: --detach goes with --engine batch."),
+    (("run", "pipelines/bills.yaml", "--small", "3"), "Error: --small goes with --engine batch."),
+    (
+        ("run", "pipelines/bills.yaml", "--model", "azure/x", "--engine", "batch"),
+        "error: No key, address and API version for azure/x",
+    ),
     (("report", "none"), "error: none: There is no such folder."),
     (("walk",), "No such command 'walk'"),
 ]
@@ -328,6 +345,21 @@ def test_ctrl_c_leaves_a_run_that_can_go_on(project: Path, fake_openai: FakeOpen
     assert len(fake_openai.requests) == 3
 
 
+def test_a_run_by_batch_is_detached_and_taken_in_later(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.gold({"ACME": {"company": "ACME", "total": 4.95}, "Other": {"company": "Other", "total": 12}})
+    fake_openai.batches.auto = False
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r", "--engine", "batch")
+    told = command(*args, "--detach", "--quiet", code=5).stderr
+    assert told == (
+        "stopped: 2 requests are with the provider, in 1 batch.\n"
+        "  Start the same run again to take in the answers: `extract run PIPELINE --run DIR --engine batch`.\n"
+    )
+    fake_openai.batches.step(3)
+    done = json.loads(command(*args, "--json").stdout)
+    assert (done["written"], done["calls"], done["stopped"]) == (2, 2, None)
+    assert fake_openai.answered == 0
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
@@ -361,3 +393,11 @@ def test_an_error_is_an_object_as_well_where_that_was_asked_for(project: Path) -
     args = ("from", "no.txt", "--schema", "schemas/bill.py:Bill", "--model", "rules")
     assert command(*args, code=2).stdout == ""
     assert json.loads(command(*args, "--json", code=2).stdout)["error"]["message"] == "There is no such file."
+
+
+def test_events_are_lines_and_the_run_is_the_last(project: Path) -> None:
+    lines = [json.loads(line) for line in command("run", "pipelines/bills.yaml", "--events").stdout.splitlines()]
+    assert {line["event"] for line in lines} == {"CallSent", "ReplyReceived", "DocumentEnded", "RunEnded"}
+    ended = [line for line in lines if line["event"] == "DocumentEnded"]
+    assert sorted((line["source"], line["state"]) for line in ended) == [("in/a.txt", "ok"), ("in/b.txt", "ok")]
+    assert (lines[-1]["event"], lines[-1]["written"]) == ("RunEnded", 2)

@@ -179,6 +179,31 @@ def test_a_rate_limit_holds_up_all_calls_and_not_only_the_one_that_met_it() -> N
         assert model.wait(a_call()) == 0  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_server_that_refuses_and_says_nothing_of_limits_is_asked_more_slowly(streamed: bool) -> None:
+    with FakeOpenAI(lambda request: RECORD) as server:
+        model = open_model(MINI, KNOWN, {"OPENAI_BASE_URL": server.base_url})
+
+        async def ask_once() -> Reply:
+            if not streamed:
+                return await model.send(a_call())
+            *_, reply = [item async for item in model.stream(a_call())]
+            assert isinstance(reply, Reply)
+            return reply
+
+        async def ask_on() -> list[float]:
+            apart = []
+            for fault in (Fault("overloaded"), Fault("overloaded"), None):
+                server.faults(*([fault] if fault else []))
+                await ask_once()
+                apart.append(model._stations[0].allowance._gap)  # type: ignore[attr-defined]
+            return apart
+
+        first, second, served = asyncio.run(ask_on())
+        assert 0 < first < second
+        assert 0 < served < second
+
+
 def test_an_allowance_waits_for_what_is_known_and_for_nothing_else() -> None:
     unknown = Allowance()
     for _ in range(1000):

@@ -16,6 +16,7 @@ from extract.catalogue import ModelFacts, Price
 from extract.models.cascade import Cascade
 from extract.models.scripted import Scripted
 from extract.pipeline import Pipeline
+from extract.plan import plan_of
 from extract.report import read_not_written
 from extract.runner import Run, execute
 
@@ -521,3 +522,18 @@ def test_a_document_is_opened_once_for_all_the_steps_that_ask_about_it(monkeypat
         lambda call: {"label": "a"} if "label" in call.shape.full["properties"] else bill(call),
     )
     assert len(opened) == 4
+
+
+def test_what_comes_from_the_environment_is_in_no_reason_and_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIVATE", "topsecret")
+    steps = [
+        {"check": "to == '${PRIVATE}'"},
+        {"review": "to == '${PRIVATE}'"},
+        {"sql": "select '${PRIVATE}' as word from rows"},
+    ]
+    done = run({**ROWS, "steps": steps, "write": "out.jsonl"}, never)
+    assert read_not_written(Path("run"))[0]["reasons"] == ["It does not hold that to == '${PRIVATE}'."]
+    assert "topsecret" not in json.dumps([str(done.plain()), Path("run/run.json").read_text()])
+    plan = plan_of(Pipeline.of({**ROWS, "steps": steps}), {})
+    assert "topsecret" not in f"{plan.plain()}{plan.listing()}{plan.sentence()}"
+    assert "${PRIVATE}" in plan.listing()

@@ -317,7 +317,7 @@ def test_a_server_that_asks_to_wait_too_long_is_given_up(fake_openai: FakeOpenAI
     result = reader().detail("ACME Ltd, total 4.95")
     assert [problem.kind for problem in result.problems] == ["transport"]
     assert fake_openai.count == 1
-    assert calls._passes(Reply(failure=None, text="")) is False
+    assert calls.passes(Reply(failure=None, text="")) is False
 
 
 # Wrong uses

@@ -7,12 +7,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from extract import ledger as ledgers
 from extract.call import Call, Part, Reply, Shape, TokenLogprob, Usage
 from extract.errors import RunError
 from extract.ledger import _MIGRATIONS, Entry, Memory, RunLedger
@@ -101,9 +103,9 @@ def test_a_start_takes_the_place_of_the_one_before(ledger: RunLedger) -> None:
         await ledger.enter(kept)
         await ledger.begin("today")
         assert list(ledger.rows(2)) == []
-        assert ledger.known(0, "kept") == (1, replace(kept, rows=()))
+        assert await ledger.known(0, "kept") == (1, replace(kept, rows=()))
         await ledger.enter(kept)
-        assert ledger.known(0, "kept") is None
+        assert await ledger.known(0, "kept") is None
         await ledger.forget_older()
 
     asyncio.run(write())
@@ -179,3 +181,19 @@ def test_memory_keeps_the_same_promise_for_one_process() -> None:
     memory = Memory()
     asyncio.run(memory.record(CALL, REPLY, None))
     assert asyncio.run(memory.reply(CALL.key)) == REPLY
+
+
+def test_what_an_earlier_layout_holds_is_taken_over(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db:
+        db.executescript(f"{ledgers._MIGRATIONS[0]} pragma user_version = 1;")
+        values = (CALL.key, CALL.model, ledgers._bytes(REPLY.plain()), "0.01", 10, 5, 3)
+        db.execute("insert into calls values (?, ?, ?, ?, ?, ?, ?)", values)
+        db.commit()
+    ledger = RunLedger(tmp_path)
+
+    async def known() -> tuple[Reply | None, tuple[Decimal, Decimal, Decimal]]:
+        await ledger.record(CALL, replace(REPLY, text="other"), None)
+        return await ledger.reply(CALL.key), await ledger.spent()
+
+    assert asyncio.run(known()) == (REPLY, (Decimal("0.01"), 13, 1))
+    ledger.close()

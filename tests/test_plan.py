@@ -97,9 +97,9 @@ def test_conditions_on_columns_are_worked_out_and_those_on_answers_are_taken_to_
     assert lines[3].startswith("In all: 12 calls, about $0.0")
     assert lines[5] == "At the limits given it takes 4 minutes at least."
     assert [(step["step"], step["reads"], step["gives"], step.get("calls")) for step in plan.steps] == [
-        ("1 where", "documents", "n: number, body: text", None),
-        ("sorted", "1 where", "n: number, body: text, label: text", "6"),
-        ("totals", "sorted when label == 'a'", "total: number, n: number, label: text", "≤ 6"),
+        ("1 where", "documents", "n: number?, body: text?", None),
+        ("sorted", "1 where", "n: number?, body: text?, label: text", "6"),
+        ("totals", "sorted when label == 'a'", "total: number, n: number?, label: text", "≤ 6"),
         ("sums", "sorted", "total: number, label: text", "later"),
     ]
 
@@ -135,3 +135,13 @@ def test_the_first_prompt_is_that_of_the_first_document_that_is_asked_about(pipe
     with pytest.raises(PipelineError, match="No step asks a model about the documents"):
         first_prompt(rows, {})
     assert plan_of(rows, {}).sentence() == "No model is asked."
+
+
+def test_a_sample_is_drawn_before_its_documents_are_counted(pipeline: Pipeline) -> None:
+    for n in range(9):
+        Path(f"{n}.txt").write_text(f"TOTAL {n}")
+    steps = [{"sample": 4}, {"extract": "receipt.json"}]
+    plan = plan_of(Pipeline.of({"documents": "[0-9].txt", "steps": steps}, root=Path()), {MINI.name: MINI})
+    assert (plan.documents, plan.calls, plan.asked[0].unknown) == (9, 4, False)
+    asked = plan_of(Pipeline.of({"documents": "[0-9].txt", "steps": [steps[1]]}, root=Path()), {MINI.name: MINI})
+    assert plan.usage.output * 9 == asked.usage.output * 4

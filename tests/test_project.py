@@ -150,12 +150,12 @@ WRONG = [
     ("schemas/syntax.py:A", "schemas/syntax.py:2:7: The file is not Python: invalid syntax."),
     (
         "schemas/raises.py:A",
-        "schemas/raises.py:2: The schema's file cannot be loaded: ZeroDivisionError: division by zero.",
+        "schemas/raises.py:2: The file cannot be loaded: ZeroDivisionError: division by zero.",
     ),
-    ("schemas/exits.py:A", "schemas/exits.py:2: The schema's file cannot be loaded: SystemExit: 3."),
+    ("schemas/exits.py:A", "schemas/exits.py:2: The file cannot be loaded: SystemExit: 3."),
     (
         "schemas/imports.py:A",
-        "schemas/imports.py:1: The schema's file cannot be loaded: ModuleNotFoundError: No module named"
+        "schemas/imports.py:1: The file cannot be loaded: ModuleNotFoundError: No module named"
         " 'nowhere_at_all'.\n"
         "  Install it where extract is installed, or write `from .name import ...` for a file beside this one.",
     ),

@@ -111,5 +111,5 @@ def test_what_is_wrong_is_raised_where_it_is_made() -> None:
     assert [str(one).splitlines()[0] for one in (raised.value, *raised.value.others)] == [
         "pipeline: modle: A pipeline has no key `modle`.",
         "pipeline: steps[1].where, column 1: There is no field `totl`.",
-        "pipeline: steps[2].unnest, column 1: There is no field `lines`.",
+        "pipeline: steps[2].unnest: There is no field `lines`.",
     ]

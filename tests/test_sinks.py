@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -17,8 +19,8 @@ from hypothesis import strategies as st
 
 from extract.errors import PipelineError
 from extract.nodes import Array, Field, Null, Number, Record, Text, Type, Union
-from extract.sinks import SUFFIXES, write_rows
-from extract.sources import column_names, read_rows
+from extract.sinks import SUFFIXES, Target, open_writer, target_of, write_rows
+from extract.sources import read_rows, source_of
 
 LONG = Decimal("12345678901234567890.123456789")
 ROWS: list[dict[str, Any]] = [
@@ -185,36 +187,241 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     assert raised.value.message == "The fields `Total` and `total` differ in case only, which SQL cannot tell apart."
 
 
-def test_rows_of_csv(tmp_path: Path) -> None:
-    path = tmp_path / "mails.csv"
-    path.write_text('\ufeffid,body\r\n1,"a, ""b""\nc"\r\n\r\n2,\r\n', "utf-8", newline="")
-    assert list(read_rows(path)) == [{"id": "1", "body": 'a, "b"\nc'}, {"id": "2", "body": ""}]
-    assert column_names(path) == ("id", "body")
+def test_json_lines_can_be_watched_as_they_come(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("old\n")
+    writer = open_writer(target_of(str(path)), type=None, columns=("b",))
+    writer.add({"a": 1, "b": 2})
+    assert (tmp_path / "rows.jsonl.part").read_text() == '{"b": 2, "a": 1}\n'
+    assert path.read_text() == "old\n"
+    assert writer.finish() == writer.finish() == 1
+    writer.abandon()
+    assert path.read_text() == '{"b": 2, "a": 1}\n'
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
+    with pytest.raises(RuntimeError, match="the writer is finished"):
+        writer.add({})
 
 
-BROKEN_ROWS = [
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_process_that_is_killed_leaves_the_old_file_and_the_next_one_writes_it_whole(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"rows{suffix}"
+    write_rows(path, ROWS)
+    before = path.read_bytes()
+    code = (
+        "import os, signal, sys; from extract.sinks import open_writer, target_of\n"
+        "writer = open_writer(target_of(sys.argv[1]), type=None)\n"
+        "for i in range(2000): writer.add({'n': i})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    root = Path(__file__).parent.parent
+    assert subprocess.run([sys.executable, "-c", code, str(path)], cwd=root, timeout=60).returncode == -9
+    assert path.read_bytes() == before
+    assert write_rows(path, [{"n": 1}]) == 1
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_writer_that_is_left_by_an_error_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    target = target_of(str(tmp_path / f"rows{suffix}"))
+
+    def broken() -> None:
+        with open_writer(target, type=None) as writer:
+            writer.add({"n": 1})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
+    assert list(tmp_path.iterdir()) == []
+    with open_writer(target, type=None) as writer:
+        writer.add({"n": 1})
+    assert [one.name for one in tmp_path.iterdir()] == [f"rows{suffix}"]
+
+
+def test_what_is_no_json_value_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    with pytest.raises(PipelineError) as raised:
+        write_rows(path, [{"n": {1, 2}}])
+    assert str(raised.value) == f"{path}: The field `n`: A set is no JSON value."
+
+
+def test_a_target_in_words() -> None:
+    file = target_of("out/rows.jsonl")
+    assert (str(file), file.mode, file.plain()) == ("out/rows.jsonl", "replace", {"to": "out/rows.jsonl"})
+    written = "postgresql://me:${PGPASSWORD}@db/shop?sslmode=require"
+    target = target_of("postgresql://me:s3cret@db/shop?sslmode=require", table="receipts", key="_id", shown=written)
+    assert str(target) == f"{written} (receipts)"
+    assert target.plain() == {"to": written, "table": "receipts", "mode": "merge", "key": ["_id"]}
+    assert "s3cret" not in repr(target)
+    same = target_of("postgresql://me:other@db/shop?sslmode=require", table="receipts", key="_id", shown=written)
+    assert same.plain() == target.plain()
+
+
+@pytest.mark.parametrize(
+    ("to", "shown"),
+    [
+        ("postgres://me:a%40b%3Ac@db/shop", "postgres://me:***@db/shop"),
+        ("postgresql://me@db/shop", "postgresql://me@db/shop"),
+        ("mysql://me:secret@db:3306/shop?ssl_key=path", "mysql://me:***@db:3306/shop?ssl_key=***"),
+    ],
+)
+def test_a_password_is_not_shown(to: str, shown: str) -> None:
+    assert target_of(to, table="t").plain()["to"] == shown
+
+
+def words(to: str, **others: Any) -> Target:
+    return target_of(to, **others)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"to": "a.parqet"}, "a.parqet: Nothing is known of files that end in `.parqet`.\n  Did you mean `.parquet`?"),
     (
-        "a.csv",
-        "a,b\n1,2\n1\n",
-        "a.csv:3: The row has 1 cells, and the header 2.\n  Put quotes around cells that hold commas.",
+        {"to": "a"},
+        "a: The output's name has no ending.\n"
+        "  The endings: .jsonl, .json, .csv, .parquet, .duckdb, .db, .sqlite, .sqlite3.",
     ),
-    ("a.csv", "a,a\n1,2\n", "a.csv:1: Two columns have the name `a`.\n  Rename one of them."),
-    ("a.csv", "a,\n1,2\n", "a.csv:1: Column 2 has no name.\n  The first line of a CSV file names its columns."),
-    ("a.csv", "", "a.csv: The file is empty."),
-    ("a.csv", 'a\n"b', "a.csv:2: The CSV cannot be read: unexpected end of data."),
-    ("a.jsonl", '{"a": 1}\n{"a": }\n', "a.jsonl:2: The line is not JSON: Expecting value."),
-    ("a.jsonl", "[1]\n", "a.jsonl:1: The line is not a JSON object.\n  Write one object a line."),
-    ("a.jsonl", "\n", "a.jsonl: The file holds no rows."),
-    ("a.txt", "x", "a.txt: Rows are read from .csv and .jsonl."),
+    (
+        {"to": "a.xlsx"},
+        "a.xlsx: Spreadsheets are not built yet as outputs.\n"
+        "  Write one of .jsonl, .json, .csv, .parquet, .duckdb, .db, .sqlite, .sqlite3.",
+    ),
+    (
+        {"to": "a.csv", "table": "t"},
+        "a.csv: A `table` is for databases, and this is a file.\n"
+        "  Leave it out, or write to a database: a.db, a.duckdb or a URL.",
+    ),
+    (
+        {"to": "a.csv", "key": ["x"]},
+        "a.csv: A `key` is for databases, and this is a file.\n"
+        "  Leave it out, or write to a database: a.db, a.duckdb or a URL.",
+    ),
+    (
+        {"to": "a.csv", "mode": "insert"},
+        "a.csv: A file is always replaced as a whole, and the mode is `insert`.\n"
+        "  Leave out `mode`, or write to a database: a.db, a.duckdb or a URL.",
+    ),
+    ({"to": "a.db"}, "a.db: A database needs the name of a table.\n  Write `table: receipts` beside it."),
+    (
+        {"to": "a.db", "table": "t", "mode": "add"},
+        "Nothing is known of the mode `add`.\n  The modes: replace, insert, merge.",
+    ),
+    (
+        {"to": "a.db", "table": "t", "mode": "replce"},
+        "Nothing is known of the mode `replce`.\n  Did you mean `replace`?",
+    ),
+    (
+        {"to": "a.db", "table": "t", "mode": "merge"},
+        "a.db: Rows are merged by a key, and there is none.\n"
+        "  Write `key: _id`, or the columns that tell the rows apart.",
+    ),
+    (
+        {"to": "a.db", "table": "t", "mode": "insert", "key": ["_id"]},
+        "a.db: A `key` is for merging, and the mode is `insert`.\n  Leave out `key`, or write `mode: merge`.",
+    ),
+    (
+        {"to": "sqlite://", "table": "t"},
+        "sqlite://: A database in memory is gone when the work is done.\n  Name a file.",
+    ),
+    (
+        {"to": "postgressql://db/shop", "table": "t"},
+        "postgressql://db/shop: Nothing is known of databases at postgressql://.\n  Did you mean postgresql://?",
+    ),
+    (
+        {"to": "s3://bucket/rows", "table": "t"},
+        "s3://bucket/rows: Nothing is known of databases at s3://.\n"
+        "  There are postgresql://, mysql://, mariadb://, sqlite://, duckdb://.",
+    ),
+    (
+        {"to": "postgresql+asyncpg://db/shop", "table": "t"},
+        "postgresql+asyncpg://db/shop: The driver asyncpg is an asynchronous one.\n"
+        "  Write postgresql:// and what follows.",
+    ),
+    (
+        {"to": "oracle+oracledb://me:secret@db/shop", "table": "t"},
+        "oracle+oracledb://me:***@db/shop: The driver oracledb is not installed.\n  pip install oracledb",
+    ),
+    (
+        {"to": "postgresql://me:secret@db", "table": "t"},
+        "postgresql://me:***@db: The address does not name a database.\n  Write its name after the host: host/shop.",
+    ),
+    (
+        {"to": "postgresql://me:p@ss@db/shop", "table": "t"},
+        "postgresql://me:***@db/shop: The address of the database cannot be read.\n  Write postgresql://user:password"
+        "@host:5432/database; in a password @ is %40, : is %3A and / is %2F.",
+    ),
+    (
+        {"to": "postgresql://me:a@b:c@db/shop", "table": "t"},
+        "postgresql://me:***@db/shop: The address of the database cannot be read.\n  Write postgresql://user:password"
+        "@host:5432/database; in a password @ is %40, : is %3A and / is %2F.",
+    ),
+    (
+        {"to": "postgresql://db/shop?sslmod=require", "table": "t"},
+        "postgresql://db/shop?sslmod=require: Nothing is known of `sslmod` in the address of a PostgreSQL database.\n"
+        "  There are application_name, connect_timeout, host, sslmode, sslrootcert.",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "text", "message"), BROKEN_ROWS)
-def test_rows_that_cannot_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path(name).write_text(text, "utf-8")
-    with pytest.raises(Exception) as raised:  # noqa: PT011
-        column_names(Path(name)) and list(read_rows(Path(name)))
+@pytest.mark.parametrize(("said", "message"), REFUSED)
+def test_words_that_do_not_go_together(said: dict[str, Any], message: str) -> None:
+    with pytest.raises(PipelineError) as raised:
+        words(**said)
     assert str(raised.value) == message
+
+
+def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
+    code = (
+        "import sys; sys.modules['pg8000'] = None; sys.meta_path.insert(0, type('Gone', (), {'find_spec': "
+        "staticmethod(lambda name, *_: None)})); sys.modules.pop('pg8000')\n"
+        "import importlib.util, extract.databases.addresses as of\n"
+        "of.find_spec = lambda name: None\n"
+        "from extract.sinks import target_of\n"
+        "try: target_of('postgresql://me:secret@db/shop', table='t')\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == (
+        "postgresql://me:***@db/shop: The driver of postgresql databases, pg8000, is not installed.\n"
+        "  pip install 'typed-extract[postgres]'\n"
+    )
+
+
+def test_a_check_makes_the_folder_and_refuses_what_cannot_be_written(tmp_path: Path) -> None:
+    for name in ("new/rows.jsonl", "other/shop.db", "third/shop.duckdb"):
+        target_of(str(tmp_path / name), table=None if name.endswith("jsonl") else "t").check()
+        assert list((tmp_path / name).parent.iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.csv").mkdir()
+    refused = {
+        "file/rows.csv": "The folder of this output cannot be made: File exists.\n  Write somewhere else.",
+        "folder.csv": "This output is a folder.\n  Name a file in it.",
+    }
+    for name, message in refused.items():
+        with pytest.raises(PipelineError) as raised:
+            target_of(str(tmp_path / name)).check()
+        assert str(raised.value) == f"{tmp_path / name}: {message}"
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    for name, message in (
+        ("shop.db", "The database refuses: file is not a database.\n  This is no SQLite file."),
+        ("shop.duckdb", "DuckDB refuses: "),
+    ):
+        (tmp_path / name).write_text("hello\n" * 2000)
+        with pytest.raises(PipelineError) as raised:
+            target_of(str(tmp_path / name), table="t").check()
+        assert str(raised.value).startswith(f"{tmp_path / name}: {message}")
+
+
+def test_the_page_about_outputs_runs(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "outputs.md").read_text("utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60).returncode == 0
+    assert (tmp_path / "out" / "receipts.csv").read_text() == "_id,company\na,ACME Ltd\n"
+
+
+def test_rows_as_large_as_documents(tmp_path: Path) -> None:
+    to = str(tmp_path / "shop.db")
+    assert write_rows(target_of(to, table="t"), ({"n": i, "text": "x" * 1_000_000} for i in range(30))) == 30
+    assert sum(len(row["text"]) for row in read_rows(source_of(to, table="t"), 20)) == 20_000_000

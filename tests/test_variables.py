@@ -45,6 +45,39 @@ def test_a_whole_value_is_read_as_yaml_reads_it() -> None:
     assert values == {"n": 5, "d": Decimal("0.10"), "b": True, "q": "5", "t": "x5", "w": "a: b", "z": "null"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pa #ss",
+        "'x'",
+        '"q"',
+        " x ",
+        "!!int abc",
+        "!!bool no",
+        "&a 5",
+        "5 # five",
+        "|\n x",
+        "a\nb",
+        "[" * 3000,
+        "\x00",
+        "5 ",
+    ],
+)
+def test_a_text_stays_whole_whatever_yaml_would_make_of_it(text: str) -> None:
+    assert good("x: ${N}\n", N=text).value["x"].value == text
+
+
+def test_the_value_of_a_variable_names_no_other() -> None:
+    assert wrong("variables: {a: '${B}', c: 1}\nx: ${a}${c}\n", B="secret") == [
+        (
+            "p.yaml:1:17",
+            "The value of a variable cannot name another one.",
+            "Take `a` out of `variables`, and give it with --set a=value.",
+        )
+    ]
+    assert good("variables: {a: 'b $${c}'}\nx: ${a}\n").value["x"].value == "b ${c}"
+
+
 def test_signs_can_stand_for_themselves_and_blocks_are_filled() -> None:
     made = good("a: $${x} ${N}\nsteps:\n  - say: |\n      Read ${N}\n      and ${N}.\n", {"N": "it"})
     assert made.value["a"].value == "${x} it"
@@ -116,6 +149,11 @@ def test_python_values_are_filled_as_well() -> None:
     assert (made.plain(), faults) == ({"x": [5, {"y": "a5"}]}, [])
     _, faults = filled(from_values({"x": ["${M}"]}), {}, {})
     assert str(faults[0][0]) == "pipeline: x[0], column 1"
+
+
+def test_what_only_looks_like_a_secret_is_none() -> None:
+    text = "a: sk-learn-is-a-library-of-python\nb: http://localhost:8080?x=a@b\nc: write to http://a:b and c@d\n"
+    assert list(secrets(read(text))) == []
 
 
 def test_secrets_are_seen() -> None:

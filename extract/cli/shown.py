@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
 from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import BudgetExceeded, ExtractError, ModelError, ValidationFailed
+from ..events import DocumentEnded
 from ..jsontext import dump
 
 if TYPE_CHECKING:
+    from ..batches import Wave
+    from ..events import Happening
     from ..runner import Progress, Run
 
-__all__ = ["account", "emit", "fail", "progress", "say", "table"]
+__all__ = ["account", "emit", "fail", "progress", "say", "table", "tell", "told_of"]
 
 STATES = ("written", "merged", "filtered", "review", "rejected", "pending")
 
@@ -34,6 +38,25 @@ def say(text: str) -> None:
 def emit(value: Any) -> None:
     """A JSON value on standard output."""
     click.echo(dump(value))
+
+
+def tell(happening: Happening) -> None:
+    """Something that happened, as one JSON line on standard output; of a document's end what came of it."""
+    plain: dict[str, Any] = {"event": type(happening).__name__}
+    for one in fields(happening):
+        value = getattr(happening, one.name)
+        if isinstance(happening, DocumentEnded) and one.name == "extraction":
+            plain |= _came_of(value)
+        else:
+            plain[one.name] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    emit(plain)
+
+
+def _came_of(extraction: Any) -> dict[str, Any]:
+    if extraction is None:
+        return {"state": "pending"}
+    problems = [str(one) for one in extraction.problems]
+    return {"state": "ok" if extraction.ok else "failed", "problems": problems, "cost": extraction.cost}
 
 
 def fail(error: ExtractError, *, as_json: bool) -> int:
@@ -138,6 +161,13 @@ def _told(update: Progress) -> str:
 
 def _money(cost: Decimal | None) -> str:
     return "cost not known" if cost is None else f"${cost:.4f}"
+
+
+def told_of(wave: Wave) -> None:
+    """How a batch fares: what the provider says of it, and that its answers are recorded."""
+    said = "taken in" if wave.state == "ingested" else wave.status
+    if said is not None and wave.state in ("created", "finished", "ingested"):
+        say(f"batch {wave.number} ({wave.requests:,} requests to {wave.model}): {said.replace('_', ' ')}")
 
 
 def account(run: Run) -> None:

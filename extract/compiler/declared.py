@@ -76,7 +76,12 @@ class Declared:
 
 
 def _examined(value: Any) -> tuple[bool, bytes | None]:
-    """Whether there is a Decimal anywhere, and the JSON text of a value that the fast encoder writes exactly."""
+    """Whether there is a Decimal anywhere, and the JSON text of a value that the fast encoder writes exactly: it takes
+    no Decimals, and writes null for what is no number."""
+    with suppress(TypeError):
+        text = orjson.dumps(value, option=_PLAIN)
+        if b"null" not in text:
+            return False, text
     waiting, plain = [value], True
     while waiting:
         held = waiting.pop()
@@ -93,6 +98,9 @@ def _examined(value: Any) -> tuple[bool, bytes | None]:
         return False, orjson.dumps(value) if plain else None
     except TypeError:  # an integer of more than 64 bits, a text that is not Unicode
         return False, None
+
+
+_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 def _texted(value: Any, places: list[str]) -> Any:

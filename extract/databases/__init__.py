@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .addresses import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, Address, address_of, masked
 from .columns import Slot, bound, kind_of_new, made, node_of, stripped
-from .connections import connected, slots, unique_keys
+from .connections import connected, slots, table_names, unique_keys
 
 __all__ = [
     "DUCKDB_SUFFIXES",
@@ -25,5 +25,6 @@ __all__ = [
     "node_of",
     "slots",
     "stripped",
+    "table_names",
     "unique_keys",
 ]

@@ -115,14 +115,13 @@ def _server(scheme: str, to: str, shown: str) -> Address:
         near = get_close_matches(scheme.partition("+")[0], _SCHEMES, 1)
         fix = f"Did you mean {near[0]}://?" if near else f"There are {', '.join(f'{one}://' for one in _SCHEMES)}."
         raise PipelineError(f"Nothing is known of databases at {scheme}://.", shown, fix) from None
-    except ArgumentError:
-        fix = "Write postgresql://user:${PASSWORD}@host:5432/database."
-        raise PipelineError("The address of the database cannot be read.", shown, fix) from None
-    except ValueError:
-        raise PipelineError("The port of the database is no number.", shown) from None
+    except (ArgumentError, ValueError):
+        raise _unreadable(shown) from None
     except ImportError as error:
         message = f"The driver {error.name or full.partition('+')[2]} is not installed."
         raise PipelineError(message, shown, f"pip install {error.name or full.partition('+')[2]}") from None
+    if "@" in (url.host or ""):
+        raise _unreadable(shown)
     unknown = sorted(set(url.query) - _WORDS) if full == "postgresql+pg8000" else []
     if unknown:
         message = f"Nothing is known of `{unknown[0]}` in the address of a PostgreSQL database."
@@ -130,3 +129,8 @@ def _server(scheme: str, to: str, shown: str) -> Address:
     if not url.database:
         raise PipelineError("The address does not name a database.", shown, "Write its name after the host: host/shop.")
     return Address(shown, url.get_backend_name(), url)
+
+
+def _unreadable(shown: str) -> PipelineError:
+    fix = "Write postgresql://user:password@host:5432/database; in a password @ is %40, : is %3A and / is %2F."
+    return PipelineError("The address of the database cannot be read.", shown, fix)

@@ -69,7 +69,7 @@ def slot_of(found: Mapping[str, Any], dialect: Any) -> Slot:
         name=str(found["name"]),
         kind=known,
         declared=declared,
-        type=sa.types.NullType() if known == "other" else kind,
+        type={"other": sa.types.NullType(), "uuid": sa.types.Uuid(as_uuid=False)}.get(known, kind),
         nullable=found.get("nullable", True),
         filled=filled or found.get("autoincrement") is True,
         length=getattr(kind, "length", None) if known == "text" else None,
@@ -266,9 +266,9 @@ def _list(slot: Slot, value: Any) -> list[Any]:
     ]
 
 
-def _uuid(slot: Slot, value: Any) -> UUID:
+def _uuid(slot: Slot, value: Any) -> str:
     try:
-        return UUID(value)
+        return str(UUID(value))
     except (ValueError, AttributeError, TypeError):
         raise ValueError(f"{_shown(value)} is no UUID") from None
 
@@ -374,7 +374,8 @@ def made(name: str, kind: str, dialect: str, key: bool) -> Slot:
     found = _types(dialect, key)[kind]
     digits, scale = (found.precision, found.scale) if kind == "exact" else (None, None)
     length = getattr(found, "length", None) if kind == "text" else None
-    return Slot(name, kind, type(found).__name__, found, not key, length=length, digits=digits, scale=scale)
+    declared = found.compile(_dialect(dialect))
+    return Slot(name, kind, declared, found, not key, length=length, digits=digits, scale=scale)
 
 
 _SQLITE_NEW = {
@@ -402,6 +403,15 @@ def _spelled(declared: str) -> Any:
             return declared
 
     return Spelled()
+
+
+def _dialect(name: str) -> Any:
+    from sqlalchemy.dialects import mysql, postgresql
+
+    return {"postgresql": postgresql, "mysql": mysql, "mariadb": mysql}[name].dialect() if name in _SPOKEN else None
+
+
+_SPOKEN = ("postgresql", "mysql", "mariadb")
 
 
 def _types(dialect: str, key: bool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .columns import Slot, slot_of, sqlite_slot
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["connected", "slots", "unique_keys"]
+__all__ = ["connected", "slots", "table_names", "unique_keys"]
 
 _WAIT_SECONDS = 30
 _UNREACHED = "Is it running, and can this machine reach it?"
@@ -34,7 +34,7 @@ _FIXES: dict[Any, str] = {
     2003: _UNREACHED,
     "SQLITE_BUSY": "Another program is writing to it; try again when it is done.",
     "SQLITE_NOTADB": "This is no SQLite file.",
-    "SQLITE_READONLY": "The file may only be read.",
+    "SQLITE_READONLY": "It may only be read.",
     "SQLITE_CANTOPEN": "Look at the path, and whether it may be written.",
 }
 """What to do, by the code that the database gave: an SQLSTATE, a number of MySQL, a name of SQLite."""
@@ -49,14 +49,26 @@ def connected(address: Address, write: bool = False) -> Iterator[Connection]:
     engine = _engine(address, write)
     try:
         with engine.connect() as connection:
+            if not write and address.dialect in _READ_ONLY:
+                connection.exec_driver_sql(_READ_ONLY[address.dialect])
             yield connection
     except sa.exc.DBAPIError as error:
         raise _error(address, error.orig) from None
     except sa.exc.SQLAlchemyError as error:
         said = address.scrubbed(str(error).splitlines()[0])
         raise PipelineError(f"The database cannot be used so: {said.rstrip('.')}.", address.shown) from None
+    except OSError as error:  # not every driver makes it one of its own
+        raise PipelineError(f"The connection broke: {error.strerror or error}.", address.shown, _UNREACHED) from None
     finally:
         engine.dispose()
+
+
+_READ_ONLY = {
+    "sqlite": "pragma query_only = on",
+    "postgresql": "set transaction read only",
+    "mysql": "set transaction read only",
+    "mariadb": "set transaction read only",
+}
 
 
 def _error(address: Address, error: BaseException | None) -> PipelineError:
@@ -83,8 +95,6 @@ def _engine(address: Address, write: bool) -> Engine:
     if address.dialect == "sqlite":
         sa.event.listen(engine, "connect", _unmanaged)
         sa.event.listen(engine, "begin", _begin_writing if write else _begin)
-    elif address.dialect == "postgresql":
-        engine.dialect.use_insertmanyvalues_wo_returning = True  # many rows in one statement, not one each
     return engine
 
 
@@ -148,6 +158,17 @@ def slots(connection: Connection, table: str) -> dict[str, Slot] | None:
         return {slot.name: slot for slot in (sqlite_slot(tuple(row)) for row in found)}
     made = (slot_of(one, connection.dialect) for one in inspector.get_columns(name, schema))
     return {slot.name: slot for slot in made}
+
+
+def table_names(connection: Connection, table: str) -> list[str]:
+    """The tables and views that are there, in the schema of `table`."""
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(connection)
+    schema, _ = _parts(table)
+    if schema is not None and schema not in inspector.get_schema_names():
+        return []
+    return [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
 
 
 def unique_keys(connection: Connection, table: str) -> list[frozenset[str]]:

@@ -9,7 +9,7 @@ and what the ledger has is still answered from it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -26,15 +26,19 @@ from ..models import Model
 from ..prompt import shape_of
 from ..schema import Schema
 from ..tokens import estimate_call
+from .crew import Crew
 from .hooks import Watch
 
-__all__ = ["Calls", "cost_of"]
+__all__ = ["Calls", "cost_of", "most_output", "passes", "too_long_for"]
 
 _PATIENCE = 900.0
 """Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
 
 _AT_ONCE = 0.05
 """Seconds below which the wait that a server asks for is none, and is chosen here."""
+
+_WORKERS = 2000
+"""The greatest number of documents that are worked on at once, whatever the limits say."""
 
 _ODD = 5
 """So many refusals for reasons that are not known, one after the other, are no longer taken for the documents'."""
@@ -56,11 +60,21 @@ class Calls:
         self.stopped: ExtractError | None = None
         self.sent = 0
         self.modes: dict[str, Mode] = {}
+        self.crew = Crew()
         self._stopping = asyncio.Event()
         self._under_way: dict[str, _Shared] = {}
-        self._recording: set[asyncio.Future[None]] = set()
-        self._served: Counter[str] = Counter()
-        self._odd: Counter[str] = Counter()
+        self._served: defaultdict[str, int] = defaultdict(int)
+        self._odd: defaultdict[str, int] = defaultdict(int)
+
+    @property
+    def width(self) -> int:
+        """How many units are worth being worked on at once."""
+        return min(2 * self.limits.in_flight, _WORKERS)
+
+    @property
+    def abreast(self) -> int:
+        """How many rows of one unit are worth being asked about at once."""
+        return self.limits.in_flight
 
     async def reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """The reply to a call. The sending is shared by all who ask, and cancelled when the last of them is. Raises
@@ -83,6 +97,14 @@ class Calls:
             await watch.replied(call, reply, cost_of(reply, facts), "shared")
         return reply
 
+    async def sole_reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        """The same, of a call that nobody else asks for meanwhile."""
+        recorded = await self.ledger.reply(call.key)
+        if recorded is None:
+            return await self._persist(call, facts, watch)
+        await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
+        return recorded
+
     async def deltas(
         self, call: Call, facts: ModelFacts, schema: Schema[Any], watch: Watch
     ) -> AsyncGenerator[Any, None]:
@@ -93,43 +115,29 @@ class Calls:
             await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
             yield recorded
             return
-        if (too_long := _too_long(call, facts)) is not None:
-            await watch.replied(call, Reply(failure=too_long), None)
-            yield Reply(failure=too_long)
+        admitted = await self._admitted(call, facts, watch)
+        if isinstance(admitted, Reply):
+            yield admitted
             return
-        tokens, model = await self._turn(call, facts), self.models[facts.name]
-        if (limited := await self._place(call, facts, model, watch)) is not None:
-            yield limited
-            return
-        try:
-            reader, reply, taken = schema.reader(shape=shape_of(model.mode)), Reply(text=""), NOTHING
-            reserved = await self._reserve(call, facts, tokens)
-            try:
-                await watch.sent(call, 1)
-                self.sent += 1
-                taken = reserved  # if it is left early, it may be charged
-                async for item in model.stream(call, timeout=self.limits.timeout):
-                    if isinstance(item, Reply):
-                        reply, taken = item, _amounts(item, facts, reserved)
-                    elif call.ask == "whole" and reader.feed(item).value is not None:
-                        yield reader.snapshot()
-            finally:
-                self.traffic.settle(reserved, taken)
-        finally:
-            self.traffic.slots.release()
-        self._note(reply, facts)
-        await self._record(call, reply, facts)
-        await watch.replied(call, reply, cost_of(reply, facts))
+        model = self.models[facts.name]
+        async with _Request(self, call, facts, admitted, watch) as request:
+            reader = schema.reader(shape=shape_of(model.mode))
+            async for item in model.stream(call, timeout=self.limits.timeout):
+                if isinstance(item, Reply):
+                    request.reply = item
+                elif call.ask == "whole" and reader.feed(item).value is not None:
+                    yield reader.snapshot()
+        reply = await self._taken(call, request.reply or Reply(text=""), facts, watch)
         if reply.failure is not None:
             reply = await self._after(call, facts, watch, reply, self._served[facts.name])
         yield reply
 
     async def settled(self) -> None:
         """Waits until nothing is under way and everything that was paid for is recorded."""
-        while self._under_way or self._recording:
-            pending = [one.task for one in self._under_way.values() if one.task is not None]
-            await asyncio.wait([*pending, *self._recording])
-            await asyncio.sleep(0)  # their callbacks take them off the lists
+        while self._under_way:
+            await asyncio.wait([one.task for one in self._under_way.values() if one.task is not None])
+            await asyncio.sleep(0)  # their callbacks take them off the list
+        await self.ledger.recorded()
 
     async def finished(self, seconds: float) -> None:
         """Sends nothing more, and gives what is on the wire so many seconds, where the ledger outlives it."""
@@ -138,6 +146,9 @@ class Calls:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self.settled()
+
+    def leave(self) -> None:
+        """Whoever asked is gone before the end: what would only come much later is not waited for."""
 
     def stop(self, error: ExtractError) -> None:
         """Nothing more is sent, for this reason; the first one is kept."""
@@ -149,7 +160,7 @@ class Calls:
     async def _share(self, call: Call, facts: ModelFacts, watch: Watch, shared: _Shared) -> None:
         """Answers a call for all who wait for it, with a reply or with what it raises."""
         try:
-            reply = await self._answered(call, facts, watch)
+            reply = await self.sole_reply(call, facts, watch)
             for waiter in shared.left():
                 waiter.set_result(reply)
         except asyncio.CancelledError:
@@ -166,13 +177,6 @@ class Calls:
         if self._under_way.get(key) is shared:
             del self._under_way[key]
 
-    async def _answered(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
-        recorded = await self.ledger.reply(call.key)
-        if recorded is None:
-            return await self._persist(call, facts, watch)
-        await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
-        return recorded
-
     async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """Attempts until there is a reply that another attempt would not change."""
         served = self._served[facts.name]
@@ -181,8 +185,12 @@ class Calls:
 
     async def _after(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, served: int) -> Reply:
         """What comes of a call whose first attempt failed. Raises `ModelError` for one that can never succeed."""
-        again = _passes(first) and self.limits.tries > 1
-        reply = self._of_the_document(await self._again(call, facts, watch, first, served) if again else first, facts)
+        again = passes(first) and self.limits.tries > 1
+        return self._final(await self._again(call, facts, watch, first, served) if again else first, facts)
+
+    def _final(self, reply: Reply, facts: ModelFacts) -> Reply:
+        """A reply that another attempt would not change. Raises `ModelError` for a call that can never succeed."""
+        reply = self._of_the_document(reply, facts)
         if reply.failure is not None and reply.failure.kind == "configuration":
             self._refuse(reply, facts)
         return reply
@@ -229,7 +237,7 @@ class Calls:
             await self._pause(seconds)
 
         retrying = AsyncRetrying(
-            retry=retry_if_result(_passes),
+            retry=retry_if_result(passes),
             stop=enough,
             wait=wait,
             sleep=pause,
@@ -239,18 +247,29 @@ class Calls:
         return reply
 
     async def _attempt(self, call: Call, facts: ModelFacts, watch: Watch, tried: int) -> Reply:
-        if (too_long := _too_long(call, facts)) is not None:
+        admitted = await self._admitted(call, facts, watch)
+        if isinstance(admitted, Reply):
+            return admitted
+        async with _Request(self, call, facts, admitted, watch, tried) as request:
+            request.reply = reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
+        return await self._taken(call, reply, facts, watch)
+
+    async def _admitted(self, call: Call, facts: ModelFacts, watch: Watch) -> int | Reply:
+        """Waits until the call may be sent, and holds a place on the wire then: the tokens that it was counted to have.
+        Or why it is not sent."""
+        if (too_long := too_long_for(call, facts)) is not None:
             reply = Reply(failure=too_long)
             await watch.replied(call, reply, None)
             return reply
-        tokens, model = await self._turn(call, facts), self.models[facts.name]
-        if (limited := await self._place(call, facts, model, watch)) is not None:
-            return limited
-        try:
-            reply = await self._sent(call, facts, tokens, model, watch, tried)
-        finally:
-            self.traffic.slots.release()
-        await self._record(call, reply, facts)
+        tokens = await self._turn(call, facts)
+        limited = await self._place(call, facts, self.models[facts.name], watch)
+        return tokens if limited is None else limited
+
+    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch) -> Reply:
+        """The reply to one request, once it is recorded and told."""
+        self._note(reply, facts)
+        if reply.paid:
+            await self.ledger.record(call, reply, cost_of(reply, facts))
         if not watch.silent:
             await watch.replied(call, reply, cost_of(reply, facts))
         return reply
@@ -277,20 +296,6 @@ class Calls:
                     await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
                 await self._pause(min(wait, _LOOK_AGAIN))
 
-    async def _sent(self, call: Call, facts: ModelFacts, tokens: int, model: Model, watch: Watch, tried: int) -> Reply:
-        """The reply to one request. The most that it may take of each budget is set aside meanwhile."""
-        reserved, taken = await self._reserve(call, facts, tokens), NOTHING
-        try:
-            await watch.sent(call, tried)
-            self.sent += 1
-            taken = reserved  # if it is cancelled now, it may be charged
-            reply = await model.send(call, timeout=self.limits.timeout)
-            taken = _amounts(reply, facts, reserved)
-        finally:
-            self.traffic.settle(reserved, taken)
-        self._note(reply, facts)
-        return reply
-
     def _note(self, reply: Reply, facts: ModelFacts) -> None:
         """What a reply says of its model: that it answers, and in which mode."""
         if reply.paid:
@@ -304,7 +309,7 @@ class Calls:
         tokens = estimate_call(call, facts) if self.traffic.counted else 0
         pace = self.traffic.pace
         if pace is not None:
-            share = tokens + _most_output(call, facts, default=0)
+            share = tokens + most_output(call, facts, default=0)
             try:
                 await self._pause(pace.claim(asyncio.get_running_loop().time(), share))
             except BaseException:
@@ -318,22 +323,15 @@ class Calls:
             raise self.stopped
         if not self.traffic.limited:
             return NOTHING
-        cost, said = Decimal(0), _most_output(call, facts) if self.traffic.counted else 0
+        cost, said = Decimal(0), most_output(call, facts) if self.traffic.counted else 0
         if facts.price is not None and self.limits.budget_usd is not None:
             cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
         most = (cost, Decimal(tokens + said if self.limits.tokens is not None else 0), Decimal(1))
-        await self.traffic.reserve(most)
+        await self._set_aside(most)
         return most
 
-    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
-        """Records a paid reply, even if whoever asked for it is cancelled meanwhile."""
-        if reply.paid and not self.ledger.lasting:
-            await self.ledger.record(call, reply, None)
-        elif reply.paid:
-            recording = asyncio.ensure_future(self.ledger.record(call, reply, cost_of(reply, facts)))
-            self._recording.add(recording)
-            recording.add_done_callback(self._recording.discard)
-            await asyncio.shield(recording)
+    async def _set_aside(self, most: Amounts) -> None:
+        await self.traffic.reserve(most)
 
     async def _pause(self, seconds: float) -> None:
         """Waits, unless the engine is stopped: then raises why."""
@@ -352,6 +350,36 @@ class Calls:
         raise error
 
 
+class _Request:
+    """One request on the wire, from a place that was taken to its being given up. The most that it may take of each
+    budget is set aside until its `reply` says what it took; without one it may be charged all of that."""
+
+    def __init__(self, calls: Calls, call: Call, facts: ModelFacts, tokens: int, watch: Watch, tried: int = 1):
+        self.reply: Reply | None = None
+        self._calls, self._call, self._facts, self._tokens = calls, call, facts, tokens
+        self._watch, self._tried = watch, tried
+        self._reserved = NOTHING
+
+    async def __aenter__(self) -> _Request:
+        calls, reserved = self._calls, False
+        try:
+            self._reserved = await calls._reserve(self._call, self._facts, self._tokens)
+            reserved = True
+            await self._watch.sent(self._call, self._tried)
+        except BaseException:
+            if reserved:
+                calls.traffic.settle(self._reserved, NOTHING)
+            calls.traffic.slots.release()
+            raise
+        calls.sent += 1
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        taken = self._reserved if self.reply is None else _amounts(self.reply, self._facts, self._reserved)
+        self._calls.traffic.settle(self._reserved, taken)
+        self._calls.traffic.slots.release()
+
+
 class _Shared:
     """A call under way, and who waits for it."""
 
@@ -366,13 +394,13 @@ class _Shared:
         return [waiter for waiter in self.waiters if not waiter.done()]
 
 
-def _passes(reply: Reply) -> bool:
+def passes(reply: Reply) -> bool:
     """Whether a failure may pass, soon enough to wait for it."""
     failure = reply.failure
     return failure is not None and failure.kind == "transport" and (failure.retry_after or 0.0) <= _PATIENCE
 
 
-def _too_long(call: Call, facts: ModelFacts) -> Failure | None:
+def too_long_for(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
     characters shows that it fits; what is counted leans upwards, so a fifth is taken off. Images and files are left to
     the provider: of gpt-4o-mini's tokens for an image, most are a price and take no room."""
@@ -398,10 +426,10 @@ def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
 def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:
     """What a reply cost at list prices, in US dollars; None where there is no price, or nothing was paid. An answer of
     no use may have been paid for before a failure."""
-    return facts.price.of(reply.usage) if facts.price and (reply.paid or reply.usage.output) else None
+    return facts.cost(reply.usage, batch=reply.batch) if reply.paid or reply.usage.output else None
 
 
-def _most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
+def most_output(call: Call, facts: ModelFacts, default: int | None = None) -> int:
     """The greatest number of tokens that the answer may have."""
     for name in ("max_completion_tokens", "max_tokens"):
         if call.settings.get(name) is not None:

@@ -10,25 +10,24 @@ the ledger is still replayed, and the other documents stay pending. A hook is to
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Generic, TypeVar, cast
 
 from ..call import Call, Failure, Reply
 from ..document import Document
-from ..errors import BudgetExceeded, DocumentError, ExtractError, ModelError, NestedCall, RunError
+from ..errors import BudgetExceeded, Detached, DocumentError, ExtractError, ModelError, NestedCall, RunError
 from ..extraction import Extraction, Problem, ProblemKind
 from ..ledger import Ledger
 from ..limits import Traffic
 from ..models import Model
 from ..task import Rounds, Task
 from .calls import Calls
+from .crew import Crew
 from .hooks import Hook, HookRaised, Watch
+from .inputs import Inputs
 from .threads import on_the_spot, on_thread
 
 __all__ = ["Job", "Local", "Outcome"]
@@ -39,9 +38,6 @@ B = TypeVar("B")
 
 Finish = Callable[[Extraction[T]], Extraction[T]]
 """What whoever asked makes of an extraction before it is handed out (`waiving`); on a worker thread, as validators."""
-
-_WORKERS = 2000
-"""The greatest number of documents that are worked on at once, whatever the limits say."""
 
 _AHEAD = 16
 """How many documents, for each place on the wire, may be done before one that comes first in order."""
@@ -117,11 +113,21 @@ class _Course(Generic[T]):
 
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
-    told what happens."""
+    told what happens; `calls` says how calls are answered, where it is not one by one (`batch`). One that is for a
+    single document (`sole`) has no equal calls to share."""
 
-    def __init__(self, models: Mapping[str, Model], ledger: Ledger, traffic: Traffic, hook: Hook | None = None):
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        ledger: Ledger,
+        traffic: Traffic,
+        hook: Hook | None = None,
+        calls: Calls | None = None,
+        *,
+        sole: bool = False,
+    ):
         self.hook, self.traffic, self.limits = hook or Hook(), traffic, traffic.limits
-        self.calls = Calls(models, ledger, traffic)
+        self.calls, self._sole = calls or Calls(models, ledger, traffic), sole
 
     @property
     def sent(self) -> int:
@@ -151,43 +157,27 @@ class Local:
         self, jobs: Iterator[Job[T]], *, ordered: bool = False, lazy: bool = True
     ) -> AsyncGenerator[Outcome[T], None]:
         """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
-        pending, if it is. Jobs are taken one by one, no more ahead than can be worked on; where taking one may take
-        time (`lazy`), on a thread of their own."""
+        pending, if it is. Jobs are taken one by one, a few more than can be worked on; where taking one may take time
+        (`lazy`), on a thread of their own."""
         async with aclosing(self.each(jobs, self.outcome, ordered=ordered, lazy=lazy)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
     async def each(
-        self,
-        items: Iterator[A],
-        do: Callable[[A], Awaitable[B]],
-        *,
-        ordered: bool = False,
-        lazy: bool = True,
-        block: int = 1,
+        self, items: Iterator[A], do: Callable[[A], Awaitable[B]], *, ordered: bool = False, lazy: bool = True
     ) -> AsyncGenerator[B, None]:
         """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
-        it likes. Items are taken as `run` takes jobs, a `block` of them at a time."""
-        outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
-        ahead = self.limits.in_flight * (_AHEAD if ordered else 2)
-        room = asyncio.Semaphore(ahead)
-        source = _Source(items, lazy, block)
-
-        async def work() -> None:
-            try:
-                while await room.acquire() and (taken := await source.take()) is not None:
-                    outcomes.put_nowait((taken[0], await do(taken[1])))
-            except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
-                outcomes.put_nowait(error)
-            finally:
-                outcomes.put_nowait(None)
-
-        workers = [asyncio.create_task(work()) for _ in range(min(2 * self.limits.in_flight, _WORKERS))]
+        it likes. Items are taken as `run` takes jobs."""
+        source, places = Inputs(items, lazy), self.limits.in_flight * (_AHEAD if ordered else 2)
+        workers = _Workers(source, do, self.calls.crew, self.calls.width, max(places, self.calls.width))
+        workers.hire(2 * self.limits.in_flight)
         waiting: dict[int, B] = {}
-        turn, left = 0, len(workers)
+        turn = 0
         try:
-            while left:
-                item = await outcomes.get()
+            while workers.left:
+                item = await workers.outcomes.get()
+                if isinstance(item, BaseException):
+                    self.calls.leave()
                 if isinstance(item, HookRaised):
                     source.close()
                     await self.calls.settled()  # before the workers are cancelled, and with them what is on the wire
@@ -195,24 +185,25 @@ class Local:
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
-                    left -= 1
-                    room.release()  # the place of the worker that found no more jobs wakes the next one
+                    workers.left -= 1
+                    workers.room.release()  # the place of the worker that found no more jobs wakes the next one
                     continue
                 number, outcome = item
                 waiting[number if ordered else turn] = outcome
                 while turn in waiting:
                     yield waiting.pop(turn)
                     turn += 1
-                    room.release()
+                    workers.room.release()
         except asyncio.CancelledError:
             source.close()
             await self.calls.finished(_GRACE)
             raise
+        except GeneratorExit:
+            self.calls.leave()
+            raise
         finally:
             source.close()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await workers.dismiss()
             await self.calls.settled()
 
     async def stream(
@@ -249,7 +240,8 @@ class Local:
 
     @asynccontextmanager
     async def _hooked(self, watch: Watch) -> AsyncIterator[None]:
-        """Where one document is driven by itself: what the hook raised comes out as it was, when all is recorded."""
+        """Where one document is driven by itself and a hook is told: what that raised comes out as it was, when all is
+        recorded."""
         try:
             try:
                 yield
@@ -284,6 +276,8 @@ class Local:
         except DocumentError as error:
             message = error.message + (f" {error.fix}" if error.fix else "")
             return _failed(job, message, "document", error.where)
+        except Detached:
+            return Outcome(job, None)
         except (BudgetExceeded, ModelError, RunError) as error:
             self.calls.stop(error)
             return Outcome(job, None)
@@ -299,8 +293,8 @@ class Local:
         while course.extraction is None:
             await watch.repairs(course.calls)
             if len(course.calls) == 1:
-                call = course.calls[0]
-                replies: tuple[Reply, ...] = (await self.calls.reply(call, task.facts_of(call), watch),)
+                call, ask = course.calls[0], self.calls.sole_reply if self._sole else self.calls.reply
+                replies: tuple[Reply, ...] = (await ask(call, task.facts_of(call), watch),)
             else:
                 asked = (self.calls.reply(call, task.facts_of(call), watch) for call in course.calls)
                 replies = tuple(await asyncio.gather(*asked))
@@ -308,32 +302,44 @@ class Local:
         return course.extraction
 
 
-class _Source(Generic[A]):
-    """The items, taken one by one; where that may take time, on a thread that nobody else waits for, `block` at a
-    time."""
+class _Workers(Generic[A, B]):
+    """Takes items and does them, at most `width` at once and no more than `ahead` before what came of the others was
+    taken from `outcomes`: what came of an item with its number, an error, or None of a worker that has ended. `left`
+    of them have not."""
 
-    def __init__(self, items: Iterator[A], lazy: bool, block: int):
-        self._items, self._block, self._closed = enumerate(items), block, False
-        self._turn = asyncio.Lock()
-        self._taken: deque[tuple[int, A]] = deque()
-        self._thread = ThreadPoolExecutor(1, "extract-inputs") if lazy else None
+    def __init__(self, source: Inputs[A], do: Callable[[A], Awaitable[B]], crew: Crew, width: int, ahead: int):
+        self.outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
+        self.room, self.left = asyncio.Semaphore(ahead), 0
+        self._source, self._do, self._crew, self._width = source, do, crew, width
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def take(self) -> tuple[int, A] | None:
-        if self._thread is None:
-            return None if self._closed else next(self._items, None)
-        if self._taken:
-            return self._taken.popleft()
-        async with self._turn:
-            if not self._taken and not self._closed:
-                taken = lambda: list(islice(self._items, self._block))  # noqa: E731
-                self._taken.extend(await on_thread(taken, self._thread, "an iterator of documents", apart=True))
-            return self._taken.popleft() if self._taken else None
+    def hire(self, count: int) -> None:
+        """More workers, as far as there is room."""
+        for _ in range(min(count, self._width - len(self._tasks))):
+            self._tasks.append(asyncio.create_task(self._work()))
+            self.left += 1
 
-    def close(self) -> None:
-        """There are no more jobs."""
-        self._closed = True
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+    async def dismiss(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            while await self.room.acquire():
+                with self._crew.takes():
+                    taken = await self._source.take()
+                    if taken is None:
+                        break
+                    if self._crew.taking == 1:  # all others have something to do, which may last a day
+                        self.hire(1)
+                with self._crew.works():
+                    outcome = await self._do(taken[1])
+                self.outcomes.put_nowait((taken[0], outcome))
+        except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
+            self.outcomes.put_nowait(error)
+        finally:
+            self.outcomes.put_nowait(None)
 
 
 def _course(task: Task[T], document: Document, finish: Finish[T]) -> _Course[T]:

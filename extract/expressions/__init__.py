@@ -38,6 +38,11 @@ class Expression:
     term: Term = field(repr=False)
     type: nodes.Type | None = field(default=None, repr=False, compare=False)
     decimals: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False)
+    shown: str = field(default="", repr=False, compare=False)
+
+    def __str__(self) -> str:
+        """The text as people may see it: a variable in it may have been filled with a secret."""
+        return self.shown or self.text
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
@@ -63,7 +68,7 @@ class Expression:
         try:
             return Evaluation(row, self.decimals).value(self.term)
         except (Wrong, DecimalException, OverflowError) as error:
-            raise ExtractError(f"`{self.text}` cannot be worked out: {error}") from None
+            raise ExtractError(f"`{self}` cannot be worked out: {error}") from None
 
     def condition(self, row: Mapping[str, Any]) -> bool:
         """Whether it is true for a row. Raises ExtractError where it gives neither true nor false nor null."""
@@ -71,7 +76,7 @@ class Expression:
         try:
             return truth(value)
         except Wrong as error:
-            raise ExtractError(f"`{self.text}` is no condition: {error}") from None
+            raise ExtractError(f"`{self}` is no condition: {error}") from None
 
     def holds(self, row: Mapping[str, Any]) -> bool:
         """Whether it is true for a row; what cannot be worked out does not hold."""

@@ -183,7 +183,7 @@ def _step(node: nodes.Node, step: str, type: nodes.Type) -> list[nodes.Node]:
 
 
 def _missing(here: list[nodes.Node], steps: tuple[str, ...], i: int, type: nodes.Type) -> tuple[str, str | None]:
-    known = [one.name for node in here if isinstance(node, nodes.Record) for one in node.fields]
+    known = list(dict.fromkeys(one.name for node in here if isinstance(node, nodes.Record) for one in node.fields))
     above, step = spelled(steps[:i]), steps[i]
     if not any(isinstance(node, nodes.Record) for node in here):
         kinds = _words(frozenset().union(*(kinds_of(node, type) for node in here)) - {"null"})

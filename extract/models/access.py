@@ -18,6 +18,7 @@ from ..catalogue import ModelFacts
 from ..endpoints import ANYWHERE, AZURE, OPENAI, Endpoint, Reach, filled
 from ..errors import ModelError
 from .allowance import Allowance
+from .files import Files
 from .openai import OpenAIModel, Station
 from .transport import Direct, Through, Transport, proxy_for
 from .wire import Wire
@@ -131,7 +132,9 @@ def _through(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     secrets = tuple(filter(None, (access.api_key, getattr(access.client, "api_key", None))))
     known = _wire(facts, replace(endpoint, url=address), secrets)
     path = f"/deployments/{known.model}/chat/completions" if endpoint.api_version else "/chat/completions"
-    return Station(known, address, Through(access.client, path), _modes(facts, endpoint))
+    station = Station(known, address, Through(access.client, path), _modes(facts, endpoint))
+    station.no_files = "it has a client of your own, which is used for single calls only"
+    return station
 
 
 def _station(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
@@ -156,7 +159,11 @@ def _station(facts: ModelFacts, access: Access, endpoint: Endpoint) -> Station:
     if proxy is not None:
         access.reach.check(f"The proxy for {facts.name}", proxy)
     transport: Transport = Direct(at, headers, proxy)
-    return Station(known, url, transport, _modes(facts, endpoint), allowance)
+    files = None if endpoint.api_version else Files(url, headers, proxy)
+    station = Station(known, url, transport, _modes(facts, endpoint), allowance, files)
+    if endpoint.api_version:
+        station.no_files = "Azure's batches are not built yet"
+    return station
 
 
 def _headers(

@@ -18,7 +18,7 @@ from ..prompt import shape_of
 from .failures import broken, said_no, status_in
 from .wire import Wire
 
-__all__ = ["Assembly", "NotAnEvent", "held", "read"]
+__all__ = ["Assembly", "NotAnEvent", "held", "read", "understood"]
 
 _MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What reading a value of another form than was expected raises; JSON that cannot be read is a ValueError."""
@@ -30,6 +30,11 @@ def read(data: bytes, wire: Wire, endpoint: str = "") -> Reply:
         envelope = orjson.loads(data)
     except orjson.JSONDecodeError:
         return broken(wire, "what it sent is not JSON")
+    return understood(envelope, wire, endpoint)
+
+
+def understood(envelope: Any, wire: Wire, endpoint: str = "") -> Reply:
+    """The reply in a body that has been read as JSON."""
     try:
         if envelope.get("error"):
             return Reply(failure=said_no(status_in(envelope["error"]), envelope["error"], wire), mode=wire.mode)
@@ -133,7 +138,7 @@ def _usage(usage: Mapping[str, Any] | None) -> Usage:
 def _tokens(usage: Any, *names: str) -> int:
     """A count in the account of an answer; 0 where there is none, or no count. An answer is not lost for it."""
     for name in names:
-        usage = usage.get(name) if isinstance(usage, Mapping) else None
+        usage = usage.get(name) if isinstance(usage, dict) else None
     return max(0, int(usage)) if isinstance(usage, (int, float)) and usage - usage == 0 else 0
 
 

@@ -20,9 +20,11 @@ from .answers import NotAnEvent
 from .wire import Wire
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
-__all__ = ["CONNECT", "Clients", "http_client", "no_answer"]
+__all__ = ["CONNECT", "Clients", "http_client", "no_answer", "trusted"]
 
 CONNECT = 15.0
 """Seconds within which a server takes a connection."""
@@ -95,6 +97,18 @@ def http_client(*, proxies: bool = True) -> httpx2.AsyncClient:
     return DefaultAioHttpClient(timeout=timeout, follow_redirects=False, trust_env=proxies)
 
 
+def trusted() -> ssl.SSLContext:
+    """The certificates of the system, or of ``SSL_CERT_FILE``, and those of certifi: containers often have none."""
+    import ssl
+
+    import certifi
+
+    context = ssl.create_default_context()
+    if not os.environ.get("SSL_CERT_FILE"):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
 def no_answer(error: BaseException, host: str, seconds: float, known: Wire) -> Failure:
     """Why no answer came from a host within so many seconds, by the innermost error that says it."""
     causes = [error]
@@ -117,7 +131,12 @@ def _reasons() -> tuple[tuple[tuple[type[BaseException], ...], FailureKind, str,
     certificate = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError)
     hung_up = (aiohttp.ServerDisconnectedError,)  # which some SDKs take for a server that was not reached
     unreached = (aiohttp.ClientConnectorError, ConnectionRefusedError, *([http.ConnectError] if http else []))
-    cut = (aiohttp.ClientError, ConnectionError, *([http.NetworkError, http.ProtocolError] if http else []))
+    cut = (
+        aiohttp.ClientError,
+        aiohttp.http_exceptions.HttpProcessingError,
+        ConnectionError,
+        *([http.NetworkError, http.ProtocolError] if http else []),
+    )
     late = (TimeoutError, *([http.TimeoutException] if http else []))
     slow, look = f"{{host}} took no connection in {CONNECT:g} seconds.", "Check {} and the network."
     return (

@@ -23,10 +23,11 @@ from weakref import WeakKeyDictionary
 from ..call import Call, Failure, Mode, Reply, Usage
 from ..tokens import estimate, estimate_call
 from . import wire
-from .allowance import Allowance
+from .allowance import Allowance, Ticket
 from .answers import Assembly, NotAnEvent, held, read
 from .clients import no_answer
 from .failures import failure_of
+from .files import Files
 from .transport import Answer, NoAnswer, Transport
 from .wire import Wire
 
@@ -62,6 +63,11 @@ class OpenAIModel:
         """The web addresses that it asks."""
         return tuple(station.url for station in self._stations)
 
+    @property
+    def station(self) -> Station:
+        """The endpoint that is asked first."""
+        return self._stations[0]
+
     def wait(self, call: Call) -> float:
         """Seconds until one of the endpoints takes this call, by what is known of their limits; 0 for now."""
         now, tokens = time.monotonic(), _tokens(call)
@@ -91,6 +97,8 @@ class OpenAIModel:
     async def close(self) -> None:
         for station in self._stations:
             await station.transport.close()
+            if station.files is not None:
+                await station.files.close()
 
     def _in_order(self, call: Call) -> Iterator[Station]:
         """The endpoints, those first that take the call now; asked one after the other, so that time goes on."""
@@ -104,12 +112,21 @@ class OpenAIModel:
 
 class Station:
     """One endpoint in use: what its requests look like (`wire`), how they get there, what it lets through, and the
-    modes that are left to try on it, the present one first."""
+    modes that are left to try on it, the present one first. `files` is the way to its files and batches (None: it has
+    none, and `no_files` says why)."""
+
+    no_files = "its provider's batches are not built yet"
 
     def __init__(
-        self, wire: Wire, url: str, transport: Transport, modes: tuple[Mode, ...], allowance: Allowance | None = None
+        self,
+        wire: Wire,
+        url: str,
+        transport: Transport,
+        modes: tuple[Mode, ...],
+        allowance: Allowance | None = None,
+        files: Files | None = None,
     ):
-        self.wire, self.url, self.transport = wire, url, transport
+        self.wire, self.url, self.transport, self.files = wire, url, transport, files
         self.host = urlsplit(url).netloc.rpartition("@")[2]
         self.allowance = allowance or Allowance()
         self.alone = True
@@ -141,18 +158,16 @@ class Station:
             return
         known = self.wire
         try:
-            content = await _body(call, known, stream=True)
+            content, ticket = await self._request(call, known, stream=True)
         except wire.Refused as refused:
             yield Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
             return
-        ticket = self.allowance.take(time.monotonic(), _tokens(call))
         answer, reply, rest = Assembly(known), None, []
         try:
             async with aclosing(self.transport.stream(content, seconds)) as lines:
                 while (line := await _next_line(lines, answer)) is not None:
                     if isinstance(line, Answer):
-                        self.allowance.learn(line.headers, ticket, time.monotonic())
-                        reply = None if _good(line) else self._refused(line, known)
+                        reply = self._came(line, ticket, known)
                     elif not line.startswith(b"data:"):
                         rest.append(line)  # a comment, or a server that does not stream
                     elif (data := line[5:].strip()) == b"[DONE]":
@@ -170,30 +185,39 @@ class Station:
     async def _asked(self, call: Call, known: Wire, seconds: float) -> Reply:
         """One request in one mode."""
         try:
-            content = await _body(call, known)
+            content, ticket = await self._request(call, known)
+            answer = await self.transport.post(content, seconds)
         except wire.Refused as refused:
             return Reply(failure=refused.failure, mode=known.mode, endpoint=self.host)
-        ticket = self.allowance.take(time.monotonic(), _tokens(call))
-        try:
-            answer = await self.transport.post(content, seconds)
         except NoAnswer as error:
             return Reply(failure=self._failed(error, seconds), mode=known.mode, endpoint=self.host)
+        refused_by = self._came(answer, ticket, known)
+        return refused_by or _counted(read(answer.content, known, self.host), call)
+
+    async def _request(self, call: Call, known: Wire, *, stream: bool = False) -> tuple[bytes, Ticket]:
+        """The body of a request that is sent now, and its ticket. With images or files it is made on a thread, because
+        scaling and encoding them takes time. Raises `Refused`."""
+        if any(part.data for part in call.inputs):
+            content = await asyncio.to_thread(wire.body, call, known, stream=stream)
+        else:
+            content = wire.body(call, known, stream=stream)
+        return content, self.allowance.take(time.monotonic(), _tokens(call))
+
+    def _came(self, answer: Answer, ticket: Ticket, known: Wire) -> Reply | None:
+        """Learns what an answer's head says of the server; where it is no success, gives the failure that it says."""
         now = time.monotonic()
         self.allowance.learn(answer.headers, ticket, now)
-        if not _good(answer):
-            if answer.status in _CROWDED:
-                self.allowance.refused(ticket, now)
-            return self._refused(answer, known)
-        self.allowance.served()
-        return _counted(read(answer.content, known, self.host), call)
-
-    # ---- what goes wrong
-
-    def _refused(self, answer: Answer, known: Wire) -> Reply:
+        if 200 <= answer.status < 300:
+            self.allowance.served()
+            return None
+        if answer.status in _CROWDED:
+            self.allowance.refused(ticket, now)
         failure = failure_of(answer.status, answer.headers, answer.content, known, now=time.time())
         if failure.kind == "transport":
             self._rest(failure)
         return Reply(failure=failure, mode=known.mode, endpoint=self.host)
+
+    # ---- what goes wrong
 
     def _failed(self, error: BaseException, seconds: float) -> Failure:
         failure = no_answer(error, self.host, seconds, self.wire)
@@ -238,17 +262,6 @@ class Station:
         with suppress(TimeoutError):
             await asyncio.wait_for(first.wait(), _GOES_AHEAD)
         return None
-
-
-async def _body(call: Call, known: Wire, *, stream: bool = False) -> bytes:
-    """The request's body; with images or files made on a thread, because scaling and encoding them takes time."""
-    if any(part.data for part in call.inputs):
-        return await asyncio.to_thread(wire.body, call, known, stream=stream)
-    return wire.body(call, known, stream=stream)
-
-
-def _good(answer: Answer) -> bool:
-    return 200 <= answer.status < 300
 
 
 async def _next_line(lines: AsyncGenerator[Answer | bytes, None], answer: Assembly) -> Answer | bytes | None:

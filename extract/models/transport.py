@@ -1,7 +1,7 @@
 """How the bytes of a request get to a server and the answer's back: directly, or through a client of the caller's own.
 
-`Direct` speaks HTTP through aiohttp, one pool of connections for each event loop, with nothing on the way that a call
-does not need: no objects of an SDK, no cookies, no redirects (a request for one host must not end at another).
+`Direct` speaks HTTP through aiohttp (`connections`), one pool of connections for each event loop, with nothing on the
+way that a call does not need: no objects of an SDK, no cookies, no redirects.
 `Through` uses an ``AsyncOpenAI`` or ``AsyncAzureOpenAI`` that the caller made, with its own proxy, transport, tokens
 and headers, as it is, and never closes it. Both raise `NoAnswer` for what keeps an answer from coming.
 """
@@ -15,17 +15,13 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .clients import CONNECT, Clients
+from .clients import Clients
+from .connections import Connections
 
 if TYPE_CHECKING:
-    import ssl
-
-    import aiohttp
     from openai import AsyncOpenAI
-    from yarl import URL
 
 __all__ = ["Answer", "Direct", "NoAnswer", "Through", "Transport", "proxy_for"]
 
@@ -66,13 +62,13 @@ class Direct:
     def __init__(self, url: str, headers: Mapping[str, str], proxy: str | None = None):
         self._url, self._proxy = url, proxy
         self._headers = {"Content-Type": "application/json", "User-Agent": _agent(), **headers}
-        self._clients: Clients[_Session] = Clients(self._open, None)
+        self._clients: Clients[Connections] = Clients(self._open, None)
 
     async def post(self, body: bytes, seconds: float) -> Answer:
         client = await self._clients.of_this_loop()
         try:
-            async with asyncio.timeout(seconds), client.post(body, self._proxy) as response:
-                return Answer(response.status, response.headers, await _whole(response))
+            async with asyncio.timeout(seconds):
+                return Answer(*await client.answer(body))
         except client.errors as error:
             raise NoAnswer from error
 
@@ -81,13 +77,13 @@ class Direct:
         clock = _Clock(seconds)
         try:
             async with clock.left():
-                response = await client.post(body, self._proxy)
+                response = await client.opened(body)
         except client.errors as error:
             raise NoAnswer from error
         try:
             if not 200 <= response.status < 300:
                 async with clock.left():
-                    yield Answer(response.status, response.headers, await _whole(response))
+                    yield Answer(response.status, response.headers, await client.whole(response))
                 return
             yield Answer(response.status, response.headers, b"")
             begun: list[bytes] = []  # of a line whose end has not come; lines may be of any length
@@ -112,45 +108,8 @@ class Direct:
     async def close(self) -> None:
         await self._clients.close()
 
-    def _open(self) -> _Session:
-        import aiohttp
-        from yarl import URL
-
-        connector = aiohttp.TCPConnector(limit=0, ssl=_trusted() if self._url.startswith("https:") else True)
-        return _Session(
-            aiohttp.ClientSession(
-                connector=connector,
-                headers=self._headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT),
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),  # ours are set
-                read_bufsize=2**20,
-            ),
-            URL(self._url),
-            (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError),
-        )
-
-
-_LONG = 2**20
-"""Bytes of a body, from which on it is written in pieces."""
-
-
-@dataclass(frozen=True)
-class _Session:
-    """The connections to one address, in one event loop."""
-
-    session: aiohttp.ClientSession
-    url: URL
-    errors: tuple[type[Exception], ...]
-
-    def post(self, body: bytes, proxy: str | None) -> Any:
-        """Redirects are not followed: a request for one host must not end at another. A long body is handed over to be
-        written in pieces: aiohttp warns of one that would hold up the loop."""
-        data = body if len(body) < _LONG else BytesIO(body)
-        return self.session.post(self.url, data=data, proxy=proxy, allow_redirects=False)
-
-    async def close(self) -> None:
-        await self.session.close()
+    def _open(self) -> Connections:
+        return Connections(self._url, self._headers, self._proxy)
 
 
 class Through:
@@ -211,23 +170,6 @@ class Through:
             return error.response
 
 
-_LARGEST = 64 * 2**20
-"""The most bytes of a body, after unpacking; answers have some kilobytes."""
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body. Raises ValueError for one that is too large to be an answer, however small it was packed."""
-    length = response.content_length
-    if length is not None and length <= _LARGEST and "Content-Encoding" not in response.headers:
-        return await response.read()
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise ValueError(f"the body has more than {_LARGEST:,} bytes")
-    return bytes(body)
-
-
 class _Clock:
     """What is left of so many seconds."""
 
@@ -243,18 +185,6 @@ def _agent() -> str:
         return f"typed-extract/{version('typed-extract')}"
     except PackageNotFoundError:  # run from its folder, without having been installed
         return "typed-extract"
-
-
-def _trusted() -> ssl.SSLContext:
-    """The certificates of the system, or of ``SSL_CERT_FILE``, and those of certifi: containers often have none."""
-    import ssl
-
-    import certifi
-
-    context = ssl.create_default_context()
-    if not os.environ.get("SSL_CERT_FILE"):
-        context.load_verify_locations(certifi.where())
-    return context
 
 
 def proxy_for(url: str) -> str | None:

@@ -120,7 +120,7 @@ def _check(step: Check, row: Row) -> Outcome:
     if step.condition.condition(row):
         return Outcome("out", (row,))
     state: Literal["review", "rejected"] = "review" if step.on_failure == "review" else "rejected"
-    return Outcome(state, (row,), f"It does not hold that {step.condition.text}.")
+    return Outcome(state, (row,), f"It does not hold that {step.condition}.")
 
 
 def _unnest(step: Unnest, row: Row) -> Outcome:
@@ -200,7 +200,7 @@ def _review(step: Review, row: Row, decisions: Mapping[str, Decision]) -> Outcom
         names = [name for name, value in changed.items() if row.get(name) != value]
         return Outcome("out", (_ordered({**row, **changed, **_without_places(row, names)}, row),))
     if step.condition is not None and step.condition.condition(row):
-        return Outcome("review", (row,), f"It holds that {step.condition.text}.")
+        return Outcome("review", (row,), f"It holds that {step.condition}.")
     if step.confidence is not None:
         sure = row.get("_confidence") or {}
         if not sure:

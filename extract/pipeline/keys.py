@@ -5,16 +5,20 @@ from __future__ import annotations
 __all__ = [
     "ASKING",
     "EXTRAS",
+    "FILES",
     "FLOW",
     "KEEP_ALL",
     "LATER_KEYS",
     "LATER_OPTIONS",
     "LATER_VERBS",
     "LIMITS",
+    "MODES",
     "ON_FAILURE",
+    "ORIGIN",
     "OUTPUT",
     "PER_DOCUMENT",
     "PIPELINE",
+    "ROWS",
     "VERBS",
 ]
 
@@ -68,3 +72,13 @@ OUTPUT = ("to", "with", "from", "when", "table", "mode", "key")
 EXTRAS = ("evidence", "confidence", "cost")
 
 KEEP_ALL = "all"
+
+FILES = ("files", "pdf")
+"""What documents that are files may say."""
+
+ORIGIN = ("rows", "table", "query")
+
+ROWS = (*ORIGIN, "text")
+"""What documents that are rows may say."""
+
+MODES = ("insert", "merge", "replace")

@@ -3,18 +3,21 @@ and where rows are written to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from os.path import normpath
+from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, PipelineError
 from ..nodes import Anything, Type
 from ..settings import SETTINGS, check_settings, wrong
-from ..sinks import target_of
+from ..sinks import Target, target_of
 from ..waiving import OnFailure
-from .keys import EXTRAS, ON_FAILURE, OUTPUT
-from .problems import Problems, kind
+from .keys import EXTRAS, FLOW, MODES, ON_FAILURE, OUTPUT
+from .problems import Problems, kind, nearest
+from .rowtypes import field_names, is_record
 from .values import Write
 from .written import Place, Written
 
@@ -30,14 +33,19 @@ class Defaults:
     on_failure: OnFailure = "reject"
 
 
-def read_settings(problems: Problems, written: Written) -> dict[str, Any]:
+def read_settings(problems: Problems, written: Written, *, of_step: bool = False) -> dict[str, Any]:
     """The settings of calls, each checked where it stands."""
     if not isinstance(written.value, dict):
-        problems.add(written.place, f"`settings` is a mapping of keys, and this is {kind(written)}.")
+        message = f"`settings` is a mapping of keys, and this is {kind(written)}."
+        problems.add(written.place, message, "Write `settings: {temperature: 0}`.")
         return {}
     found: dict[str, Any] = {}
     for name, item in written.value.items():
         value = _for_the_wire(item.plain())
+        if name == "extra_headers" and of_step:
+            message = "`extra_headers` go with every request of a pipeline, because a model is opened once."
+            problems.add(written.keys[name], message, "Move them to the `settings` of the pipeline.")
+            continue
         if (said := wrong(name, value)) is not None:
             problems.add(written.keys[name] if name not in SETTINGS else item.place, *said)
         else:
@@ -45,7 +53,8 @@ def read_settings(problems: Problems, written: Written) -> dict[str, Any]:
     try:
         check_settings(found)
     except ModelError as error:
-        problems.carry(written.place, error)
+        at = "max_completion_tokens" if "max_completion_tokens" in found else "top_logprobs"
+        problems.carry(written.keys.get(at, written.place), error)
     return found
 
 
@@ -63,35 +72,50 @@ def read_attempts(problems: Problems, written: Written | None, default: int | No
     return None if found is None else int(found)
 
 
-def read_on_failure(problems: Problems, written: Written | None, default: OnFailure) -> OnFailure:
-    return default if written is None else problems.choice(written, "on_failure", ON_FAILURE) or default
+def read_on_failure(
+    problems: Problems, written: Written | None, default: OnFailure, choices: tuple[str, ...] = ON_FAILURE
+) -> OnFailure:
+    return default if written is None else problems.choice(written, "on_failure", choices) or default
 
 
 @dataclass
 class Outputs:
-    """Reads where rows are written to. What is written twice is an error, so the places of all are known here."""
+    """Reads where rows are written to. What is written twice is an error, so the places of all are known here. `inputs`
+    says of a file whether the pipeline reads it: nothing is written over that."""
 
     problems: Problems
     places: dict[str, Place] = field(default_factory=dict)
+    inputs: Callable[[Path], bool] = lambda path: False
 
-    def read(self, written: Written, number: int, type: Type | None, **flow: Any) -> Write | None:
-        """One output: a path or an address, or ``{to: path, with: [evidence, confidence, cost]}``."""
+    def read(
+        self, written: Written, number: int, type: Type | None, *, of_step: bool = False, **flow: Any
+    ) -> Write | None:
+        """One output: a path or an address, or ``{to: path, with: [evidence, confidence, cost]}``. Of a step, what it
+        takes stands beside the `write`."""
         entries: dict[str, Written] = {"to": written}
         if isinstance(written.value, dict):
-            entries = self.problems.keys(written, OUTPUT, "an output", {})
+            known = tuple(one for one in OUTPUT if not (of_step and one in FLOW))
+            entries = self.problems.keys(written, known, "an output", {}, _beside if of_step else lambda key: None)
         if "to" not in entries:
-            self.problems.add(written.place, "An output needs a path: `to` is missing.")
+            if not (isinstance(written.value, dict) and written.value.keys() - set(OUTPUT)):
+                message = "An output needs a path: `to` is missing."
+                self.problems.add(written.place, message, "Write `to: out/rows.jsonl` into it.")
             return None
         extras: tuple[str, ...] = ()
         if "with" in entries:
             named = self.problems.texts(entries["with"], "with")
             extras = tuple(str(found) for item in named if (found := self.problems.choice(item, "with", EXTRAS)))
-        to = self.problems.text(entries["to"], "write")
+        to = self.problems.file(entries["to"], "write")
         if to is None:
             return None
         table = self.problems.text(entries["table"], "table") if "table" in entries else None
         key = self.problems.texts(entries["key"], "key") if "key" in entries else ()
-        mode = self.problems.choice(entries["mode"], "mode", _MODES) if "mode" in entries else None
+        mode = self.problems.choice(entries["mode"], "mode", MODES) if "mode" in entries else None
+        known = () if type is None or not is_record(type) else field_names(type)
+        for one in key if known else ():
+            if one.value not in known:
+                message = f"The rows have no field `{one.shown}`."
+                self.problems.add(one.place, message, nearest(str(one.value), known, "Their fields"))
         try:
             target = target_of(
                 to, table=table, mode=mode, key=[str(one.value) for one in key], shown=entries["to"].shown
@@ -99,11 +123,15 @@ class Outputs:
         except PipelineError as error:
             self.problems.carry(entries["to"].place, error)
             return None
-        if self.twice(f"{target}#{table or ''}", target, entries["to"].place):
+        if self.twice(target, entries["to"].place):
             return None
+        if target.path is not None and self.inputs(target.path):
+            message = f"{entries['to'].shown} is read by this pipeline, and would be written over."
+            self.problems.add(entries["to"].place, message, "Write somewhere else.")
         return Write(number, entries["to"].place, type or Type(root=Anything()), target, extras, **flow)
 
-    def twice(self, name: str, target: Any, place: Place) -> bool:
+    def twice(self, target: Target, place: Place) -> bool:
+        name = str(target) if target.path is None else normpath(target.path)
         if name not in self.places:
             self.places[name] = place
             return False
@@ -113,4 +141,5 @@ class Outputs:
         return True
 
 
-_MODES = ("insert", "merge", "replace")
+def _beside(key: str) -> str | None:
+    return f"Write `{key}` beside the `write`, not in it." if key in FLOW else None

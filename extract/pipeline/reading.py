@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,19 +15,21 @@ from ..document_limits import DocumentLimits
 from ..endpoints import Reach
 from ..errors import DocumentError, ModelError
 from ..load import PDF_USES, PdfUse
-from ..models import known_models
 from ..nodes import Anything, Record, Type
 from ..project import roots, shown
-from ..sources import ROW_SUFFIXES, column_names, column_types
+from ..settings import SETTINGS
+from ..sources import column_names, column_types
 from .asking import AskReader
+from .cascades import Cascades
 from .contents import Contents
-from .keys import LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE
+from .keys import EXTRAS, FILES, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE, ROWS, VERBS
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
+from .origins import read_origin
 from .problems import Problems, kind, nearest
-from .rowtypes import row_of
+from .rowtypes import KEPT, row_of
 from .steps import StepReader
 from .values import Files, Rows, Step, Write
-from .variables import filled, secrets
+from .variables import filled, hidden, secrets
 from .written import Place, Written, from_values
 
 __all__ = ["Given", "read"]
@@ -51,12 +53,14 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
     if not isinstance(written.value, dict):
         problems.add(written.place, f"A pipeline is a mapping of keys, and this is {kind(written)}.", "Write `steps:`.")
         problems.stop()
-    for place, message, fix in secrets(written):
+    for place, message, fix in secrets(written) if written.place.line else ():  # what Python gives is in no file
         problems.add(place, message, fix)
     written, faults = filled(written, given.variables, os.environ)
+    problems.hidden = hidden(written, given.variables)
     for place, message, remedy in faults:
         problems.add(place, message, remedy)
-    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS)
+    problems.unfilled = {one.place for one in written.walk() if one.unfilled}
+    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS, _elsewhere)
     instead = {"model": given.model, "documents": given.documents}
     entries |= {name: from_values(value, name) for name, value in instead.items() if value is not None}
     top = Place(written.place.file, 1, 1) if written.place.line else written.place
@@ -64,20 +68,22 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
         if key not in entries:
             problems.add(top, f"`{key}` is missing.", _MISSING[key])
     documents = _documents(problems, entries["documents"], path, root) if "documents" in entries else None
-    model = problems.models(entries["model"]) if "model" in entries else (DEFAULT_MODEL,)
+    cascades = Cascades(problems, entries.get("settings"))
+    model = cascades.read(entries["model"] if "model" in entries else Written(DEFAULT_MODEL, top, DEFAULT_MODEL))
     limits, each = _limits(problems, entries.get("limits"))
     defaults = Defaults(
         settings=read_settings(problems, entries["settings"]) if "settings" in entries else {},
         attempts=_attempts(problems, entries.get("attempts"), each.get("attempts")),
         on_failure=read_on_failure(problems, entries.get("on_failure"), "reject"),
     )
-    outputs = Outputs(problems)
-    reader = _steps(problems, documents, AskReader(problems, root, path, defaults), outputs)
+    outputs = Outputs(problems, inputs=lambda one: documents is not None and _reads(documents, one))
+    reader = _steps(problems, documents, AskReader(problems, root, path, defaults, cascades), outputs)
     steps = reader.read(entries["steps"]) if "steps" in entries else ()
     writes = tuple(_writes(problems, entries.get("write"), reader))
     _all_used(problems, reader, steps, writes)
+    cascades.check(steps, model)
     models = (*model, *(name for step in steps for name in getattr(step, "model", ())))
-    per_document = _per_document(problems, each, models)
+    per_document = _per_document(problems, each, cascades.of(models))
     name = _name(problems, entries.get("name"), path)
     reach = _reach(problems, entries)
     problems.stop()
@@ -106,6 +112,17 @@ _MISSING = {
 }
 
 
+def _elsewhere(key: str) -> str | None:
+    """Where a key belongs that stands at the top."""
+    if key in LIMITS:
+        return f"It is one of the limits: `limits: {{{key}: ...}}`."
+    if key in VERBS:
+        return f"It is a step: write `- {key}: ...` under `steps:`."
+    if any(key in options for options in (FLOW, *VERBS.values())):
+        return "It stands in a step, beside its verb."
+    return f"It is one of the settings: `settings: {{{key}: ...}}`." if key in SETTINGS else None
+
+
 def _steps(problems: Problems, documents: Files | Rows | None, asking: AskReader, outputs: Outputs) -> StepReader:
     """The reader of the steps, which begins with the rows of the documents."""
     given, text = row_of(Type(Record())), None
@@ -113,7 +130,7 @@ def _steps(problems: Problems, documents: Files | Rows | None, asking: AskReader
         given = Type(Anything())
     elif isinstance(documents, Rows):
         with suppress(DocumentError):  # what cannot be read of the file has been said
-            given = row_of(column_types(documents.path))
+            given = row_of(column_types(documents.source))
         text = documents.text
     carrying = not isinstance(documents, Rows) or text is not None
     return StepReader(problems, asking.root, asking.path, asking, outputs, given, text, carrying)
@@ -124,7 +141,10 @@ def _writes(problems: Problems, written: Written | None, reader: StepReader) -> 
     if written is None:
         return
     items = written.value if isinstance(written.value, tuple) else (written,)
-    for number, item in enumerate(items, reader.last + 1):
+    if not items:
+        fix = "Write where the rows go (`write: out/rows.jsonl`), or take it out."
+        reader.problems.add(written.place, "`write` is an empty list.", fix)
+    for number, item in enumerate(items, reader.count + 1):
         options = item.value if isinstance(item.value, dict) else {}
         taken = reader.taken({name: options[name] for name in ("from", "when") if name in options})
         write = reader.outputs.read(item, number, taken.type, **taken.flow)
@@ -135,7 +155,7 @@ def _writes(problems: Problems, written: Written | None, reader: StepReader) -> 
 def _all_used(problems: Problems, reader: StepReader, steps: Sequence[Step], writes: Sequence[Write]) -> None:
     """Rows that nobody reads are a mistake: a step that nobody reads is written, is a `write`, or is the last one."""
     flowing = [step for step in steps if not getattr(step, "joined", False)]
-    if problems.found or not flowing:
+    if len(steps) < reader.count or reader.unresolved or not flowing:
         return  # a step that could not be read may have been the one
     read = {number for one in (*flowing, *writes) for number in one.reads}
     read |= {
@@ -174,9 +194,7 @@ def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any]
 
 def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
     """Where the pipeline's data may go."""
-    offline = entries.get("offline")
-    if offline is not None and not isinstance(offline.value, bool):
-        problems.add(offline.place, f"`offline` is true or false, and this is {kind(offline)}.")
+    offline = problems.flag(entries["offline"], "offline") if "offline" in entries else None
     hosts = problems.texts(entries["hosts"], "hosts") if "hosts" in entries else ()
     for one in hosts:
         try:
@@ -184,26 +202,28 @@ def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
         except ModelError as error:
             problems.carry(one.place, error)
             return Reach()
-    return Reach(offline is not None and offline.value is True, tuple(str(one.value) for one in hosts))
+    return Reach(offline is True, tuple(str(one.value) for one in hosts))
 
 
-def _per_document(problems: Problems, entries: Mapping[str, Written], models: tuple[str, ...]) -> DocumentLimits:
+def _per_document(problems: Problems, entries: Mapping[str, Written], models: tuple[ModelFacts, ...]) -> DocumentLimits:
     """What one document may take; a budget is refused where the price of a model is not known."""
     given = {name: entries[name] for name in ("tokens", "budget_usd") if name in entries}
     found = {name: problems.number(one, name, above=True, whole=name == "tokens") for name, one in given.items()}
     budget = found.get("budget_usd")
     limits = DocumentLimits(found.get("tokens"), None if budget is None else Decimal(budget))
     try:
-        limits.check_priced(_facts(models) if budget is not None else ())
+        limits.check_priced(models if budget is not None else ())
     except ModelError as error:
         problems.carry(given["budget_usd"].place, error)
     return limits
 
 
-def _facts(names: Iterable[str]) -> Iterator[ModelFacts]:
-    for name in names:
-        with suppress(ModelError):  # what is wrong with a name is said where models are opened
-            yield known_models(os.environ).facts(name)
+def _reads(documents: Files | Rows, path: Path) -> bool:
+    """Whether a file is one of the documents."""
+    if not path.is_file():
+        return False
+    paths = documents.paths() if isinstance(documents, Files) else filter(None, (documents.source.path,))
+    return any(one.name == path.name and one.samefile(path) for one in paths)
 
 
 def _attempts(problems: Problems, written: Written | None, each: Written | None) -> int | None:
@@ -217,8 +237,8 @@ def _attempts(problems: Problems, written: Written | None, each: Written | None)
 def _documents(problems: Problems, written: Written, path: Path | None, root: Path) -> Files | Rows | None:
     where = roots(path, root)
     pdf: PdfUse = "auto"
-    if isinstance(written.value, dict) and not {"files", "pdf"}.isdisjoint(written.value):
-        entries = problems.keys(written, ("files", "pdf"), "`documents`", {})
+    if isinstance(written.value, dict) and not set(FILES).isdisjoint(written.value):
+        entries = problems.keys(written, FILES, "`documents`", {})
         if "files" not in entries:
             problems.add(written.place, "`files` is missing.", "Write `documents: {files: in/*.pdf, pdf: file}`.")
             return None
@@ -227,14 +247,14 @@ def _documents(problems: Problems, written: Written, path: Path | None, root: Pa
     if isinstance(written.value, dict):
         return _rows(problems, written, where)
     patterns = problems.texts(written, "documents")
-    if not patterns:
+    if not patterns or any(problems.file(one, "documents") is None for one in patterns):
         return None
     found = [Files(tuple(str(item.value) for item in patterns), one, pdf) for one in where]
     best = next((files for files in found if not list(files.missing())), found[0])
     for i in best.missing():
         pattern = best.patterns[i]
         if "${" not in pattern:  # that has been said already
-            problems.add(patterns[i].place, f"No document matches {pattern}.", _nearest_files(pattern, root))
+            problems.add(patterns[i].place, f"No document matches {patterns[i].shown}.", _nearest_files(pattern, root))
     return best
 
 
@@ -252,35 +272,29 @@ def _nearest_files(pattern: str, root: Path) -> str:
 
 
 def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
-    entries = problems.keys(written, ("rows", "text"), "`documents`", {})
+    entries = problems.keys(written, ROWS, "`documents`", {})
+    if "rows" not in entries and written.value.keys() > entries.keys():
+        return None  # a word that is not known has been said, and was meant for it
     if "rows" not in entries:
         message = "Documents that are rows need `rows`."
         problems.add(written.place, message, "Write `documents: {rows: mails.csv, text: body}`.")
         return None
-    name = problems.text(entries["rows"], "rows")
+    source = read_origin(problems, entries, where)
     column = problems.text(entries["text"], "text") if "text" in entries else None
-    if name is None:
-        return None
-    path = next((root / name for root in where if (root / name).is_file()), None)
-    if path is None:
-        problems.add(entries["rows"].place, f"There is no file {name}.", _RELATIVE)
-        return None
-    if path.suffix.lower() not in ROW_SUFFIXES:
-        message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'neither'}."
-        problems.add(entries["rows"].place, message)
+    if source is None:
         return None
     try:
-        columns = column_names(path)
+        columns = column_names(source)
     except DocumentError as error:
         problems.add(entries["rows"].place, f"{error.where}: {error.message}", error.fix)
         return None
     if column is not None and column not in columns:
-        message = f"{name} has no column `{column}`."
+        message = f"{entries['rows'].shown} has no column `{entries['text'].shown}`."
         problems.add(entries["text"].place, message, nearest(column, columns, "Its columns"))
         return None
-    for reserved in ("_id", "_source"):
+    for reserved in (*KEPT, *(f"_{extra}" for extra in EXTRAS)):
         if reserved in columns:
-            message = f"{name} has a column `{reserved}`, and rows have that name from the run."
+            message = f"{source} has a column `{reserved}`, and rows have that name from the run."
             problems.add(entries["rows"].place, message, "Rename the column.")
             return None
-    return Rows(path, column, tuple(one for one in columns if one != column))
+    return Rows(source, column, tuple(one for one in columns if one != column))

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-from .. import schema as schemas
-from ..errors import DocumentError, ExtractError, SchemaError
+from ..errors import ExtractError
+from ..expressions import examine
 from ..nodes import Anything, Array, Node, Number, Record, Type
-from ..project import code_digest, find_file, load_function, roots
-from ..sources import ROW_SUFFIXES, column_types
-from ..tables import QueryError, describe
+from ..plugins import verb_names, verb_of
+from ..sources import ROW_SUFFIXES
 from ..waiving import OnFailure
 from .asking import AskReader, Taken
+from .functions import function_step, read_function
 from .keys import FLOW, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
 from .options import Outputs
 from .problems import Problems, kind, nearest
-from .rowtypes import either, field_names, items_at, node_at, row_of, with_field, with_fields, without
-from .values import DOCUMENTS, Check, Extract, Python, Review, Sample, Set, Sql, Step, Unnest, Where
+from .querying import ROWS_NAME, QueryReader, is_name
+from .rowtypes import KEPT, either, field_names, items_at, node_at, with_field, with_fields, without
+from .values import DOCUMENTS, Check, Extract, Review, Sample, Set, Step, Unnest, Where
 from .written import Place, Written
 
 __all__ = ["StepReader"]
@@ -34,7 +35,9 @@ _ANY = Type(Anything())
 @dataclass
 class StepReader:
     """Reads step after step. `given` is the type of the documents' rows and `text` their column that is the document;
-    `carrying` says whether there are documents at all. `types`, `carries` and `names` are of the steps so far."""
+    `carrying` says whether there are documents at all. `types`, `carries` and `names` are of the steps so far; `count`
+    says how many there are, `here` which one is being read, and `unresolved` that one reads a step
+    that is not there."""
 
     problems: Problems
     root: Path
@@ -49,6 +52,9 @@ class StepReader:
     names: dict[str, int] = field(default_factory=dict)
     later: dict[str, int] = field(default_factory=dict)
     last: int = DOCUMENTS
+    count: int = 0
+    here: int = DOCUMENTS
+    unresolved: bool = False
     joining: Extract | None = None
     records: dict[int, Type] = field(default_factory=dict)
 
@@ -64,29 +70,61 @@ class StepReader:
             return ()
         if not written.value:
             self.problems.add(written.place, "`steps` is an empty list.", "Write a step: `- extract: schemas/...`.")
+        self.count = len(written.value)
         self.later = {
-            str(item.value["as"].value): number
+            item.value["as"].value: number
             for number, item in enumerate(written.value, 1)
-            if isinstance(item.value, dict) and "as" in item.value
+            if isinstance(item.value, dict) and "as" in item.value and isinstance(item.value["as"].value, str)
         }
         return _joined(step for i, item in enumerate(written.value, 1) if (step := self.step(i, item)) is not None)
 
     def step(self, number: int, written: Written) -> Step | None:
+        self.here = number
         verb = self.verb(written)
         if verb is None:
             self.known(number, None, carries=False)
             return None
-        options = self.problems.keys(written, (verb, *FLOW, *VERBS[verb]), f"the step `{verb}`", LATER_OPTIONS)
+        if verb not in VERBS:
+            return self.of_package(number, verb, written)
+        known = (verb, *FLOW, *VERBS[verb])
+        options = self.problems.keys(written, known, f"the step `{verb}`", LATER_OPTIONS, _elsewhere)
+        before = len(self.problems.found)
         joining = self.joining if verb == "check" and not {"from", "when"} & options.keys() else None
         taken = self.taken(options)
         self.joining = joining
-        step = _VERBS[verb](self, number, written.keys[verb], options, taken)
+        if options[verb].value is None and not (verb == "review" and "confidence" in options):
+            self.problems.add(written.keys[verb], f"`{verb}` says nothing.", f"Write `- {verb}: {_EXAMPLES[verb]}`.")
+            step = None
+        else:
+            step = _VERBS[verb](self, number, written.keys[verb], options, taken)
+        if taken.reads == (DOCUMENTS,) and field_names(self.given) == KEPT:
+            fix = "Files have no fields: an `extract` before gives them some."
+            self.problems.hint(before, fix, only=lambda message: message.startswith("There is no field"))
         if joining is not None:
             self.called(options.get("as"), joining.number)
             return step
         self.joining = step if isinstance(step, Extract) else None
         self.called(options.get("as"), number)
-        self.known(number, None if step is None else step.type, carries=step is not None and step.carries)
+        if step is None and verb in _PASSING:
+            self.known(number, taken.type, carries=taken.carries)  # what is wrong with it changes no row
+        else:
+            self.known(number, None if step is None else step.type, carries=step is not None and step.carries)
+        return step
+
+    def of_package(self, number: int, verb: str, written: Written) -> Step | None:
+        """A step whose verb comes with another package: all keys beside it that are not of the flow are its options."""
+        assert isinstance(written.value, dict)
+        options = {name: item for name, item in written.value.items() if name in FLOW}
+        own = {name: item.plain() for name, item in written.value.items() if name not in FLOW and name != verb}
+        taken = self.taken(options)
+        self.joining, step = None, None
+        try:
+            function = verb_of(verb, written.value[verb].plain(), own)
+            step = function_step(number, written.keys[verb], verb, function, written.plain(), taken)
+        except ExtractError as error:
+            self.problems.carry(written.value[verb].place, error)
+        self.called(options.get("as"), number)
+        self.known(number, None if step is None else step.type, carries=False)
         return step
 
     def known(self, number: int, type: Type | None, *, carries: bool) -> None:
@@ -103,6 +141,9 @@ class StepReader:
         later: list[str] = [key for key in written.value if key in LATER_VERBS]
         if len(verbs) == 1 and not later:
             return verbs[0]
+        brought: list[str] = [key for key in written.value if not verbs and key in verb_names()]
+        if len(brought) == 1:
+            return brought[0]
         if len(verbs) > 1:
             message = f"A step has one verb, and this has {' and '.join(f'`{verb}`' for verb in verbs)}."
             self.problems.add(written.keys[verbs[1]], message, f"Begin a step of its own: `- {verbs[1]}: ...`.")
@@ -112,9 +153,14 @@ class StepReader:
         elif "ask" in written.value:
             self.problems.add(written.keys["ask"], "There is no verb `ask`.", 'Write `- where: {ask: "..."}`.')
         elif written.value:
-            first = next(iter(written.value))
-            message = f"There is no verb `{first}`."
-            self.problems.add(written.keys[first], message, nearest(first, VERBS, "The verbs"))
+            options = {one for several in VERBS.values() for one in several} | set(FLOW)
+            odd = next((key for key in written.value if key not in options), None)
+            if odd is None:
+                first = next(iter(written.value))
+                message = f"The step has no verb: `{first}` stands beside one."
+                self.problems.add(written.keys[first], message, f"The verbs: {', '.join(VERBS)}.")
+            else:
+                self.problems.add(written.keys[odd], f"There is no verb `{odd}`.", nearest(odd, VERBS, "The verbs"))
         else:
             self.problems.add(written.place, "A step is empty.", "Write `- verb: argument`.")
         return None
@@ -140,32 +186,47 @@ class StepReader:
 
     def sources(self, written: Written) -> tuple[int, ...]:
         """The steps that are named, by their numbers; what is not known stands for nothing."""
-        found = []
+        found: list[int] = []
+        said: list[str] = []
         for item in self.problems.texts(written, "from"):
             name = str(item.value)
+            if name in said:
+                self.problems.add(item.place, f"`{item.shown}` stands here twice.", "Take one of them out.")
+            said.append(name)
             if name in self.names:
                 found.append(self.names[name])
+            elif self.later.get(name, self.here + 1) < self.here:
+                continue  # it was refused where it was given
+            elif self.later.get(name) == self.here:
+                fix = "Leave `from` out to read the step before, or name another one."
+                self.problems.add(item.place, f"`{item.shown}` is this step itself.", fix)
             elif name in self.later:
-                message = f"The step `{name}` comes later: it is step {self.later[name]}."
+                message = f"The step `{item.shown}` comes later: it is step {self.later[name]}."
                 self.problems.add(item.place, message, "A step reads steps before it; move it up.")
             else:
-                known = [*self.names, *self.later]
-                message = f"There is no step of the name `{name}`."
+                known = list(dict.fromkeys([*self.names, *self.later]))
+                message = f"There is no step of the name `{item.shown}`."
                 fix = nearest(name, known, "The names")
                 if len(known) == 1:
                     fix = "A step gets a name by `as: name`; `documents` are the documents themselves."
                 self.problems.add(item.place, message, fix)
+        self.unresolved = self.unresolved or not found or len(found) < len(said)
         return tuple(dict.fromkeys(found))
 
     def called(self, written: Written | None, number: int) -> None:
         """Gives the step the name that `as` says."""
         if written is None or (name := self.problems.text(written, "as")) is None:
             return
-        if name in self.names:
-            other = "the documents" if name == _DOCUMENTS_NAME else f"step {self.names[name]}"
-            self.problems.add(written.place, f"`{name}` is the name of {other}.", "Give each step its own name.")
-        elif not name.replace("_", "").replace("-", "").isalnum():
-            message = f"`{name}` is no name for a step."
+        same = next((one for one in self.names if one.lower() == name.lower()), None)
+        if same is not None:
+            other = "the documents" if same == _DOCUMENTS_NAME else f"step {self.names[same]}"
+            said = "is the name of" if same == name else f"differs in case only from `{same}`, the name of"
+            self.problems.add(written.place, f"`{written.shown}` {said} {other}.", "Give each step its own name.")
+        elif name.lower() == ROWS_NAME:
+            message = f"`{name}` is what a query calls the rows of the step that it reads."
+            self.problems.add(written.place, message, "Give the step another name.")
+        elif not is_name(name):
+            message = f"`{written.shown}` is no name for a step."
             self.problems.add(written.place, message, "Write one word of letters, digits, `_` and `-`.")
         else:
             self.names[name] = number
@@ -183,7 +244,14 @@ class StepReader:
 
     def check(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         type = self.records[self.joining.number] if self.joining is not None else of.type
+        before = len(self.problems.found)
         condition = self.problems.expression(options["check"], "check", type, condition=True)
+        if self.joining is not None and condition is None and self.fits(options["check"], of.type):
+            fix = "A check directly after an `extract` sees its record only; to see the fields that came along as well,"
+            name = self.joining.called or "NAME"
+            beside = f"write `from: {name}` beside the check."
+            beside = beside if self.joining.called else f"give the extract a name (`as: {name}`) and {beside}"
+            self.problems.hint(before, f"{fix} {beside}")
         default = self.asking.defaults.on_failure
         on_failure: OnFailure = "reject" if default == "keep" else default
         if "on_failure" in options and self.joining is not None:
@@ -203,28 +271,42 @@ class StepReader:
     def where(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         if isinstance(options["where"].value, dict):
             return self.asking.ask(number, place, options, of)
+        before = len(self.problems.found)
         for name in options.keys() - {"where", *FLOW}:
             message = f"`{name}` goes with a question to a model, and this `where` is an expression."
             self.problems.add(options[name].place, message, 'Write `where: {ask: "..."}`, or take it out.')
         condition = self.problems.expression(options["where"], "where", of.type, condition=True)
         if condition is None:
+            if options["where"].text.rstrip().endswith("?"):
+                self.problems.hint(before, "A question to a model is `where: {ask: ...}`.")
             return None
         return Where(number, place, of.type or _ANY, condition, carries=of.carries, **of.flow)
 
     def set(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         written = options["set"]
         if not isinstance(written.value, dict) or not written.value:
-            message = f"`set` is a mapping of fields to expressions, and this is {kind(written)}."
+            this = "empty" if written.value == {} else kind(written)
+            message = f"`set` is a mapping of fields to expressions, and this is {this}."
             self.problems.add(written.place, message, 'Write `set: {net: "total - tax"}`.')
             return None
         values, type = [], of.type
         for name, item in written.value.items():
+            part = name.partition(".")[0]
+            if not name.strip():
+                self.problems.add(written.keys[name], "A field has no name.", "Write `net: total - tax`.")
+            elif type is not None and part != name and part in field_names(type):
+                message = f"`{name}` is a part of the field `{part}`, and `set` gives whole fields of the row."
+                self.problems.add(written.keys[name], message, f"Set another field, or `unnest` `{part}` before.")
             if name.startswith("_"):
                 self.problems.add(written.keys[name], f"`{name}` cannot be set: names with `_` belong to the run.")
             if of.carries and name == of.text:
                 message = f"`{name}` is the text of the documents, and cannot be set before it is read."
                 self.problems.add(written.keys[name], message, "Set another field, and read that by `text:`.")
+            before = len(self.problems.found)
             expression = self.problems.expression(item, f"set: {name}", type, condition=False)
+            if expression is None and item.text.isidentifier() and not item.unfilled:
+                fix = f"A text is written in quotes of its own: \"'{item.shown}'\"."
+                self.problems.hint(before, fix, only=lambda message: message.startswith("There is no field"))
             if expression is not None:
                 values.append((name, expression))
             if type is not None:
@@ -242,12 +324,21 @@ class StepReader:
         keep = self.problems.flag(options["keep_empty"], "keep_empty") if "keep_empty" in options else False
         named = [(name, options[option]) for name, option in ((into, "into"), (position, "position")) if name]
         free = [self.asking.free(name, written) for name, written in named]
+        if of.carries and field_of == (of.text,):
+            message = f"`{of.text}` is the text of the documents, and cannot be taken apart."
+            self.problems.add(options["unnest"].place, message, "Give `documents` another column for their `text`.")
+            return None
         if not all(free) or field_of is None or of.type is None:
+            return None
+        if into is not None and into in field_names(without(of.type, field_of)):
+            message = f"The rows have a field `{into}` already."
+            self.problems.add(options["into"].place, message, "Give the item another name.")
             return None
         node, items = node_at(field_of, of.type), items_at(field_of, of.type)
         if node is not None and not isinstance(node, (Array, Anything)):
             fields = [name for name in field_names(of.type) if items_at((name,), of.type) is not None]
-            fix = f"The lists: {', '.join(fields)}." if fields else "The rows have no list."
+            one = "The list of the rows is" if len(fields) == 1 else "The lists of the rows are"
+            fix = f"{one} {', '.join(fields)}." if fields else "The rows have no list."
             self.problems.add(options["unnest"].place, f"`{'.'.join(field_of)}` is no list.", fix)
             return None
         type, names = self.unnested(field_of, into, items, of.type, options["unnest"].place)
@@ -277,83 +368,16 @@ class StepReader:
         return with_fields(rest, items.fields, type.named), names
 
     def sql(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
-        query = self.problems.text(options["sql"], "sql")
-        types: dict[str, Type] = {}
-        tables: dict[str, tuple[int, ...] | Path] = {}
-        for called, reads, type in self.several(options.get("from"), of):
-            tables[called] = reads
-            if type is not None:
-                types[called] = type
-        for name, path, type in self.files(options["tables"]) if "tables" in options else ():
-            tables[name], types[name] = path, type
-        if query is None or len(types) < len(tables):
-            return None
-        try:
-            type = row_of(describe(query, types))
-        except QueryError as error:
-            at = options["sql"].at(error.position) if error.position is not None else options["sql"].place
-            self.problems.add(at, error.message, error.fix)
-            return None
-        return Sql(number, place, type, query, tables, types, **of.flow)
-
-    def several(self, written: Written | None, of: Taken) -> Iterator[tuple[str, tuple[int, ...], Type | None]]:
-        """The tables of steps that a query sees: `rows`, and each that `from` names by its name."""
-        if len(of.reads) == 1:
-            yield "rows", of.reads, of.type
-        for item in () if written is None else self.problems.texts(written, "from"):
-            number = self.names.get(str(item.value))
-            if number is not None:
-                yield str(item.value), (number,), self.types[number]
-
-    def files(self, written: Written) -> Iterator[tuple[str, Path, Type]]:
-        """The tables of files that a query sees."""
-        if not isinstance(written.value, dict):
-            message = f"`tables` is a mapping of names to files, and this is {kind(written)}."
-            self.problems.add(written.place, message, "Write `tables: {vendors: data/vendors.csv}`.")
-            return
-        for name, item in written.value.items():
-            if name in ("rows", *self.names):
-                message = f"`{name}` is the name of rows of this pipeline already."
-                self.problems.add(written.keys[name], message, "Give the table another name.")
-            if (said := self.problems.text(item, name)) is None:
-                continue
-            path = find_file(said, roots(self.path, self.root))
-            if path is None:
-                self.problems.add(item.place, f"There is no file {said}.", "Paths are relative to the working folder.")
-            elif path.suffix.lower() not in ROW_SUFFIXES:
-                message = f"Rows are read from {' and '.join(ROW_SUFFIXES)}, and this is {path.suffix or 'none'}."
-                self.problems.add(item.place, message)
-            else:
-                try:
-                    yield name, path, column_types(path)
-                except DocumentError as error:
-                    self.problems.add(item.place, f"{error.where}: {error.message}", error.fix)
+        return QueryReader(self.problems, self.root, self.path, self.names, self.types).read(number, place, options, of)
 
     def python(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
-        written = options["python"]
-        schema: Any = None
-        if "schema" in options:
-            _, schema = self.asking.schema(options["schema"])
-        try:
-            if callable(written.value):
-                function, ref, source = written.value, written.text, ""
-            else:
-                ref = self.problems.text(written, "python") or ""
-                if not ref:
-                    return None
-                function = load_function(ref, self.root, pipeline=self.path)
-                source = code_digest(ref, self.root, pipeline=self.path)
-            if "schema" not in options and (declared := _returned(function)) is not None:
-                schema = schemas.compile(declared)
-        except (ExtractError, SchemaError) as error:
-            self.problems.carry(written.place, error)
-            return None
-        type = _ANY if schema is None else row_of(schema.type)
-        return Python(number, place, type, ref, function, source, schema, **of.flow)
+        return read_function(self.asking, number, place, options, of)
 
     def sample(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         written = options["sample"]
+        before = len(self.problems.found)
         value = self.problems.number(written, "sample", above=True)
+        self.problems.hint(before, "Write a share, `sample: 0.1`, or a number of rows, `sample: 100`.")
         seed = self.problems.number(options["seed"], "seed", above=False, whole=True) if "seed" in options else 0
         if value is None or seed is None:
             return None
@@ -361,7 +385,7 @@ class StepReader:
         if isinstance(value, int):
             return Sample(number, place, of.type or _ANY, None, value, seed, **flow)
         if value >= 1:
-            message = f"`sample` is a share below 1 or a whole number of rows, and this is {written.text}."
+            message = f"`sample` is a share below 1 or a whole number of rows, and this is {written.shown}."
             self.problems.add(written.place, message, "Write `sample: 0.1` or `sample: 100`.")
             return None
         return Sample(number, place, of.type or _ANY, float(value), None, seed, **flow)
@@ -370,22 +394,39 @@ class StepReader:
         written, condition = options["review"], None
         confidence = None
         if "confidence" in options:
+            before = len(self.problems.found)
             confidence = self.problems.number(options["confidence"], "confidence", above=True)
+            self.problems.hint(before, "Write a number up to 1, such as 0.9.")
             if confidence is not None and confidence > 1:
-                self.problems.add(options["confidence"].place, "`confidence` is a number up to 1.", "Write 0.9.")
-        if written.value is not None or confidence is None:
+                message = f"`confidence` is a number up to 1, and this is {options['confidence'].shown}."
+                self.problems.add(options["confidence"].place, message, "Write 0.9, or the like.")
+            self.asking.cascades.sure[number] = options["confidence"].place
+        if isinstance(written.value, (int, Decimal)) and not isinstance(written.value, bool):
+            message = "`review` is a condition, and this is a number."
+            self.problems.add(written.place, message, f"Write `review:` and under it `confidence: {written.shown}`.")
+            return None
+        if written.value is not None:
             condition = self.problems.expression(written, "review", of.type, condition=True)
             if condition is None:
                 return None
         decisions = None
-        if "decisions" in options and (said := self.problems.text(options["decisions"], "decisions")) is not None:
+        if "decisions" in options and (said := self.problems.file(options["decisions"], "decisions")) is not None:
             decisions = Path(said)
+            if decisions.is_dir() or decisions.suffix.lower() not in ROW_SUFFIXES:
+                what = "this is a folder" if decisions.is_dir() else f"this ends in {decisions.suffix or 'nothing'}"
+                message = f"Decisions are rows of a file of {' or '.join(ROW_SUFFIXES)}, and {what}."
+                fix = "Name a file that is or will be there: decisions.jsonl."
+                self.problems.add(options["decisions"].place, message, fix)
         sure = None if confidence is None else float(confidence)
         return Review(number, place, of.type or _ANY, condition, sure, decisions, carries=of.carries, **of.flow)
 
     def write(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Step | None:
         flow = {"carries": of.carries, **of.flow}
-        return self.outputs.read(options["write"], number, of.type, **flow)
+        return self.outputs.read(options["write"], number, of.type, of_step=True, **flow)
+
+    def fits(self, written: Written, type: Type | None) -> bool:
+        """Whether a condition would be right for rows of another type."""
+        return type is not None and not examine(written.text, type, True)[1]
 
 
 def _joined(steps: Iterator[Step]) -> tuple[Step, ...]:
@@ -403,23 +444,35 @@ def _joined(steps: Iterator[Step]) -> tuple[Step, ...]:
     return tuple(found)
 
 
+def _elsewhere(key: str) -> str | None:
+    """The verbs that an option goes with."""
+    verbs = [verb for verb, options in VERBS.items() if key in options]
+    if key in VERBS or not verbs:
+        return None
+    listed = ", ".join(f"`{verb}`" for verb in verbs[:-1])
+    return f"It goes with {listed} and `{verbs[-1]}`." if listed else f"It goes with `{verbs[-1]}`."
+
+
 def _singular(name: str) -> str:
     return name[:-1] if name.endswith("s") and len(name) > 2 else "item"
 
 
-def _returned(function: Any) -> Any:
-    """The record that a function says it gives: its annotation, or that of the items of a list or an iterator."""
-    from typing import get_args, get_origin, get_type_hints
+_EXAMPLES = {
+    "extract": "schemas/receipt.py:Receipt",
+    "classify": "[order, complaint]",
+    "check": "total >= 0",
+    "where": "total > 0",
+    "set": '{net: "total - tax"}',
+    "unnest": "lines",
+    "sql": "select * from rows",
+    "python": "code/clean.py:tidy",
+    "sample": "0.1",
+    "review": "total > 1000",
+    "write": "out/rows.jsonl",
+}
 
-    try:
-        declared = get_type_hints(function).get("return")
-    except Exception:  # noqa: BLE001  an annotation that cannot be resolved says nothing
-        return None
-    options = [one for one in get_args(declared) if one is not type(None)] if get_origin(declared) else [declared]
-    if len(options) == 1 and isinstance(options[0], type) and hasattr(options[0], "model_fields"):
-        return options[0]
-    return None
-
+_PASSING = ("check", "where", "sample", "review", "write")
+"""Verbs behind which rows are as they were."""
 
 _VERBS: dict[str, Callable[[StepReader, int, Place, dict[str, Written], Taken], Step | None]] = {
     "extract": StepReader.extract,

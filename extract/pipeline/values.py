@@ -18,8 +18,10 @@ from ..call import Example
 from ..expressions import Expression
 from ..load import PdfUse
 from ..nodes import Type
+from ..project import shown
 from ..settings import apart
 from ..sinks import Target
+from ..sources import Source
 from ..templates import Template
 from ..waiving import OnFailure
 from .written import Place
@@ -98,12 +100,17 @@ def _within(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Documents that are rows of a file: each row's column `text` is one document (None: the rows are there for their
-    columns only), and the other columns come along."""
+    """Documents that are rows of a file or a database: each row's column `text` is one document (None: the rows are
+    there for their columns only), and the other columns come along."""
 
-    path: Path
+    source: Source
     text: str | None = None
     columns: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the rows are called, with their number behind it: the file as a person would write it, or the table."""
+        return str(self.source) if self.source.path is None else shown(self.source.path)
 
 
 @dataclass(frozen=True)
@@ -286,18 +293,19 @@ class Unnest(Step):
 @dataclass(frozen=True)
 class Sql(Step):
     """One query over all rows, which it sees as the table `rows`, and as the tables that are named in `tables`: rows of
-    steps by their numbers, or rows of files. `types` are those of the tables' rows."""
+    steps by their numbers, or rows of files and databases. `types` are those of the tables' rows."""
 
     query: str
-    tables: Mapping[str, tuple[int, ...] | Path]
+    tables: Mapping[str, tuple[int, ...] | Source]
     types: Mapping[str, Type] = field(repr=False)
+    shown: str = field(default="", kw_only=True, repr=False, compare=False)
 
     @property
     def gathers(self) -> bool:
         return True
 
     def plain(self) -> Any:
-        tables = {name: str(of) if isinstance(of, Path) else list(of) for name, of in self.tables.items()}
+        tables = {name: of.plain() if isinstance(of, Source) else list(of) for name, of in self.tables.items()}
         return {"sql": self.query, "tables": tables}
 
 

@@ -16,19 +16,31 @@ from typing import Any
 from .problems import kind, nearest
 from .written import Place, Written, scalar
 
-__all__ = ["filled", "secrets"]
+__all__ = ["filled", "hidden", "secrets"]
 
 Fault = tuple[Place, str, str | None]
 
 _SIGN = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORDS = re.compile(r"\w+")
+_SHORTEST = 4
+"""Characters of a text that can be a secret: less is an ordinary word, which may stand in any message."""
+
 _LATER = "extra_headers"
 """Their values are filled when a model is opened."""
 
 _SECRETS = (
-    (re.compile(r"\b(?:sk|rk)-[A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bghp_[A-Za-z0-9]{20,}"), "A key"),
-    (re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@"), "A password"),
+    (
+        re.compile(
+            r"\b(?:(?:sk|rk|xai)-(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}\b|AIza[A-Za-z0-9_-]{30,}"
+            r"|(?:ghp|gsk|hf|github_pat)_[A-Za-z0-9_]{20,})"
+        ),
+        "A key",
+    ),
+    (re.compile(r"://[^/?#\s:@]*:(?!\$\{)[^/?#\s@]+@"), "A password"),
 )
+_IN_ITS_PLACE = "Write ${NAME} in its place, and set NAME in the environment."
+_SECRET_HEADERS = ("api-key", "authorization", "cookie", "proxy-authorization", "x-api-key")
 
 
 def filled(written: Written, given: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Written, list[Fault]]:
@@ -42,13 +54,33 @@ def filled(written: Written, given: Mapping[str, str], environment: Mapping[str,
     return made, filling.faults
 
 
+def hidden(written: Written, given: Mapping[str, str]) -> dict[str, str]:
+    """What of a filled pipeline came from the environment and may be a secret, with what may be shown in its place; the
+    words of a longer text as well, since a message may quote one of them."""
+    named = written.value.get("variables") if isinstance(written.value, dict) else None
+    told = {*given, *(named.value if named is not None and isinstance(named.value, dict) else ())}
+    found: dict[str, str] = {}
+    for one in written.walk():
+        for start, end, raw_start, raw_end in one.pieces:
+            sign = (one.raw or "")[raw_start:raw_end]
+            if sign[2:-1] not in told and one.text[start:end] != sign and sign != "$${":
+                text = one.text[start:end]
+                found |= {part: sign for part in (text, *_WORDS.findall(text)) if len(part) >= _SHORTEST}
+    return dict(sorted(found.items(), key=lambda item: -len(item[0])))
+
+
 def secrets(written: Written) -> Iterator[Fault]:
     """What looks as if it should not stand in a file."""
     for one in written.walk():
         for pattern, what in _SECRETS if isinstance(one.value, str) else ():
             if (found := pattern.search(one.value)) is not None:
-                fix = "Write ${NAME} in its place, and set NAME in the environment."
-                yield one.at(found.start()), f"{what} stands in the file, for everybody to see.", fix
+                yield one.at(found.start()), f"{what} stands in the file, for everybody to see.", _IN_ITS_PLACE
+        headers = one.value.get(_LATER) if isinstance(one.value, dict) else None
+        for name, item in headers.value.items() if headers is not None and isinstance(headers.value, dict) else ():
+            said = item.value if isinstance(item.value, str) else "${"
+            if name.lower() in _SECRET_HEADERS and "${" not in said and not _SECRETS[0][0].search(said):
+                message = f"The header `{name}` stands in the file, for everybody to see."
+                yield item.place, message, _IN_ITS_PLACE
 
 
 @dataclass
@@ -74,13 +106,23 @@ class _Filling:
             elif isinstance(item.value, (dict, tuple)):
                 message = f"The value of a variable is one text or number, and this is {kind(item)}."
                 self.faults.append((item.place, message, None))
+            elif (found := next((one for one in _SIGN.finditer(item.text) if one[0] != "$${"), None)) is not None:
+                message = "The value of a variable cannot name another one."
+                fix = f"Take `{name}` out of `variables`, and give it with --set {name}=value."
+                self.faults.append((item.at(found.start()), message, fix))
+                self.declared[name] = item.text  # that is said already, and not where it is used as well
             else:
-                self.declared[name] = None if item.value is None else item.text
+                self.declared[name] = None if item.value is None else item.text.replace("$${", "${")
 
     def of(self, written: Written, name: str = "") -> Written:
         """A value with the variables in it filled in."""
         if isinstance(written.value, dict):
             kept = {_LATER, "variables"} if name == "" else {_LATER}
+            for key in written.value:
+                for found in _SIGN.finditer(key) if name.rpartition(".")[2] != _LATER else ():
+                    self.used.add(found[1] or "")
+                    message = "A variable stands in a value, and not in a key."
+                    self.faults.append((written.keys[key], message, "Write the key itself."))
             made: Any = {
                 key: item if key in kept else self.of(item, f"{name}.{key}") for key, item in written.value.items()
             }
@@ -92,7 +134,7 @@ class _Filling:
         return self.scalar(written, written.value)
 
     def scalar(self, written: Written, text: str) -> Written:
-        made, shown, pieces, at = "", "", [], 0
+        made, shown, pieces, at, before_all = "", "", [], 0, len(self.faults)
         for found in _SIGN.finditer(text):
             before = text[at : found.start()]
             value, public = self.value(written, found)
@@ -101,8 +143,9 @@ class _Filling:
             made, shown, at = made + before + value, shown + before + public, found.end()
         whole = len(pieces) == 1 and pieces[0][2:] == (0, len(text)) and not written.quoted
         made, shown = made + text[at:], shown + text[at:]
-        typed = scalar(made) if whole and not self.faults else made
-        return replace(written, value=typed, text=made, raw=text, public=shown, pieces=tuple(pieces))
+        unfilled = len(self.faults) > before_all
+        typed = scalar(made) if whole and not unfilled else made
+        return replace(written, value=typed, text=made, raw=text, public=shown, pieces=tuple(pieces), unfilled=unfilled)
 
     def value(self, written: Written, found: re.Match[str]) -> tuple[str, str]:
         """What a sign stands for, and what of it may be shown."""

@@ -20,6 +20,7 @@ from ..project import shown
 __all__ = ["Place", "Written", "from_values", "from_yaml", "scalar"]
 
 _LARGEST = 50_000
+_LONGEST_NUMBER = 100
 _CORE = "tag:yaml.org,2002:"
 _ESCAPE_LENGTHS = {"x": 4, "u": 6, "U": 10}
 _FIXES = (
@@ -30,6 +31,7 @@ _FIXES = (
     ("undefined alias", "Put quotes around a value that begins with `*`."),
     ("could not find expected ':'", "A key needs a `:` after it."),
     ("expected a single document", "Write one pipeline a file."),
+    ("but got ':'", "Put quotes around a value that holds `:`."),
     ("expected ',' or", "Close the bracket, and put commas between the items."),
 )
 
@@ -55,7 +57,7 @@ class Written:
 
     `text` is a scalar as it stands there. `keys` gives the places of a mapping's keys. Where variables were filled in,
     `raw` is the text as it was written, `public` what may be shown, and `pieces` say which characters of `text` stand
-    for which of `raw`.
+    for which of `raw`; `unfilled` says that one of them has no value.
     """
 
     value: Any
@@ -66,6 +68,7 @@ class Written:
     raw: str | None = field(default=None, repr=False)
     public: str | None = field(default=None, repr=False)
     pieces: tuple[tuple[int, int, int, int], ...] = field(default=(), repr=False)
+    unfilled: bool = field(default=False, repr=False)
 
     @property
     def shown(self) -> str:
@@ -239,18 +242,19 @@ class _Composed:
 
 
 def scalar(text: str) -> Any:
-    """What YAML makes of a text without quotes."""
+    """What YAML makes of a text without quotes, if that is a number, true or false; the text itself, whole, for the
+    rest: what YAML would leave out of it (a comment, quotes, a tag) may be a part of a password."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if len(text) > _LONGEST_NUMBER or text != text.strip():
+        return text
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except YAMLError:
         return text
     tag = "" if node is None else str(node.tag).removeprefix(_CORE)
-    if node is None or not isinstance(node.value, str) or tag not in _SCALARS or tag == "null":
-        return text
-    return _SCALARS[tag](node.value)
+    return _SCALARS[tag](text) if tag in ("int", "float", "bool") and node.value == text else text
 
 
 def _integer(text: str) -> Any:

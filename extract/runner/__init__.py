@@ -11,24 +11,27 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
+from ..batches import Wave, Waves
 from ..call import Usage
 from ..endpoints import ANYWHERE, Reach
+from ..engines.batch import FOLDER, BatchCalls, left_open
 from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import DocumentError, ExtractError, ModelError, PipelineError, RunError
 from ..events import OnEvent
 from ..ledger import Entry, RunLedger
-from ..limits import Limits, Traffic, check_priced
+from ..limits import Batching, Limits, Traffic, check_priced
+from ..models.batches import open_door
 from ..models.cascade import Cascade, open_cascade
 from ..operators.decisions import Decision, read_decisions
 from ..operators.rows import Row
@@ -45,6 +48,7 @@ from .units import Units
 __all__ = [
     "STATES",
     "Asking",
+    "Engine",
     "Flow",
     "Input",
     "Progress",
@@ -58,8 +62,9 @@ __all__ = [
     "task_of",
 ]
 
-_BLOCK = 256
-"""How many inputs are taken at a time: each time costs a turn of a thread."""
+Engine = Literal["local", "batch"]
+"""How calls are answered: one by one, or by OpenAI's Batch API. A run may be started by one and finished by the other.
+"""
 
 
 @dataclass(frozen=True)
@@ -167,42 +172,43 @@ async def execute(
     *,
     limits: Limits | None = None,
     limit: int | None = None,
+    engine: Engine = "local",
+    batching: Batching | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
     on_event: OnEvent | None = None,
     on_rows: Callable[[list[Row]], Any] | None = None,
+    on_wave: Callable[[Wave], None] | None = None,
 ) -> Run:
     """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `watch` is told of each
     document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where), `on_rows`
     of rows that came out at the end of the pipeline; if it gives something to await, the run waits until it has taken
-    them.
+    them. With the `engine` ``batch`` calls are gathered as `batching` says, and `on_wave` is told how each batch fares;
+    what a start of the run left with the provider is taken in by the next one, whatever its engine.
 
-    Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held. What goes wrong
-    with a document is in its entry, and what stops the run in `Run.stopped`.
+    Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held or a model that
+    cannot be asked by batch. What goes wrong with a document is in its entry, and what stops the run in `Run.stopped`.
     """
     began = time.monotonic()
     limits = limits or Limits(**pipeline.limits)
     check_priced(limits, cascade.facts)
     pipeline.per_document.check_priced(cascade.facts)
+    if engine == "batch":
+        for facts in cascade.facts:
+            open_door(facts, cascade.models[facts.name])
     check_writable(pipeline)
     decisions = _decisions(pipeline)
     ledger = await _opened(folder)
     try:
         cascade, name = await _as_started(ledger, pipeline, cascade)
-        engine = Local(cascade.models, ledger, Traffic(limits, await ledger.spent()), Hook(on_event))
-        asked = asking(pipeline, {one.name: one for one in cascade.facts})
-        units = Units(pipeline, asked, engine, ledger, decisions)
-        units.reuse.before = await _parts(ledger, asked)
-        outputs = Outputs(pipeline, ledger, name)
-        try:
-            stages = _Stages(pipeline, units, engine, ledger, outputs, on_rows)
-            await stages.run(limit, watch)
-            sample = await asyncio.to_thread(outputs.finish, stages.ended)
-        except BaseException:
-            outputs.abandon()
-            raise
-        await ledger.forget_older()
-        await asyncio.to_thread(write_not_written, folder, ledger.entries)
-        run = _account(folder, cascade.warnings, await ledger.totals(), stages, sample, time.monotonic() - began)
+        traffic = Traffic(limits, await ledger.spent())
+        async with _by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as by_batch:
+            local = Local(cascade.models, ledger, traffic, Hook(on_event), by_batch)
+            asked = asking(pipeline, {one.name: one for one in cascade.facts})
+            units = Units(pipeline, asked, local, ledger, decisions)
+            units.reuse.before = await _parts(ledger, asked)
+            stages = _Stages(pipeline, units, local, ledger, Outputs(pipeline, ledger, name), on_rows)
+            sample = await stages.whole(limit, watch)
+            run = await stages.account(folder, time.monotonic() - began, cascade.warnings, sample)
         _check_conserved(run)
         write_run(folder, run.plain())
         return run
@@ -225,6 +231,41 @@ class _Stages:
     on_rows: Callable[[list[Row]], Any] | None = None
     failure: ExtractError | None = None
     ended: list[int] = field(default_factory=list)
+
+    async def account(self, folder: Path, seconds: float, warnings: tuple[str, ...], sample: tuple[Row, ...]) -> Run:
+        """What happened in all of them; what is no longer among the inputs is forgotten."""
+        units, engine, outputs = self.units, self.engine, self.outputs
+        await self.ledger.forget_older()
+        await asyncio.to_thread(write_not_written, folder, self.ledger.entries)
+        calls, usage, cost = await self.ledger.totals()
+        return Run(
+            folder=folder,
+            states=dict(units.states),
+            flows=tuple(units.flows.values()),
+            calls=calls,
+            usage=usage,
+            cost=cost,
+            seconds=seconds,
+            outputs=tuple(outputs.files),
+            left=tuple(outputs.left),
+            over_budget=engine.traffic.budget.over,
+            warnings=(*warnings, *_noticed(engine)),
+            stopped=engine.stopped or self.failure or outputs.failure,
+            sample=sample,
+            refused=tuple(units.refused),
+            waived=units.waived,
+            not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
+            **units.reuse.plain(),
+        )
+
+    async def whole(self, limit: int | None, watch: Callable[[Progress], None]) -> tuple[Row, ...]:
+        """All stages, and then the outputs, which appear whole or not at all; gives the first rows at the end."""
+        try:
+            await self.run(limit, watch)
+            return await asyncio.to_thread(self.outputs.finish, self.ended)
+        except BaseException:
+            self.outputs.abandon()
+            raise
 
     async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
         total = await asyncio.to_thread(count, self.pipeline, limit)
@@ -253,7 +294,7 @@ class _Stages:
         """All inputs of a stage through the engine; each is entered into the ledger while the next ones go on."""
         came, went = _Counted(given), 0
         try:
-            async with aclosing(self.engine.each(came, self.units.unit, block=_BLOCK)) as entries:
+            async with aclosing(self.engine.each(came, self.units.unit)) as entries:
                 async for entry in entries:
                     went += 1
                     await self.ledger.enter_soon(entry)
@@ -276,38 +317,6 @@ class _Stages:
         if self.outputs.done(entry.ordinal):
             await self.ledger.entered()
             await asyncio.to_thread(self.outputs.hand_on, number)
-
-
-def _account(
-    folder: Path,
-    warnings: tuple[str, ...],
-    totals: tuple[int, Usage, Decimal | None],
-    stages: _Stages,
-    sample: tuple[Row, ...],
-    seconds: float,
-) -> Run:
-    """What happened, out of all that took part in it."""
-    units, engine, outputs = stages.units, stages.engine, stages.outputs
-    calls, usage, cost = totals
-    return Run(
-        folder=folder,
-        states=dict(units.states),
-        flows=tuple(units.flows.values()),
-        calls=calls,
-        usage=usage,
-        cost=cost,
-        seconds=seconds,
-        outputs=tuple(outputs.files),
-        left=tuple(outputs.left),
-        over_budget=engine.traffic.budget.over,
-        warnings=(*warnings, *(_weaker(name, mode) for name, mode in engine.calls.modes.items())),
-        stopped=engine.stopped or stages.failure or outputs.failure,
-        sample=sample,
-        refused=tuple(units.refused),
-        waived=units.waived,
-        not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
-        **units.reuse.plain(),
-    )
 
 
 class _Counted:
@@ -351,6 +360,49 @@ async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Ma
     await ledger.write_manifest({f"asked:{ledger.start}": mine})
     known = await ledger.manifest()
     return {int(name.partition(":")[2]): parts for name, parts in known.items() if name.startswith("asked:")}
+
+
+@asynccontextmanager
+async def _by_batch(
+    cascade: Cascade,
+    ledger: RunLedger,
+    traffic: Traffic,
+    name: str,
+    engine: Engine,
+    batching: Batching | None,
+    on_wave: Callable[[Wave], None] | None,
+) -> AsyncGenerator[BatchCalls | None, None]:
+    """The calls of the batch engine; of the other one too, where an earlier start left something with the provider."""
+    left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
+    if engine == "local" and not left:
+        yield None
+        return
+    models = [one for one in cascade.facts if engine == "batch" or one.name in left]
+    opened = {one.name: open_door(one, cascade.models[one.name]) for one in models}
+    doors = {name: door for name, door in opened.items() if door is not None}
+    calls = BatchCalls(cascade.models, ledger, traffic, doors, name, batching, online=engine == "local")
+    calls.on_wave = on_wave
+    try:
+        await calls.take_up()
+        yield calls
+    finally:
+        await calls.finished(0)
+
+
+def _noticed(engine: Local) -> Iterator[str]:
+    """What is to be known of how models answered."""
+    for name, mode in engine.calls.modes.items():
+        yield _weaker(name, mode)
+    odd = engine.calls.odd if isinstance(engine.calls, BatchCalls) else {}
+    for kind, times in odd.items():
+        yield f"{times:,} {_ODD[kind]}"
+
+
+_ODD = {
+    "doubled": "answers came a second time in a batch; the first ones were taken.",
+    "unknown": "answers in batches had ids that were not asked for; they were left out.",
+    "broken": "lines of batches could not be read; what they should have answered was asked for again.",
+}
 
 
 def _weaker(name: str, mode: str) -> str:

@@ -40,7 +40,7 @@ def task_of(pipeline: Pipeline, step: Asked, facts: tuple[ModelFacts, ...]) -> T
         instructions=_instructions(step, step.instructions.text),
         examples=step.examples,
         checks=tuple(
-            TaskCheck(check.condition.text, check.condition.pointers, check.condition.holds) for check in step.checks
+            TaskCheck(str(check.condition), check.condition.pointers, check.condition.holds) for check in step.checks
         ),
         settings=apart(step.settings)[0],
         limits=pipeline.per_document,

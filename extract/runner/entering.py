@@ -18,8 +18,7 @@ from ..load import open_document
 from ..operators.gathering import grouped, queried, sampled
 from ..operators.rows import Row, row_id
 from ..pipeline import DOCUMENTS, Extract, Files, Pipeline, Rows, Sample, Sql, Step
-from ..project import shown
-from ..sources import read_rows
+from ..sources import Source, count_rows, read_rows
 
 __all__ = ["Input", "count", "gathered", "inputs", "reads"]
 
@@ -48,8 +47,10 @@ def inputs(pipeline: Pipeline, limit: int | None = None) -> Iterator[Input]:
 def count(pipeline: Pipeline, limit: int | None = None) -> int:
     """How many documents there are; opens none of them."""
     documents = pipeline.documents
-    made = documents.paths() if isinstance(documents, Files) else read_rows(documents.path)
-    return sum(1 for _ in islice(made, limit))
+    if isinstance(documents, Files):
+        return sum(1 for _ in islice(documents.paths(), limit))
+    there = count_rows(documents.source)
+    return there if limit is None else min(there, limit)
 
 
 def _of_files(documents: Files) -> Iterator[tuple[str, Row, Callable[[], Document]]]:
@@ -73,9 +74,8 @@ class _Opener:
 
 
 def _of_rows(documents: Rows) -> Iterator[tuple[str, Row, Callable[[], Document] | None]]:
-    name = shown(documents.path)
-    for number, found in enumerate(read_rows(documents.path), 1):
-        source = f"{name}#{number}"
+    for number, found in enumerate(read_rows(documents.source), 1):
+        source = f"{documents.name}#{number}"
         row = {**found, "_id": row_id(source, "", "documents"), "_source": source}
         yield source, row, _carried(documents, row)
 
@@ -131,8 +131,8 @@ def gathered(pipeline: Pipeline, step: Step, ledger: RunLedger) -> Iterator[Inpu
         yield Input(step.number, ordinal, str(row["_id"]), source, row, opener)
 
 
-def _table(step: Sql, ledger: RunLedger, of: tuple[int, ...] | Path) -> _Waiting:
-    if isinstance(of, Path):
+def _table(step: Sql, ledger: RunLedger, of: tuple[int, ...] | Source) -> _Waiting:
+    if isinstance(of, Source):
         return _Waiting(lambda: read_rows(of))
     return _Waiting(lambda: reads(ledger, step, of))
 

@@ -29,17 +29,20 @@ class Reuse:
         self.anew: dict[str, Counter[str]] = {}
         self.before: Mapping[int, Mapping[str, Any]] = {}
 
-    def note(self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any] | None, asked: int) -> None:
+    async def note(
+        self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any] | None, asked: int
+    ) -> None:
         """Takes note of one row that a model was asked about, or was not."""
         if self._ledger.start < 2 or extraction is None or not extraction.attempts:
             return
         if not asked:
             self.reused[step.name] += 1
             return
-        self.anew.setdefault(step.name, Counter())[self._why(given, step, asking, extraction)] += 1
+        why = await self._why(given, step, asking, extraction)
+        self.anew.setdefault(step.name, Counter())[why] += 1
 
-    def _why(self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any]) -> str:
-        before = self._ledger.known(given.stage, given.id)
+    async def _why(self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any]) -> str:
+        before = await self._ledger.known(given.stage, given.id)
         if before is None:
             return "new"
         start, entry = before

@@ -179,7 +179,7 @@ class Units:
         if len(rows) == 1:
             return await self._given(step.number, rows[0], given)
         found = _Found()
-        room = self.engine.limits.in_flight if self._waits[step.number] else 1
+        room = self.engine.calls.abreast if self._waits[step.number] else 1
         for start in range(0, len(rows), room):
             block = rows[start : start + room]
             if room == 1:
@@ -204,7 +204,7 @@ class Units:
             return self._stopped(step, None, "rejected", row, error.message)
         outcome = await self.engine.outcome(job)
         extraction = outcome.extraction
-        self.reuse.note(given, step, asking, extraction, outcome.asked)
+        await self.reuse.note(given, step, asking, extraction, outcome.asked)
         found = _Found(extractions=[extraction])
         if extraction is None:
             flow.counts["pending"] += 1

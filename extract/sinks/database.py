@@ -5,8 +5,8 @@ all rows or none, whenever the process is killed. What was written *and* noted b
 between the two, is written again by the next start under the same names of run and output, and is there once:
 
 - `insert` notes each row's run, output and `_id` in the table `_extract_written` in the same transaction, and leaves
-  out what is noted there. Rows of one run that share an `_id` are told apart by their order, rows without one by their
-  content.
+  out what is noted there, for as long as the table is. Rows of one run that share an `_id` are told apart by their
+  order, rows without one by their content.
 - `merge` sets the row of the same key. Of two rows of one key in a run the last one counts, and is counted once.
 - `replace` empties the table in the same transaction.
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..databases import Address, Slot, bound, connected, kind_of_new, made, slots, stripped, unique_keys
@@ -23,28 +22,37 @@ from ..errors import PipelineError
 from ..jsontext import canonical, digest
 from ..nodes import Type
 from ..tables import Row, columns_of, fields_of, plain_dates
+from .allowed import require_leave
 from .fitting import matched, require_fit, require_key
+from .putting import way_of
 from .spool import Spool
 from .writing import Writer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
-__all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "short"]
+__all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "noted_output"]
 
 NOTES = "_extract_written"
 
-_BATCH = 1000
+_NOTE = (*(Slot(name, "text", "TEXT") for name in ("run", "output", "row_id")), Slot("nth", "whole", "INTEGER"))
+
+_UNICODE: Any = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}  # their own default may be narrower
+
+_BATCH, _WEIGHT = 1000, 8_000_000
 _NAME_LENGTH = 190
 _PIECE = 80
 
 
-def check(address: Address, table: str, key: Sequence[str], type: Type | None) -> None:
-    """Raises PipelineError where the database cannot be reached, or the table does not take the rows."""
+def check(address: Address, table: str, mode: str, key: Sequence[str], type: Type | None) -> None:
+    """Raises PipelineError where the database cannot be reached, or the table does not take the rows. Of PostgreSQL it
+    is known as well what the user may do."""
     if address.path is not None and not address.path.exists():
         return
     with connected(address) as connection:
         found = slots(connection, table)
+        if address.dialect == "postgresql":
+            require_leave(connection, table, mode, found is not None, NOTES, address.shown)
         if found is None:
             return
         if key:
@@ -70,6 +78,11 @@ def _same(value: Any) -> Any:
         number = Decimal(repr(value)) if isinstance(value, float) else value
         return int(number) if number == number.to_integral_value() else stripped(number)
     return plain_dates(value)
+
+
+def noted_output(run: str, output: str, table: str) -> tuple[str, str]:
+    """The names of a run and of its output in the notes: of one output to another table nothing is noted yet."""
+    return (short(run), short(f"{output} > {table}")) if run else ("", "")
 
 
 def noted_as(identity: bytes) -> str:
@@ -98,7 +111,7 @@ class DatabaseWriter(Writer):
     ):
         super().__init__(address.shown)
         self._address, self._name, self._mode, self._key, self._type = address, table, mode, tuple(key), type
-        self._run, self._output = (short(run), short(output)) if mode == "insert" else ("", "")
+        self._run, self._output = noted_output(run, output, table) if mode == "insert" else ("", "")
         declared = () if type is None else tuple(one.name for one in fields_of(type))
         self._spool = Spool(tuple(dict.fromkeys((*columns, *declared))))
 
@@ -113,12 +126,13 @@ class DatabaseWriter(Writer):
             self._address.path.parent.mkdir(parents=True, exist_ok=True)
         with connected(self._address, write=True) as connection, connection.begin():
             found = slots(connection, self._name)
+            made = found is None
             if found is None:
                 found = self._made(connection)
             elif self._key:
                 require_key(self._key, unique_keys(connection, self._name), found, self.shown, self._name)
             to = matched(tuple(self._spool.seen), found, self.shown, self._name)
-            return self._filled(connection, to)
+            return self._filled(connection, to, made)
 
     def _made(self, connection: Connection) -> dict[str, Slot]:
         """Makes the table, with a column for each field and the key as its primary key."""
@@ -134,25 +148,20 @@ class DatabaseWriter(Writer):
         _table(self._name, found.values(), self._key).create(connection)
         return found
 
-    def _filled(self, connection: Connection, to: dict[str, Slot]) -> int:
+    def _filled(self, connection: Connection, to: dict[str, Slot], made: bool) -> int:
         import sqlalchemy as sa
 
         table = _table(self._name, to.values(), ())
-        values = {name: f"c{i}" for i, name in enumerate(to)}
+        keys = [f"c{i}" for i, name in enumerate(to) if name in self._key]
+        put = way_of(connection.dialect.name)(table, tuple(to.values()), keys)
         if self._mode == "replace":
             connection.execute(sa.delete(table))
-        if self._key:
-            keys = [values[name] for name in self._key]
-            merge = _merge(table, keys, connection.dialect.name)
-            count = 0
-            for block in _blocks(self._spool.last()):
-                count += len(block)
-                merge(connection, [self._values(row, to, connection) for row in block])
-            return count
-        insert = sa.insert(table)
-        for block in _blocks(self._new(connection) if self._run else self._spool.rows()):
-            connection.execute(insert, [self._values(row, to, connection) for row in block])
-        return self._spool.count
+        rows = self._spool.last() if self._key else self._new(connection, made) if self._run else self._spool.rows()
+        count = 0
+        for block in _blocks(rows):
+            count += len(block)
+            put(connection, [self._values(row, to, connection) for row in block])
+        return count if self._key else self._spool.count
 
     def _values(self, row: Row, to: dict[str, Slot], connection: Connection) -> dict[str, Any]:
         values = {}
@@ -168,14 +177,17 @@ class DatabaseWriter(Writer):
                 raise PipelineError(f"{what}: {error}.", self.shown, fix) from None
         return values
 
-    def _new(self, connection: Connection) -> Iterator[Row]:
-        """The rows that are not noted yet, each noted as it is given."""
+    def _new(self, connection: Connection, made: bool) -> Iterator[Row]:
+        """The rows that are not noted yet, each noted as it is given. What was noted of a table ends with it."""
         import sqlalchemy as sa
 
         notes = _notes(self._name)
         notes.create(connection, checkfirst=True)
-        mine = (notes.c.run == self._run, notes.c.output == self._output)
-        name, nth = notes.c.row_id, notes.c.nth
+        put = way_of(connection.dialect.name)(notes, _NOTE, ())
+        mine = (notes.c.c0 == self._run, notes.c.c1 == self._output)
+        name, nth = notes.c.c2, notes.c.c3
+        if made:
+            connection.execute(sa.delete(notes).where(*mine))
         before = connection.execute(sa.select(name).where(*mine).limit(1)).first() is not None
         for block in _blocks(self._spool.counted()):
             rows = {(noted_as(identity), nth): row for identity, nth, row in block}
@@ -184,8 +196,7 @@ class DatabaseWriter(Writer):
                 for known in connection.execute(asked):
                     rows.pop(tuple(known), None)
             if rows:
-                own = {"run": self._run, "output": self._output}
-                connection.execute(sa.insert(notes), [{**own, "row_id": one, "nth": n} for one, n in rows])
+                put(connection, [{"c0": self._run, "c1": self._output, "c2": one, "c3": n} for one, n in rows])
             yield from rows.values()
 
 
@@ -200,7 +211,7 @@ def _table(name: str, slots: Iterable[Slot], key: Sequence[str]) -> Table:
     ]
     for column in columns:
         column.autoincrement = False
-    return sa.Table(own, sa.MetaData(), *columns, schema=schema or None, mysql_charset="utf8mb4")
+    return sa.Table(own, sa.MetaData(), *columns, schema=schema or None, **_UNICODE)
 
 
 def _notes(table: str) -> Table:
@@ -210,48 +221,31 @@ def _notes(table: str) -> Table:
     schema, _, _ = table.rpartition(".")
     exact = mysql.VARCHAR(_NAME_LENGTH, collation="utf8mb4_bin")  # else MySQL holds a and A for the same
     text = sa.String(_NAME_LENGTH).with_variant(exact, "mysql", "mariadb")
-    columns = [sa.Column(name, text, primary_key=True) for name in ("run", "output", "row_id")]
-    nth = sa.Column("nth", sa.Integer, primary_key=True, autoincrement=False)
-    return sa.Table(NOTES, sa.MetaData(), *columns, nth, schema=schema or None, mysql_charset="utf8mb4")
+    columns = [
+        sa.Column(one.name, sa.Integer if one.kind == "whole" else text, key=f"c{i}", primary_key=True)
+        for i, one in enumerate(_NOTE)
+    ]
+    columns[-1].autoincrement = False
+    return sa.Table(NOTES, sa.MetaData(), *columns, schema=schema or None, **_UNICODE)
 
 
 def _blocks(items: Iterable[Any]) -> Iterator[list[Any]]:
-    left = iter(items)
-    while block := list(islice(left, _BATCH)):
+    """The items in batches of so many, or of so many characters."""
+    block: list[Any] = []
+    weight = 0
+    for item in items:
+        block.append(item)
+        weight += _weight(item)
+        if len(block) >= _BATCH or weight >= _WEIGHT:
+            yield block
+            block, weight = [], 0
+    if block:
         yield block
 
 
-def _merge(table: Table, keys: Sequence[str], dialect: str) -> Any:
-    """What merges a batch of values into the table, by the words that the database has for it."""
-    import sqlalchemy as sa
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
-    others = [column.key for column in table.c if column.key not in keys]
-    if dialect in ("postgresql", "sqlite"):
-        upsert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
-        by = [table.c[key] for key in keys]
-        if others:
-            upsert = upsert.on_conflict_do_update(
-                index_elements=by, set_={name: upsert.excluded[name] for name in others}
-            )
-        else:
-            upsert = upsert.on_conflict_do_nothing(index_elements=by)
-        return lambda connection, values: connection.execute(upsert, values)
-    if dialect in ("mysql", "mariadb"):
-        own = mysql.insert(table)
-        own = own.on_duplicate_key_update({name: own.inserted[name] for name in others or keys})
-        return lambda connection, values: connection.execute(own, values)
-
-    same = [table.c[key] == sa.bindparam(f"_{key}") for key in keys]
-
-    def each(connection: Connection, values: Sequence[dict[str, Any]]) -> None:
-        for one in values:
-            by = {f"_{key}": one[key] for key in keys}
-            kept = {name: one[name] for name in others}
-            there = connection.execute(sa.select(sa.literal(1)).select_from(table).where(*same), by).first()
-            if there is None:
-                connection.execute(sa.insert(table), one)
-            elif kept:
-                connection.execute(sa.update(table).where(*same).values(kept), by)
-
-    return each
+def _weight(value: Any) -> int:
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, (list, tuple)) else 8

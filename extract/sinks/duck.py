@@ -18,7 +18,7 @@ from ..databases import Address, Slot
 from ..errors import PipelineError
 from ..nodes import Type
 from ..tables import Column, Row, columns_of, fields_of, quoted, store, workplace
-from .database import NOTES, identity, noted_as, short
+from .database import NOTES, identity, noted_as, noted_output
 from .fitting import matched, require_fit, require_key
 from .spool import Spool
 from .writing import Writer
@@ -44,7 +44,7 @@ class _Place:
         return f"target.{quoted(self.schema)}.{quoted(self.name)}"
 
 
-def check(address: Address, table: str, key: Sequence[str], type: Type | None) -> None:
+def check(address: Address, table: str, mode: str, key: Sequence[str], type: Type | None) -> None:
     """Raises PipelineError where the file cannot be opened, or the table does not take the rows."""
     if address.path is None or not address.path.exists():
         return
@@ -153,7 +153,7 @@ class DuckWriter(Writer):
         super().__init__(address.shown)
         self._address, self._name, self._place = address, table, _place(table)
         self._mode, self._key, self._type = mode, tuple(key), type
-        self._run, self._output = (short(run), short(output)) if mode == "insert" else ("", "")
+        self._run, self._output = noted_output(run, output, table) if mode == "insert" else ("", "")
         declared = () if type is None else tuple(one.name for one in fields_of(type))
         self._spool = Spool(tuple(dict.fromkeys((*columns, *declared))))
 
@@ -191,6 +191,7 @@ class DuckWriter(Writer):
 
     def _fill(self, connection: DuckDBPyConnection, columns: dict[str, Column]) -> None:
         found = _slots(connection, self._place)
+        made = found is None
         if found is None:
             found = self._made(connection, columns)
         elif self._key:
@@ -202,7 +203,7 @@ class DuckWriter(Writer):
         into = f"insert into {self._place} ({', '.join(quoted(slot.name) for slot in to.values())})"
         values = ", ".join(f"cast({quoted(name)} as {slot.declared})" for name, slot in to.items())
         if self._run:
-            self._note(connection, f"{into} select {values} from rows")
+            self._note(connection, f"{into} select {values} from rows", made)
             return
         connection.execute(f"{into} select {values} from rows {self._on_conflict(to)}")
 
@@ -226,14 +227,16 @@ class DuckWriter(Writer):
         set_ = ", ".join(f"{name} = excluded.{name}" for name in others)
         return f"on conflict ({key}) do update set {set_}" if others else f"on conflict ({key}) do nothing"
 
-    def _note(self, connection: DuckDBPyConnection, insert: str) -> None:
-        """Inserts the rows that the notes do not have, and notes them."""
+    def _note(self, connection: DuckDBPyConnection, insert: str, made: bool) -> None:
+        """Inserts the rows that the notes do not have, and notes them; see `database` for what they are."""
         notes = _Place(self._place.schema, NOTES)
         connection.execute(
             f"create table if not exists {notes} (run varchar, output varchar, row_id varchar, nth bigint, "
             "primary key (run, output, row_id, nth))"
         )
         own = [self._run, self._output]
+        if made:
+            connection.execute(f"delete from {notes} where run = ? and output = ?", own)
         new = (
             f"where not exists (select 1 from {notes} as n where n.run = ? and n.output = ? "
             f"and n.row_id = rows.{quoted(_ROW)} and n.nth = rows.{quoted(_NTH)})"

@@ -17,7 +17,8 @@ from ..tables import QueryError, Row, Seen, exact_line
 
 __all__ = ["Spool"]
 
-_BLOCK = 500
+_BLOCK, _BYTES = 500, 4_000_000
+"""How many rows, or bytes of them, wait in memory for the next transaction of the spool."""
 
 
 class Spool:
@@ -27,6 +28,7 @@ class Spool:
         self.seen: dict[str, Seen] = {name: Seen() for name in columns}
         self.count = 0
         self._waiting: list[tuple[bytes | None, bytes]] = []
+        self._bytes = 0
         self._folder = tempfile.TemporaryDirectory(prefix="extract-", ignore_cleanup_errors=True)
         self._file = sqlite3.connect(f"{self._folder.name}/rows", isolation_level=None, check_same_thread=False)
         for setting in ("journal_mode = off", "synchronous = off", "cache_size = -8000", "temp_store = file"):
@@ -42,9 +44,11 @@ class Spool:
                 self.seen[name].take(value)
         except TypeError as error:
             raise QueryError(f"The field `{name}`: {error}") from None
-        self._waiting.append((identity, exact_line(row)))
+        line = exact_line(row)
+        self._waiting.append((identity, line))
+        self._bytes += len(line)
         self.count += 1
-        if len(self._waiting) >= _BLOCK:
+        if len(self._waiting) >= _BLOCK or self._bytes >= _BYTES:
             self._keep()
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -77,6 +81,7 @@ class Spool:
             self._file.executemany("insert into rows (identity, line) values (?, ?)", self._waiting)
             self._file.execute("commit")
             self._waiting.clear()
+            self._bytes = 0
 
 
 def _row(line: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ would keep the rows from being written.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -53,8 +54,10 @@ class Target:
         assert self.address is not None
         if self.address.path is not None:
             files.check(self.address.path, self.shown)
+            if self.address.path.exists() and not os.access(self.address.path, os.W_OK):
+                raise PipelineError("This file may only be read.", self.shown, "Write somewhere else.")
         look = duck.check if self.address.dialect == "duckdb" else database.check
-        look(self.address, self.table, self.key, type)
+        look(self.address, self.table, self.mode, self.key, type)
 
 
 def target_of(

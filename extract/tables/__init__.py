@@ -41,9 +41,14 @@ __all__ = [
     "describe",
     "exact_line",
     "fields_of",
+    "json_value",
+    "one_select",
     "plain_dates",
     "quoted",
+    "result_type",
+    "results",
     "run_query",
+    "shut",
     "store",
     "workplace",
     "write_parquet",
@@ -74,8 +79,8 @@ def describe(query: str, tables: Mapping[str, nodes.Type]) -> nodes.Type:
             fields = fields_of(type)
             columns = {one.name: column(one.node, Seen(), type) for one in fields}
             _create(connection, name, columns)
-        _shut(connection)
-        _one_select(connection, query)
+        shut(connection)
+        one_select(connection, query)
         try:
             found = connection.execute(f"describe {query.strip().rstrip(';')}").fetchall()
         except duckdb.Error as error:
@@ -94,23 +99,41 @@ def run_query(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a query over tables of rows, one by one, in the query's order. `types` gives the types of the rows by
     table, where they are known."""
-    import duckdb
-
     with workplace() as (connection, folder):
         for name, rows in tables.items():
             _fill(connection, folder, name, rows, (types or {}).get(name, _UNKNOWN))
-        _shut(connection)
-        _one_select(connection, query)
-        try:
-            relation = connection.sql(query)
-            _no_doubles(relation.columns)
-            connection.execute(_handed_out(query, relation))
-            readers = [_reader(str(one)) for one in relation.types]
-            while block := connection.fetchmany(_BLOCK):
-                for values in block:
-                    yield {n: read(n, v) for n, read, v in zip(relation.columns, readers, values, strict=True)}
-        except duckdb.Error as error:
-            raise _error(error, query, {}, 0) or QueryError(str(error)) from None
+        shut(connection)
+        one_select(connection, query)
+        yield from results(connection, query)
+
+
+def results(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
+    """The rows of one query as JSON values, as they are asked for. Raises QueryError if it cannot run."""
+    import duckdb
+
+    try:
+        relation = connection.sql(query)
+        _no_doubles(relation.columns)
+        connection.execute(_handed_out(query, relation))
+        readers = [_reader(str(one)) for one in relation.types]
+        while block := connection.fetchmany(_BLOCK):
+            for values in block:
+                yield {n: read(n, v) for n, read, v in zip(relation.columns, readers, values, strict=True)}
+    except duckdb.Error as error:
+        raise _error(error, query, {}, 0) or QueryError(str(error)) from None
+
+
+def result_type(connection: duckdb.DuckDBPyConnection, query: str) -> nodes.Type:
+    """The type of a query's rows."""
+    import duckdb
+
+    try:
+        relation = connection.sql(query)
+    except duckdb.Error as error:
+        raise _error(error, query, {}, 0) or QueryError(str(error)) from None
+    _no_doubles(relation.columns)
+    described = zip(relation.columns, map(str, relation.types), strict=True)
+    return nodes.Type(root=nodes.Record(fields=tuple(_described(name, kind) for name, kind in described)))
 
 
 def write_parquet(path: Path, rows: Iterable[Row], columns: Mapping[str, Column]) -> None:
@@ -134,7 +157,7 @@ def workplace() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
             connection.close()
 
 
-def _shut(connection: duckdb.DuckDBPyConnection) -> None:
+def shut(connection: duckdb.DuckDBPyConnection) -> None:
     """From here on nothing but the tables can be reached, and no query can change that."""
     for setting in (
         "errors_as_json = true",
@@ -145,7 +168,8 @@ def _shut(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"set {setting}")
 
 
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+def one_select(connection: duckdb.DuckDBPyConnection, query: str, what: str = "A `sql` step") -> None:
+    """Raises QueryError for what is not one query that only reads."""
     import duckdb
 
     try:
@@ -153,7 +177,7 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     except duckdb.Error as error:
         raise _error(error, query, {}, 0) or QueryError(str(error)) from None
     if len(statements) != 1 or str(statements[0].type).rpartition(".")[2] != "SELECT":
-        raise QueryError("A `sql` step is one query.", "Begin it with `select` or `with`.")
+        raise QueryError(f"{what} is one query.", "Begin it with `select` or `with`.")
 
 
 def fields_of(type: nodes.Type) -> tuple[nodes.Field, ...]:
@@ -234,8 +258,8 @@ def _cell(name: str, value: Any, to: Column) -> Any:
         raise QueryError(message, "Filter such rows out with a `where` or a `check` step before.") from None
 
 
-def exact_line(row: Row) -> bytes:
-    """A row as one line of JSON: numbers with all their digits, dates and times in ISO 8601."""
+def exact_line(row: Row | list[Row]) -> bytes:
+    """A row, or a list of them, as one line of JSON: numbers with all their digits, dates and times in ISO 8601."""
     try:
         return orjson.dumps(row, default=_exact, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # integers past 64 bits, halves of surrogate pairs
@@ -295,10 +319,11 @@ def _reader(kind: str) -> Callable[[str, Any], Any]:
         return lambda name, value: None if value is None else json.loads(value, parse_float=Decimal)
     if kind == "TIMESTAMP WITH TIME ZONE":
         return lambda name, value: None if value is None else value.replace(".000000Z", "Z")
-    return _json_value
+    return json_value
 
 
-def _json_value(name: str, value: Any) -> Any:
+def json_value(name: str, value: Any) -> Any:
+    """The JSON value of what a database's client gave for this column. Raises QueryError where there is none."""
     if value is None or isinstance(value, (bool, int, str, Decimal)):
         return value
     if isinstance(value, float):
@@ -311,11 +336,11 @@ def _json_value(name: str, value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return [_json_value(name, item) for item in value]
+        return [json_value(name, item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _json_value(name, item) for key, item in value.items()}
+        return {str(key): json_value(name, item) for key, item in value.items()}
     message = f"The column `{name}` holds a {type(value).__name__}, which JSON does not have."
-    raise QueryError(message, f"Cast it: {name}::varchar.")
+    raise QueryError(message, f"Cast it in the query: cast({name} as varchar).")
 
 
 def _no_doubles(names: Sequence[str]) -> None:
@@ -382,7 +407,8 @@ def _error(error: Any, query: str, tables: Mapping[str, nodes.Type], shift: int)
     if facts.get("exception_type") == "Binder" and unknown:
         return None
     if facts.get("exception_type") == "Permission":
-        return QueryError("A query sees the table `rows` and nothing else.", "Take files and URLs out of it.", position)
+        message = "A query sees the tables that it is given and nothing else."
+        return QueryError(message, "Take files and URLs out of it.", position)
     message, *more = [line.strip() for line in str(facts.get("exception_message", said)).splitlines() if line.strip()]
     fix = " ".join(more).replace("Candidate bindings: :", "Candidate bindings:")
     return QueryError(f"The query cannot run: {message.rstrip('.!')}.", fix if 0 < len(fix) < 200 else None, position)

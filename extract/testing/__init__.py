@@ -9,13 +9,15 @@
         ...                                                # the same without pytest, at server.base_url
 
 It answers from a script, from a function of the request, or from gold records; refuses what OpenAI refuses, with the
-same status and code; streams; counts what it would have charged; and goes wrong on request, by a script or by chance
-with a seed. What it does is decided by what it is asked, so that a test gives the same result every time.
+same status and code; streams; takes files and batches (`server.batches`); counts what it would have charged; and goes
+wrong on request, by a script or by chance with a seed. What it does is decided by what it is asked, so that a test
+gives the same result every time.
 """
 
 from __future__ import annotations
 
+from .batches import Fate
 from .script import Answer, Fault, Request
 from .server import FakeOpenAI
 
-__all__ = ["Answer", "FakeOpenAI", "Fault", "Request"]
+__all__ = ["Answer", "FakeOpenAI", "Fate", "Fault", "Request"]

@@ -21,6 +21,7 @@ import orjson
 from ..call import Mode, Usage
 from ..jsontext import dump
 from ..models import built_in_catalogue
+from .batches import Batches
 from .completion import DAMAGE, Completion, counted
 from .gold import Encoder, Gold
 from .meter import Meter
@@ -53,7 +54,7 @@ class FakeOpenAI:
 
     To look at afterwards: `requests`, the last ones; `usage`, the tokens that it charged for; `count` and `answered`,
     the requests that came and those that were answered; `in_flight` and `most_in_flight`; and `hung_up`, the requests
-    whose connection the client closed before it had the whole answer.
+    whose connection the client closed before it had the whole answer. `batches` are its files and batches.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class FakeOpenAI:
         self.meter = Meter(requests_per_minute, tokens_per_minute)
         self.requests: deque[Request] = deque(maxlen=keep)
         self.usage = Usage()
+        self.batches = Batches(self)
         self.count = self.answered = self.in_flight = self.most_in_flight = self.hung_up = 0
         self._port = port
         self._script: deque[Said] = deque()
@@ -213,6 +215,8 @@ class FakeOpenAI:
         parts = request.path.strip("/").split("/")
         if parts[:2] == ["openai", "deployments"] and len(parts) > 3 and "api-version" in request.query:
             return self._endpoints().get((request.method, *parts[3:])), parts[2]
+        if parts[0] == "v1" and parts[1:2] in (["files"], ["batches"]):
+            return self.batches.handle, ""
         return self._endpoints().get((request.method, *parts[1:])) if parts[0] == "v1" else None, ""
 
     def _endpoints(self) -> Mapping[tuple[str, ...], Handler]:

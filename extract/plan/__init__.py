@@ -15,18 +15,19 @@ from decimal import Decimal
 from textwrap import wrap
 from typing import Any
 
-from .call import Call, Usage
-from .catalogue import ModelFacts
-from .errors import DocumentError, ExtractError, PipelineError
-from .expressions.kinds import kinds_of
-from .jsontext import dump
-from .nodes import Type
-from .operators import apply
-from .operators.rows import Row
-from .pipeline import DOCUMENTS, KEPT, Ask, Asked, Check, Classify, Extract, Pipeline, Python, Sql, Step, Write
-from .pipeline.rowtypes import field_names, taken
-from .runner import Asking, Input, asking, inputs
-from .tokens import count_call, estimate
+from ..call import Call, Usage
+from ..catalogue import ModelFacts
+from ..errors import DocumentError, ExtractError, PipelineError
+from ..expressions.kinds import kinds_of
+from ..jsontext import dump
+from ..nodes import Type
+from ..operators.rows import Row
+from ..pipeline import DOCUMENTS, KEPT, Asked, Check, Classify, Pipeline, Step
+from ..pipeline.rowtypes import field_names, taken
+from ..runner import Asking, Input, asking, inputs
+from ..tokens import count_call, estimate
+from .drawing import does, mermaid
+from .reach import asks, later
 
 __all__ = ["Plan", "StepPlan", "first_prompt", "mermaid", "plan_of"]
 
@@ -196,17 +197,22 @@ def plan_of(
     asked = {number: StepPlan(way.step, way.task.models[0], _answer(way.step)) for number, way in ways.items()}
     unreadable: dict[str, str] = {}
     documents = 0
-    for given in inputs(pipeline, limit):
-        documents += 1
-        for number, row, sure in _reached(pipeline, DOCUMENTS, given.row, True):
-            try:
-                asked[number].ask(_first_call(ways[number], row, given))
-                asked[number].at_most = asked[number].at_most or not sure
-            except DocumentError as error:
-                unreadable.setdefault(given.source, error.message)
-            except ExtractError:
-                continue  # instructions that name what an answer will say
-    for number in _later(pipeline):
+
+    def counted() -> Iterator[Input]:
+        nonlocal documents
+        for given in inputs(pipeline, limit):
+            documents += 1
+            yield given
+
+    for number, given, row, sure in asks(pipeline, counted()):
+        try:
+            asked[number].ask(_first_call(ways[number], row, given))
+            asked[number].at_most = asked[number].at_most or not sure
+        except DocumentError as error:
+            unreadable.setdefault(given.source, error.message)
+        except ExtractError:
+            continue  # instructions that name what an answer will say
+    for number in later(pipeline):
         asked[number].unknown = True
     steps = tuple(_step(pipeline, step, asked) for step in pipeline.steps)
     return Plan(
@@ -244,48 +250,18 @@ def _first_call(way: Asking, row: Row, given: Input) -> Call:
     return job.task.first_call(job.open())
 
 
-def _reached(pipeline: Pipeline, number: int, row: Row, sure: bool) -> Iterator[tuple[int, Row, bool]]:
-    """The steps that ask about a document, with the row as far as it is known, and whether it is sure to come there."""
-    for step in pipeline.readers[number]:
-        if step.gathers or (isinstance(step, Write) and step.number not in pipeline.by_number):
-            continue
-        if sure and step.when is not None and not step.when.holds(row):
-            continue
-        here = sure and not isinstance(step, Python)
-        if isinstance(step, Asked):
-            if step.document:
-                yield step.number, row, here
-                if isinstance(step, (Ask, Classify)):
-                    yield from _reached(pipeline, step.number, row, False)
-            continue
-        if isinstance(step, (Python, Write)) or not sure:
-            yield from _reached(pipeline, step.number, row, here)
-            continue
-        outcome = apply(step, row)
-        for one in outcome.rows if outcome.state == "out" else ():
-            yield from _reached(pipeline, step.number, one, sure)
-
-
-def _later(pipeline: Pipeline) -> Iterator[int]:
-    """The steps that ask about what an answer or all rows before make: how often is not known."""
-    for step in pipeline.asked:
-        if not step.document or pipeline.feeding[step.number] != frozenset({DOCUMENTS}):
-            yield step.number
-
-
 def first_prompt(pipeline: Pipeline, facts: Mapping[str, ModelFacts]) -> tuple[Call, ModelFacts]:
     """What would be asked first about the first document, and the model that is asked. Raises PipelineError where no
     step asks about documents."""
     ways = asking(pipeline, facts)
-    for given in inputs(pipeline):
-        for number, row, _ in _reached(pipeline, DOCUMENTS, given.row, True):
-            return _first_call(ways[number], row, given), ways[number].task.models[0]
+    for number, given, row, _ in asks(pipeline, inputs(pipeline)):
+        return _first_call(ways[number], row, given), ways[number].task.models[0]
     raise PipelineError("No step asks a model about the documents.", str(pipeline.place))
 
 
 def _step(pipeline: Pipeline, step: Step, asked: Mapping[int, StepPlan]) -> dict[str, Any]:
     joined = isinstance(step, Check) and step.joined
-    told: dict[str, Any] = {"step": step.name, "reads": _read(pipeline, step), "does": _does(step)}
+    told: dict[str, Any] = {"step": step.name, "reads": _read(pipeline, step), "does": does(step)}
     if isinstance(step, Check):
         told["when it fails"] = (
             f"asked for again, then {_CAUSES[_owner(pipeline, step)]}" if joined else _CAUSES[step.on_failure]
@@ -318,44 +294,5 @@ def _typed(type: Type) -> Iterator[str]:
 def _read(pipeline: Pipeline, step: Step) -> str:
     """The steps whose rows it takes, by name, where that is not the one before it."""
     names = ["documents" if one == DOCUMENTS else pipeline.by_number[one].name for one in pipeline.sources(step)]
-    when = "" if step.when is None else f" when {step.when.text}"
+    when = "" if step.when is None else f" when {step.when}"
     return ", ".join(dict.fromkeys(names)) + when
-
-
-def _does(step: Step) -> str:
-    if isinstance(step, Extract):
-        group = f", one for each {', '.join(step.group)}" if step.group else ""
-        return f"{step.ref}, {len(step.schema.full.get('properties', ()))} fields{group}"
-    if isinstance(step, Classify):
-        return f"{step.into}: {', '.join(step.labels)}"
-    if isinstance(step, Ask):
-        return step.question
-    if isinstance(step, Sql):
-        return " ".join(step.query.split())
-    if isinstance(step, Write):
-        return str(step.target)
-    found = next(iter(step.plain().values()))
-    if isinstance(found, list):
-        return ", ".join(" = ".join(map(str, one)) if isinstance(one, list) else str(one) for one in found)
-    return str(found)
-
-
-def mermaid(pipeline: Pipeline) -> str:
-    """The steps and the rows between them as a diagram in Mermaid's language."""
-    lines = ["flowchart TD", '    s0[("documents")]']
-    for step in (*pipeline.flowing, *pipeline.writes):
-        opening, closing = ("{{", "}}") if step.gathers else ("([", "])") if isinstance(step, Asked) else ("[", "]")
-        if isinstance(step, Write):
-            opening, closing = "[/", "/]"
-        label = _quoted(f"{step.name if step.number in pipeline.by_number else 'write'}: {_does(step)}")
-        lines.append(f"    s{step.number}{opening}{label}{closing}")
-        for one in dict.fromkeys(pipeline.sources(step)):
-            arrow = "-->" if step.when is None else f"-->|{_quoted(step.when.text)}|"
-            lines.append(f"    s{one} {arrow} s{step.number}")
-    return "\n".join(lines)
-
-
-def _quoted(text: str) -> str:
-    """A label of Mermaid: its own signs are spelled out."""
-    short = text if len(text) <= 80 else f"{text[:79]}…"
-    return '"' + short.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;") + '"'

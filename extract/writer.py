@@ -1,0 +1,249 @@
+"""Who changes a SQLite file: the event loop itself, or a thread where that could hold it up.
+
+A small change takes less time than waking a thread and being woken by it. So what comes in during one turn of an event
+loop is committed at its end, together and on the spot: in WAL mode that does not wait for the disk. Changes that come
+so close together that a turn has several wait a few milliseconds for more, and those for which nobody waits a little
+longer. The thread does what may take time: work of any size (`ask`), now and then a change like all others, whose
+commit also moves the log into the file, and everything while another process holds the file or the disk is slow. An
+event loop's changes are made in the order in which they came, those for which nobody waits perhaps after others, and
+nobody is told of one before it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .errors import RunError
+
+__all__ = ["Work", "Writer"]
+
+T = TypeVar("T")
+
+Work = Callable[[sqlite3.Connection], T]
+"""Something that is done in a transaction, and may be done again if that could not be committed."""
+
+_OFTEN = 2_000
+"""After so many changes one goes to the thread."""
+
+_TOGETHER, _LATER = 0.004, 0.02
+"""Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
+
+_SLOW, _SHARE = 0.01, 50
+"""Seconds from which a commit is too slow for an event loop, and how many times as long none is made there again."""
+
+_CACHE_KIB = 16_000
+"""What may be kept of the file in memory: a ledger looks up keys from all over it."""
+
+
+class Writer:
+    """Makes changes to one file, which is there and in WAL mode; `connection` is the thread's, and closed with it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection):
+        self._path, self._connection = path, connection
+        self._here = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        for pragma in ("synchronous = normal", "wal_autocheckpoint = 0", f"cache_size = -{_CACHE_KIB}"):
+            self._here.execute(f"pragma {pragma}")
+        self._turn = threading.Lock()  # event loops of several threads may share it
+        self._since, self._not_before = 0, 0.0
+        self._waiting: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        self._patient: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        self._close_together = False
+        self._handed: dict[asyncio.AbstractEventLoop, int] = {}
+        self._closed = False
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
+        self._thread.start()
+
+    async def read(self, work: Work[T]) -> T:
+        """What a short look at the file finds, on the spot."""
+        self._check_open()
+        try:
+            with self._turn:
+                return work(self._here)
+        except sqlite3.Error:  # it is held, or broken: the thread can wait for it, and says what is wrong
+            return await self.ask(work)
+
+    def soon(self, work: Work[Any], *, lazily: bool = False) -> asyncio.Future[None]:
+        """Makes a small change at the end of this turn of the event loop, or of a later one if it is made `lazily`. The
+        future is done when it is committed; the change is made even if that is cancelled."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop, loop.create_future(), write=True)
+        waiting = (self._patient if lazily else self._waiting).setdefault(loop, [])
+        waiting.append(job)
+        if len(waiting) == 1:
+            if lazily:
+                loop.call_later(_LATER, self._commit_all, loop)
+            elif self._close_together:
+                loop.call_later(_TOGETHER, self._turn_ends, loop)
+            else:
+                loop.call_soon(self._turn_ends, loop)
+        return job.future
+
+    async def ask(self, work: Work[T], *, write: bool = False) -> T:
+        """What the thread finds or changes, after all that came before."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop, loop.create_future(), write)
+        self._hand_over(loop, [*self._come_in(loop), job])
+        return await job.future  # type: ignore[no-any-return]
+
+    async def idle(self) -> None:
+        """Waits until every change that came in from this event loop is committed, whoever waits for it."""
+        loop = asyncio.get_running_loop()
+        self._commit_all(loop)
+        if self._handed.get(loop):
+            await self.ask(lambda db: None)
+
+    def close(self) -> None:
+        """Commits what has come in, and closes the file."""
+        self._closed = True
+        for loop in {**self._waiting, **self._patient}:
+            for job in self._come_in(loop):
+                self._jobs.put(job)
+        self._jobs.put(None)
+        self._thread.join()
+        while not self._jobs.empty():
+            if (late := self._jobs.get()) is not None:
+                self._tell([(late, None, _closed(self._path))])
+        self._here.close()
+        self._connection.close()
+
+    # ---- on the spot
+
+    def _turn_ends(self, loop: asyncio.AbstractEventLoop) -> None:
+        jobs = self._waiting.pop(loop, [])
+        self._close_together = len(jobs) > 1
+        self._commit(loop, jobs)
+
+    def _commit_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._commit(loop, self._come_in(loop))
+
+    def _come_in(self, loop: asyncio.AbstractEventLoop) -> list[_Job]:
+        return [*self._waiting.pop(loop, ()), *self._patient.pop(loop, ())]
+
+    def _commit(self, loop: asyncio.AbstractEventLoop, jobs: list[_Job]) -> None:
+        """Commits these, here or by the thread: there as well while something else is on its way through it, so that
+        the order is kept, and the log, to which nobody adds meanwhile, can be moved into the file."""
+        if not jobs:
+            return
+        self._since += len(jobs)
+        here = not self._handed.get(loop) and self._since < _OFTEN and time.monotonic() >= self._not_before
+        if here and self._committed(jobs):
+            _settle([(job, None, None) for job in jobs])
+        else:
+            self._since = 0
+            self._hand_over(loop, jobs)
+
+    def _committed(self, jobs: list[_Job]) -> bool:
+        """Whether these could be committed at once. The thread tries again where not, and says what is wrong."""
+        began, db = time.monotonic(), self._here
+        with self._turn:
+            try:
+                db.execute("begin immediate")
+                for job in jobs:
+                    job.work(db)
+                db.execute("commit")
+            except Exception:  # noqa: BLE001  whatever it is, it is told by the thread
+                if db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        db.execute("rollback")
+                return False
+        if (took := time.monotonic() - began) > _SLOW:
+            self._not_before = began + _SHARE * took
+        return True
+
+    # ---- the thread
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, jobs: list[_Job]) -> None:
+        self._handed[loop] = self._handed.get(loop, 0) + len(jobs)
+        for job in jobs:
+            self._jobs.put(job)
+
+    def _serve(self) -> None:
+        """The thread: takes all that has come in, does it in one transaction, commits, and only then says so."""
+        while (job := self._jobs.get()) is not None:
+            batch: list[_Job | None] = [job]
+            while not self._jobs.empty() and len(batch) < 1000:
+                batch.append(self._jobs.get())
+            self._work([one for one in batch if one is not None])
+            if None in batch:
+                return
+
+    def _work(self, jobs: list[_Job]) -> None:
+        db, results = self._connection, list[_Done]()
+        try:
+            if any(job.write for job in jobs):
+                db.execute("begin immediate")
+            results = [(job, job.work(db), None) for job in jobs]
+            if db.in_transaction:
+                db.execute("commit")
+        except BaseException as error:  # noqa: BLE001  whoever waits for a job must hear of it, whatever it was
+            if db.in_transaction:
+                with suppress(sqlite3.Error):  # a disk that is full may refuse this as well; the next begin tells
+                    db.execute("rollback")
+            said = _said(error, self._path)
+            self._tell([(job, None, said) for job in jobs])
+            return
+        self._tell(results)
+
+    def _tell(self, done: list[_Done]) -> None:
+        """Tells whoever waits what came of the jobs: each event loop once for all of its own, since waking it takes
+        longer than all else."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
+        for one in done:
+            by_loop.setdefault(one[0].loop, []).append(one)
+        for loop, its in by_loop.items():
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
+                loop.call_soon_threadsafe(self._came_back, loop, its)
+
+    def _came_back(self, loop: asyncio.AbstractEventLoop, done: list[_Done]) -> None:
+        left = self._handed.pop(loop, 0) - len(done)
+        if left > 0:
+            self._handed[loop] = left
+        _settle(done)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _closed(self._path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Work[Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    write: bool
+
+
+_Done = tuple[_Job, Any, BaseException | None]
+
+
+def _settle(done: list[_Done]) -> None:
+    for job, result, error in done:
+        if job.future.done():
+            continue  # whoever waited was cancelled
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
+
+
+def _closed(path: Path) -> RunError:
+    return RunError("The run's ledger is closed: what came after its end is not recorded.", str(path))
+
+
+def _said(error: BaseException, path: Path) -> BaseException:
+    if isinstance(error, sqlite3.OperationalError):
+        message = f"The ledger could not be written: {error}."
+        return RunError(message, str(path), "Make room and start the same run again.")
+    return error
