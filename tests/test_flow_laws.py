@@ -241,7 +241,8 @@ def test_a_table_that_cannot_be_read_any_more_leaves_only_its_outputs_as_they_we
         Path("firms.csv").write_text("firm,town\na,Bonn,1\n")
         return row
 
-    steps = [{"python": breaks, "as": "all"}, {"sql": "select * from firms", "tables": {"firms": "firms.csv"}}]
+    query = "select firm, count(*) as many from rows cross join firms group by firm"
+    steps = [{"python": breaks, "as": "all"}, {"sql": query, "tables": {"firms": "firms.csv"}}]
     done = run({**ROWS, "steps": steps, "write": ["out.jsonl", {"to": "all.jsonl", "from": "all"}]})
     assert done.stopped is not None
     assert done.stopped.message == "The row has 3 cells, and the header 2."
@@ -432,7 +433,7 @@ KINDS: dict[str, tuple[list[dict[str, Any]], Does]] = {
     "write": ([{"write": "middle-NAME.jsonl"}], lambda of: of),
     "asked": ([{"extract": "number.json", "text": "n", "keep": ["tags"]}], lambda of: [(n + 1, t) for n, t in of]),
     "sql": (
-        [{"sql": "select n, tags from rows where n % 2 = 0"}, {"python": _same}],
+        [{"sql": "select n, tags from rows where cast(n as bigint) % 2 = 0"}, {"python": _same}],
         lambda of: [one for one in of if one[0] % 2 == 0],
     ),
     "group": ([{"extract": "words.json", "group": "n", "text": "1"}, {"python": _from_group}], _groups),
@@ -457,7 +458,9 @@ def _graph(nodes: list[Any], rows: list[Item]) -> tuple[dict[str, Any], dict[str
             first["write"] = f"middle-{number}.jsonl"
             middles[first["write"]] = items
         if kind == "sql" and len(sources) > 1:
-            first["sql"] = " union all ".join(f"select n, tags from {one} where n % 2 = 0" for one in sources)
+            first["sql"] = " union all ".join(
+                f"select n, tags from {one} where cast(n as bigint) % 2 = 0" for one in sources
+            )
         name = f"s{number}"
         several = [{**first, "from": sources}, *others]
         several[-1]["as"] = name
