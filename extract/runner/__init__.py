@@ -27,7 +27,7 @@ from ..endpoints import ANYWHERE, Reach
 from ..engines.batch import FOLDER, BatchCalls, left_open
 from ..engines.hooks import Hook
 from ..engines.local import Local
-from ..errors import ExtractError, ModelError, PipelineError, RunError
+from ..errors import DocumentError, ExtractError, ModelError, PipelineError, RunError
 from ..events import OnEvent
 from ..ledger import Entry, RunLedger
 from ..limits import Batching, Limits, Traffic, check_priced
@@ -284,7 +284,7 @@ class _Stages:
             step = self.pipeline.by_number[number]
             try:
                 await self._stage(number, gathered(self.pipeline, step, self.ledger), lambda entry: None)
-            except PipelineError as error:
+            except (DocumentError, PipelineError) as error:  # a query, or a file that one of its tables is read from
                 self.failure = error
                 return
             if isinstance(step, Sample):

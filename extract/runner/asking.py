@@ -143,16 +143,22 @@ class Asking:
             id = row_id(str(row["_id"]), extraction.document, step.name)
         return {
             **new_row(fields, id, str(row.get("_source") or given.source), along),
-            **({"_evidence": _spans(extraction)} if self.evidence else {}),
-            "_confidence": {**_kept_places(row, along), **extraction.confidence},
+            **({"_evidence": self._places(row, along, extraction)} if self.evidence else {}),
+            "_confidence": {**_kept_places(row, "_confidence", along), **extraction.confidence},
             **_cost(row, extraction),
         }
 
+    def _places(self, row: Row, along: Row, extraction: Extraction[Any]) -> dict[str, Any]:
+        """Where the fields stand in the document that the row came from. What was made of a record or of a whole group
+        stands in a text that nobody has: places in it would be taken for places in the document."""
+        apart = self.step.gathers or (not self.step.document and "_evidence" in row)
+        return {**_kept_places(row, "_evidence", along), **({} if apart else _spans(extraction))}
 
-def _kept_places(row: Row, along: Row) -> dict[str, float]:
-    """How sure an earlier model was of the fields that come along."""
-    before: Mapping[str, float] = row.get("_confidence") or {}
-    return {at: sure for at, sure in before.items() if split(at)[:1] and split(at)[0] in along}
+
+def _kept_places(row: Row, name: str, along: Row) -> dict[str, Any]:
+    """What was known before of the fields that come along."""
+    before: Mapping[str, Any] = row.get(name) or {}
+    return {at: known for at, known in before.items() if split(at)[:1] and split(at)[0] in along}
 
 
 def _behind(row: Row) -> Row:
