@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,3 +27,12 @@ def closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse_others)
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what a reader has, so that what is written does not end up in the repository."""
+    for name in ("schemas", "pipelines", "examples"):
+        shutil.copytree(Path(__file__).parent.parent / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -553,3 +553,18 @@ def test_fields_that_come_along_are_known_even_of_rows_of_which_nothing_is() -> 
     ]
     done = run({**ROWS, "steps": steps, "write": "out.jsonl"}, lambda call: {"item": text(call)})
     assert (done.states, written()[0]) == ({"written": 4}, {"item": "mail 0", "to": "me"})
+
+
+def test_items_of_a_file_s_rows_are_records_to_the_queries_behind_even_where_one_is_null() -> None:
+    rows = [{"firm": "a", "lines": [{"name": "x", "price": 1.5}, None]}, {"firm": "b", "lines": []}]
+    Path("bills.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    steps = [
+        {"unnest": "lines", "position": "nth"},
+        {"sql": "select firm, nth, name, sum(price) as spent from rows group by all order by all"},
+    ]
+    done = run({"documents": {"rows": "bills.jsonl"}, "steps": steps, "write": "out.jsonl"}, never)
+    assert done.stopped is None
+    assert written() == [
+        {"firm": "a", "nth": 1, "name": "x", "spent": Decimal("1.5")},
+        {"firm": "a", "nth": 2, "name": None, "spent": None},
+    ]

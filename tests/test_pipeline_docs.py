@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,11 +21,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture(autouse=True)
-def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("schemas", "pipelines", "examples"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -43,13 +42,7 @@ DELIVERY = {"kind": "other", "number": "DN-884", "date": "2024-04-18", "seller":
 """What can be said of 09, which is a delivery note."""
 
 
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of what the wheel carries, so that what is written does not end up in the repository."""
-    for name in ("schemas", "pipelines", "examples"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 def run(*args: str, code: int = 0) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -25,12 +24,7 @@ ROOT = Path(__file__).parent.parent
 MAILS = "examples/mails/mails.csv"
 
 
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("schemas", "pipelines", "examples"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 def mails() -> dict[str, dict[str, Any]]:

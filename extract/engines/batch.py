@@ -326,13 +326,18 @@ class BatchCalls(Calls):
                 count = await self._room(door, [one.line for one in left])
                 await self._planned(door, left[:count])
                 left = left[count:]
-        except BaseException as error:
-            said = self._said(error)
-            self._fail(left, said)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            if not isinstance(said, Detached):
-                self.stop(said)
+        except BaseException as error:  # noqa: BLE001  it is told to all who wait
+            self._broken(error, lambda said: self._fail(left, said))
+
+    def _broken(self, error: BaseException, tell: Callable[[ExtractError], None]) -> None:
+        """Tells those who wait of an error on the way, and stops the run unless it only leaves the batch to another
+        start; a cancellation goes on."""
+        said = self._said(error)
+        tell(said)
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        if not isinstance(said, Detached):
+            self.stop(said)
 
     def _said(self, error: BaseException) -> ExtractError:
         """What is said to those who wait, of an error on the way."""
@@ -399,13 +404,8 @@ class BatchCalls(Calls):
     async def _carried(self, under: UnderWay) -> None:
         try:
             await self._carrier.carry(under)
-        except BaseException as error:
-            said = self._said(error)
-            self._give_up(under, said)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            if not isinstance(said, Detached):
-                self.stop(said)
+        except BaseException as error:  # noqa: BLE001  it is told to all who wait
+            self._broken(error, lambda said: self._give_up(under, said))
 
     def _give_up(self, under: UnderWay, error: ExtractError) -> None:
         """Nobody waits for a wave any longer in this start of the run."""

@@ -8,16 +8,13 @@ here. Long ones, those through a proxy, and those whose answer is read while it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from .clients import CONNECT
+from .clients import CONNECT, trusted
 
 if TYPE_CHECKING:
-    import ssl
-
     import aiohttp
 
 __all__ = ["Connections"]
@@ -41,7 +38,7 @@ class Connections:
         from yarl import URL
 
         self._url, self._proxy = URL(url), proxy
-        self._connector = aiohttp.TCPConnector(limit=0, ssl=_trusted() if url.startswith("https:") else True)
+        self._connector = aiohttp.TCPConnector(limit=0, ssl=trusted() if url.startswith("https:") else True)
         self._patience = aiohttp.ClientTimeout(total=None, connect=CONNECT)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
@@ -123,15 +120,3 @@ async def _whole(content: aiohttp.StreamReader, headers: Mapping[str, str]) -> b
 
 def _number(length: str | None) -> int:
     return int(length) if length is not None else _LARGEST + 1
-
-
-def _trusted() -> ssl.SSLContext:
-    """The certificates of the system, or of ``SSL_CERT_FILE``, and those of certifi: containers often have none."""
-    import ssl
-
-    import certifi
-
-    context = ssl.create_default_context()
-    if not os.environ.get("SSL_CERT_FILE"):
-        context.load_verify_locations(certifi.where())
-    return context

@@ -17,10 +17,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ..errors import ExtractError
-from ..pipeline import KEPT, Check, Python, Review, Sample, Set, Step, Unnest, Where
+from ..pipeline import Check, Python, Review, Sample, Set, Step, Unnest, Where
 from ..pointer import ABSENT, drop, get, inside, join
 from .decisions import Decision
-from .rows import HIDDEN, Row, chance, child_id, clear
+from .rows import HIDDEN, Row, chance, child_id, clear, of_the_run, ordered, own_fields
 
 __all__ = ["HIDDEN", "Outcome", "Row", "apply", "given_to", "returned"]
 
@@ -104,16 +104,11 @@ def _where(step: Where, row: Row) -> Outcome:
 
 
 def _set(step: Set, row: Row) -> Outcome:
-    changed = {name: value for name, value in row.items() if not _belongs(name)}
-    kept = {name: value for name, value in row.items() if _belongs(name)}
+    changed, kept = own_fields(row), of_the_run(row)
     for name, expression in step.values:
         changed[name] = expression.evaluate({**changed, **kept})
     names = [name for name, _ in step.values]
     return Outcome("out", ({**changed, **kept, **_without_places(row, names)},))
-
-
-def _belongs(name: str) -> bool:
-    return name in KEPT or name in HIDDEN
 
 
 def _check(step: Check, row: Row) -> Outcome:
@@ -133,12 +128,14 @@ def _unnest(step: Unnest, row: Row) -> Outcome:
     if not items:
         if not step.keep_empty:
             return Outcome("filtered", (row,), f"`{'.'.join(step.path)}` is empty.")
-        return Outcome("out", (_ordered({**rest, **dict.fromkeys(step.names)}, row),))
+        return Outcome("out", (ordered({**rest, **dict.fromkeys(step.names)}),))
     return Outcome("out", tuple(_item(step, row, rest, place, item) for place, item in enumerate(items)))
 
 
 def _item(step: Unnest, row: Row, rest: Row, place: int, item: Any) -> Row:
     """The row that one item of the list gives."""
+    if item is None and step.into is None and step.names and step.path[-1] not in step.names:
+        item = dict.fromkeys(step.names)  # where the others are records
     if step.into is not None or not isinstance(item, Mapping):
         own: Mapping[str, Any] = {step.into or step.path[-1]: item}
         prefix = join(step.into or step.path[-1])
@@ -153,13 +150,7 @@ def _item(step: Unnest, row: Row, rest: Row, place: int, item: Any) -> Row:
     known = [name for name in ("_evidence", "_confidence") if name in row]
     places = {name: _moved(row[name], join(*step.path), below, prefix) for name in known}
     kept = {"_id": child_id(row, step.name, place), **places, **_share(row, place)}
-    return _ordered({**rest, **own, **kept}, row)
-
-
-def _ordered(made: Mapping[str, Any], row: Row) -> Row:
-    """The fields first, what belongs to the run behind them."""
-    own = {name: value for name, value in made.items() if not _belongs(name)}
-    return {**own, **{name: made[name] for name in row if _belongs(name)}}
+    return ordered({**rest, **own, **kept})
 
 
 def _moved(found: Mapping[str, Any], list_at: str, below: str, prefix: str) -> dict[str, Any]:
@@ -196,9 +187,9 @@ def _review(step: Review, row: Row, decisions: Mapping[str, Decision]) -> Outcom
     if decision is not None:
         if not decision.accepted:
             return Outcome("rejected", (row,), decision.reason or "A person rejected it.")
-        changed = {name: value for name, value in decision.row.items() if not _belongs(name)}
+        changed = own_fields(decision.row)
         names = [name for name, value in changed.items() if row.get(name) != value]
-        return Outcome("out", (_ordered({**row, **changed, **_without_places(row, names)}, row),))
+        return Outcome("out", (ordered({**row, **changed, **_without_places(row, names)}),))
     if step.condition is not None and step.condition.condition(row):
         return Outcome("review", (row,), f"It holds that {step.condition}.")
     if step.confidence is not None:

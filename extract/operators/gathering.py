@@ -15,7 +15,7 @@ from ..jsontext import canonical, digest, dump, load
 from ..nodes import Field, Number, Record, Text, Type
 from ..pipeline import KEPT, Asked, Extract, Sample, Sql
 from ..tables import QueryError, run_query
-from .rows import HIDDEN, Row, chance, row_id
+from .rows import HIDDEN, Row, chance, own_fields, row_id
 
 __all__ = ["Group", "grouped", "queried", "sampled", "text_of"]
 
@@ -97,5 +97,5 @@ def text_of(step: Asked, row: Row) -> str:
     if step.text is not None:
         value = step.text.evaluate(row)
         return value if isinstance(value, str) else "" if value is None else dump(value)
-    own = ((name, value) for name, value in row.items() if name not in KEPT and name not in HIDDEN)
-    return "\n".join(f"{name}: {value if isinstance(value, str) else dump(value)}" for name, value in own)
+    fields = own_fields(row).items()
+    return "\n".join(f"{name}: {value if isinstance(value, str) else dump(value)}" for name, value in fields)

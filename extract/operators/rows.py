@@ -12,13 +12,17 @@ from typing import Any
 from uuid import UUID
 
 from ..jsontext import canonical, digest
+from ..pipeline import KEPT
+from ..pipeline.keys import EXTRAS
 
-__all__ = ["HIDDEN", "Row", "chance", "child_id", "clear", "new_row", "row_id"]
+__all__ = ["HIDDEN", "Row", "chance", "child_id", "clear", "new_row", "of_the_run", "ordered", "own_fields", "row_id"]
 
 Row = Mapping[str, Any]
 
-HIDDEN = ("_evidence", "_confidence", "_cost")
+HIDDEN = tuple(f"_{name}" for name in EXTRAS)
 """What a row knows beside its fields; outputs that ask for it have it too."""
+
+_OF_THE_RUN = (*KEPT, *HIDDEN)
 
 _ID_LENGTH = 24
 
@@ -36,6 +40,21 @@ def child_id(row: Row, step: str, place: int) -> str:
 def new_row(record: Row, id: str, source: str, along: Row | None = None) -> dict[str, Any]:
     """A row out of a record: its fields, the columns that come `along` with it, `_id` and `_source`."""
     return {**record, **(along or {}), "_id": id, "_source": source}
+
+
+def own_fields(row: Row) -> dict[str, Any]:
+    """The fields of a row, without what belongs to the run."""
+    return {name: value for name, value in row.items() if name not in _OF_THE_RUN}
+
+
+def of_the_run(row: Row) -> dict[str, Any]:
+    """What of a row belongs to the run: its names, and what it knows beside its fields."""
+    return {name: row[name] for name in _OF_THE_RUN if name in row}
+
+
+def ordered(row: Row) -> dict[str, Any]:
+    """The row with its fields first."""
+    return {**own_fields(row), **of_the_run(row)}
 
 
 def clear(value: Any) -> Any:

@@ -118,7 +118,7 @@ class AskReader:
 
     def ask(self, number: int, place: Place, options: dict[str, Written], of: Taken) -> Ask | None:
         """A `where` with a question."""
-        entries = self.problems.keys(options["where"], ("ask",), "`where`", {})
+        entries = self.problems.keys(options["where"], ("ask",), "`where`")
         if "ask" not in entries:
             if not options["where"].value:
                 message = "A `where` that is a mapping asks a model, and `ask` is missing."

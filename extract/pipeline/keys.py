@@ -9,7 +9,6 @@ __all__ = [
     "FLOW",
     "KEEP_ALL",
     "LATER_KEYS",
-    "LATER_OPTIONS",
     "LATER_VERBS",
     "LIMITS",
     "MODES",
@@ -55,8 +54,6 @@ LATER_VERBS = {
     "resolve": "A `sql` step brings rows together whose keys are equal.",
     "similar": "A `sql` step brings rows together whose keys are equal.",
 }
-
-LATER_OPTIONS: dict[str, str] = {}
 
 LIMITS = (
     "budget_usd", "tokens", "calls", "requests_per_minute", "tokens_per_minute", "in_flight", "timeout", "tries",

@@ -95,7 +95,8 @@ class Outputs:
         entries: dict[str, Written] = {"to": written}
         if isinstance(written.value, dict):
             known = tuple(one for one in OUTPUT if not (of_step and one in FLOW))
-            entries = self.problems.keys(written, known, "an output", {}, _beside if of_step else lambda key: None)
+            beside = _beside if of_step else lambda key: None
+            entries = self.problems.keys(written, known, "an output", elsewhere=beside)
         if "to" not in entries:
             if not (isinstance(written.value, dict) and written.value.keys() - set(OUTPUT)):
                 message = "An output needs a path: `to` is missing."

@@ -89,7 +89,7 @@ class Problems:
         written: Written,
         known: Iterable[str],
         what: str,
-        later: Mapping[str, str],
+        later: Mapping[str, str] = {},
         elsewhere: Callable[[str], str | None] = lambda key: None,
     ) -> dict[str, Written]:
         """The entries of a mapping that are known; the others are noted. `later` names what is not built yet, and

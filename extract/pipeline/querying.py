@@ -129,7 +129,7 @@ class QueryReader:
             taken.add(name.lower())
             entries, what = {"rows": item}, name
             if isinstance(item.value, dict):
-                entries = self.problems.keys(item, ORIGIN, f"the table `{name}`", {})
+                entries = self.problems.keys(item, ORIGIN, f"the table `{name}`")
                 what = "rows"
                 if "rows" not in entries:
                     fix = "Write `{rows: shop.db, table: vendors}`."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..load import PDF_USES, PdfUse
 from ..nodes import Anything, Record, Type
 from ..project import roots, shown
 from ..settings import SETTINGS
-from ..sources import column_names, column_types
+from ..sources import column_types
 from .asking import AskReader
 from .cascades import Cascades
 from .contents import Contents
@@ -26,7 +25,7 @@ from .keys import EXTRAS, FILES, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELIN
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
 from .origins import read_origin
 from .problems import Problems, kind, nearest
-from .rowtypes import KEPT, row_of
+from .rowtypes import KEPT, field_names, row_of
 from .steps import StepReader
 from .values import Files, Rows, Step, Write
 from .variables import filled, hidden, secrets
@@ -60,7 +59,7 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
     for place, message, remedy in faults:
         problems.add(place, message, remedy)
     problems.unfilled = {one.place for one in written.walk() if one.unfilled}
-    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS, _elsewhere)
+    entries = problems.keys(written, PIPELINE, "a pipeline", LATER_KEYS, elsewhere=_elsewhere)
     instead = {"model": given.model, "documents": given.documents}
     entries |= {name: from_values(value, name) for name, value in instead.items() if value is not None}
     top = Place(written.place.file, 1, 1) if written.place.line else written.place
@@ -129,9 +128,7 @@ def _steps(problems: Problems, documents: Files | Rows | None, asking: AskReader
     if documents is None:
         given = Type(Anything())
     elif isinstance(documents, Rows):
-        with suppress(DocumentError):  # what cannot be read of the file has been said
-            given = row_of(column_types(documents.source))
-        text = documents.text
+        given, text = row_of(documents.type), documents.text
     carrying = not isinstance(documents, Rows) or text is not None
     return StepReader(problems, asking.root, asking.path, asking, outputs, given, text, carrying)
 
@@ -183,13 +180,13 @@ def _limits(problems: Problems, written: Written | None) -> tuple[dict[str, Any]
     if written is None:
         return {}, {}
     limits: dict[str, Any] = {}
-    entries = problems.keys(written, LIMITS, "`limits`", {})
+    entries = problems.keys(written, LIMITS, "`limits`")
     each = entries.pop("per_document", None)
     for name, item in entries.items():
         whole = name in ("tokens", "calls", "in_flight", "tries")
         found = problems.number(item, name, above=name != "budget_usd", whole=whole)
         limits[name] = found if whole else Decimal(found or 0) if name == "budget_usd" else float(found or 0)
-    return limits, {} if each is None else problems.keys(each, PER_DOCUMENT, "`per_document`", {})
+    return limits, {} if each is None else problems.keys(each, PER_DOCUMENT, "`per_document`")
 
 
 def _reach(problems: Problems, entries: Mapping[str, Written]) -> Reach:
@@ -238,7 +235,7 @@ def _documents(problems: Problems, written: Written, path: Path | None, root: Pa
     where = roots(path, root)
     pdf: PdfUse = "auto"
     if isinstance(written.value, dict) and not set(FILES).isdisjoint(written.value):
-        entries = problems.keys(written, FILES, "`documents`", {})
+        entries = problems.keys(written, FILES, "`documents`")
         if "files" not in entries:
             problems.add(written.place, "`files` is missing.", "Write `documents: {files: in/*.pdf, pdf: file}`.")
             return None
@@ -272,7 +269,7 @@ def _nearest_files(pattern: str, root: Path) -> str:
 
 
 def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows | None:
-    entries = problems.keys(written, ROWS, "`documents`", {})
+    entries = problems.keys(written, ROWS, "`documents`")
     if "rows" not in entries and written.value.keys() > entries.keys():
         return None  # a word that is not known has been said, and was meant for it
     if "rows" not in entries:
@@ -284,10 +281,11 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
     if source is None:
         return None
     try:
-        columns = column_names(source)
+        type = column_types(source)
     except DocumentError as error:
         problems.add(entries["rows"].place, f"{error.where}: {error.message}", error.fix)
         return None
+    columns = field_names(type)
     if column is not None and column not in columns:
         message = f"{entries['rows'].shown} has no column `{entries['text'].shown}`."
         problems.add(entries["text"].place, message, nearest(column, columns, "Its columns"))
@@ -297,4 +295,4 @@ def _rows(problems: Problems, written: Written, where: Sequence[Path]) -> Rows |
             message = f"{source} has a column `{reserved}`, and rows have that name from the run."
             problems.add(entries["rows"].place, message, "Rename the column.")
             return None
-    return Rows(source, column, tuple(one for one in columns if one != column))
+    return Rows(source, column, tuple(one for one in columns if one != column), type)

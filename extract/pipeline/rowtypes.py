@@ -152,9 +152,15 @@ def _fields(node: Node) -> tuple[Field, ...]:
 
 
 def items_at(path: tuple[str, ...], type: Type) -> Node | None:
-    """The node of the items of a list, or None where it is not known to be one."""
+    """The node of the items of a list, or None where it is not known to be one: the record, where items are records and
+    perhaps null, and anything where some are records and some are not."""
     node = node_at(path, type)
-    return type.resolve(node.items) if isinstance(node, Array) else None
+    if not isinstance(node, Array):
+        return None
+    kinds = [one for one in _flat(node.items, type) if not isinstance(one, Null)]
+    if not any(isinstance(one, Record) for one in kinds):
+        return type.resolve(node.items)
+    return kinds[0] if len(kinds) == 1 else Anything()
 
 
 def _aside(type: Type, named: Mapping[str, Node]) -> dict[str, str]:

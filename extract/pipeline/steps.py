@@ -18,7 +18,7 @@ from ..sources import ROW_SUFFIXES
 from ..waiving import OnFailure
 from .asking import AskReader, Taken
 from .functions import function_step, read_function
-from .keys import FLOW, LATER_OPTIONS, LATER_VERBS, ON_FAILURE, VERBS
+from .keys import FLOW, LATER_VERBS, ON_FAILURE, VERBS
 from .options import Outputs
 from .problems import Problems, kind, nearest
 from .querying import ROWS_NAME, QueryReader, is_name
@@ -87,7 +87,7 @@ class StepReader:
         if verb not in VERBS:
             return self.of_package(number, verb, written)
         known = (verb, *FLOW, *VERBS[verb])
-        options = self.problems.keys(written, known, f"the step `{verb}`", LATER_OPTIONS, _elsewhere)
+        options = self.problems.keys(written, known, f"the step `{verb}`", elsewhere=_elsewhere)
         before = len(self.problems.found)
         joining = self.joining if verb == "check" and not {"from", "when"} & options.keys() else None
         taken = self.taken(options)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..call import Example
 from ..expressions import Expression
 from ..load import PdfUse
-from ..nodes import Type
+from ..nodes import Anything, Type
 from ..project import shown
 from ..settings import apart
 from ..sinks import Target
@@ -101,11 +101,12 @@ def _within(folder: Path) -> Iterator[Path]:
 @dataclass(frozen=True)
 class Rows:
     """Documents that are rows of a file or a database: each row's column `text` is one document (None: the rows are
-    there for their columns only), and the other columns come along."""
+    there for their columns only), and the other columns come along. `type` is that of the rows."""
 
     source: Source
     text: str | None = None
     columns: tuple[str, ...] = ()
+    type: Type = field(default=Type(Anything()), repr=False, compare=False)
 
     @property
     def name(self) -> str:

@@ -13,8 +13,8 @@ from ..engines.local import Job
 from ..extraction import Extraction
 from ..jsontext import canonical, digest, dump
 from ..operators.gathering import text_of
-from ..operators.rows import HIDDEN, Row, new_row, row_id
-from ..pipeline import KEPT, Ask, Asked, Classify, Extract, Pipeline, Rows
+from ..operators.rows import Row, new_row, ordered, own_fields, row_id
+from ..pipeline import Ask, Asked, Classify, Extract, Pipeline, Rows
 from ..pointer import ABSENT, drop, get, split
 from ..prompt import VERSION
 from ..settings import apart
@@ -105,7 +105,7 @@ class Asking:
         if isinstance(self.step, Extract):
             names = [name for name in self.step.keep if name in row]
         else:
-            names = [name for name in row if name not in KEPT and name not in HIDDEN]
+            names = list(own_fields(row))
         found = ((name, row[name]) for name in names if name != text and row[name] is not None)
         return [Part("value", name, text=value if isinstance(value, str) else dump(value)) for name, value in found]
 
@@ -126,7 +126,7 @@ class Asking:
             sure = extraction.confidence.get("/label")
             known = {} if sure is None else {f"/{step.into}": sure}
             confidence = {"_confidence": {**(row.get("_confidence") or {}), **known}}
-            return _behind({**row, step.into: value["label"], **confidence, **_cost(row, extraction)})
+            return ordered({**row, step.into: value["label"], **confidence, **_cost(row, extraction)})
         assert isinstance(step, Extract)
         return self._record(step, row, given, extraction, value)
 
@@ -159,12 +159,6 @@ def _kept_places(row: Row, name: str, along: Row) -> dict[str, Any]:
     """What was known before of the fields that come along."""
     before: Mapping[str, Any] = row.get(name) or {}
     return {at: known for at, known in before.items() if split(at)[:1] and split(at)[0] in along}
-
-
-def _behind(row: Row) -> Row:
-    """The row with what belongs to the run behind its fields."""
-    own = {name: value for name, value in row.items() if name not in KEPT and name not in HIDDEN}
-    return {**own, **{name: row[name] for name in (*KEPT, *HIDDEN) if name in row}}
 
 
 def _cost(row: Row, extraction: Extraction[Any]) -> dict[str, Any]:

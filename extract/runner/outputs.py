@@ -29,7 +29,7 @@ def check_writable(pipeline: Pipeline) -> None:
     wrong: list[PipelineError] = []
     for write in pipeline.outputs():
         try:
-            write.target.check(pipeline.type_of(write.reads[0]))
+            write.target.check(write.type)
         except PipelineError as error:
             wrong.append(PipelineError(error.message, error.where or str(write.place), error.fix))
     if wrong:
@@ -51,8 +51,7 @@ class Outputs:
         self._done: set[int] = set()
         self._next, self._handed = 0, 0
         for write in pipeline.outputs():
-            type = pipeline.type_of(write.reads[0])
-            self._writers.append((write, open_writer(write.target, type=type, run=run, output=write.name)))
+            self._writers.append((write, open_writer(write.target, type=write.type, run=run, output=write.name)))
 
     def done(self, ordinal: int) -> bool:
         """Takes note that an input of the stage is in the ledger; says whether rows should be handed on now."""

@@ -14,34 +14,26 @@ between the two, is written again by the next start under the same names of run 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ..databases import Address, Slot, bound, connected, kind_of_new, made, slots, stripped, unique_keys
-from ..errors import PipelineError
-from ..jsontext import canonical, digest
+from ..databases import Address, Slot, bound, connected, kind_of_new, made, slots, unique_keys
 from ..nodes import Type
-from ..tables import Row, columns_of, fields_of, plain_dates
+from ..tables import Row, columns_of
 from .allowed import require_leave
 from .fitting import matched, require_fit, require_key
 from .putting import way_of
-from .spool import Spool
-from .writing import Writer
+from .tabling import NAME_LENGTH, NOTES, NULL, TableWriter, noted_as
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
-__all__ = ["NOTES", "DatabaseWriter", "check", "identity", "noted_as", "noted_output"]
-
-NOTES = "_extract_written"
+__all__ = ["DatabaseWriter", "check"]
 
 _NOTE = (*(Slot(name, "text", "TEXT") for name in ("run", "output", "row_id")), Slot("nth", "whole", "INTEGER"))
 
 _UNICODE: Any = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}  # their own default may be narrower
 
 _BATCH, _WEIGHT = 1000, 8_000_000
-_NAME_LENGTH = 190
-_PIECE = 80
 
 
 def check(address: Address, table: str, mode: str, key: Sequence[str], type: Type | None) -> None:
@@ -61,65 +53,8 @@ def check(address: Address, table: str, mode: str, key: Sequence[str], type: Typ
             require_fit(type, found, address.shown, table)
 
 
-def identity(row: Row, key: Sequence[str], run: str) -> bytes | None:
-    """What tells the row from others: the values of its key, or its `_id`, or all that it holds."""
-    if key:
-        return canonical([_same(row.get(name)) for name in key])
-    if not run:
-        return None
-    found = row.get("_id")
-    name = str(found) if found is not None else digest(canonical(plain_dates(row)))
-    return name.encode("utf-8", "backslashreplace")
-
-
-def _same(value: Any) -> Any:
-    """A value of a key as a database compares it: 1 is 1.0."""
-    if isinstance(value, (float, Decimal)):
-        number = Decimal(repr(value)) if isinstance(value, float) else value
-        return int(number) if number == number.to_integral_value() else stripped(number)
-    return plain_dates(value)
-
-
-def noted_output(run: str, output: str, table: str) -> tuple[str, str]:
-    """The names of a run and of its output in the notes: of one output to another table nothing is noted yet."""
-    return (short(run), short(f"{output} > {table}")) if run else ("", "")
-
-
-def noted_as(identity: bytes) -> str:
-    """The name of a row in the notes of its run."""
-    return short(identity.decode())
-
-
-def short(name: str) -> str:
-    """A name that fits an indexed column of every database; a long one ends in its hash."""
-    name = name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return name if len(name) <= _NAME_LENGTH else f"{name[:_PIECE]}…{digest(name.encode())}"
-
-
-class DatabaseWriter(Writer):
-    def __init__(
-        self,
-        address: Address,
-        table: str,
-        mode: str,
-        key: Sequence[str],
-        *,
-        type: Type | None,
-        columns: Sequence[str],
-        run: str,
-        output: str,
-    ):
-        super().__init__(address.shown)
-        self._address, self._name, self._mode, self._key, self._type = address, table, mode, tuple(key), type
-        self._run, self._output = noted_output(run, output, table) if mode == "insert" else ("", "")
-        declared = () if type is None else tuple(one.name for one in fields_of(type))
-        self._spool = Spool(tuple(dict.fromkeys((*columns, *declared))))
-
-    def _take(self, row: Row) -> None:
-        self._spool.add(row, identity(row, self._key, self._run))
-
-    def _drop(self) -> None:
-        self._spool.close()
+class DatabaseWriter(TableWriter):
+    """Rows into a table, in one transaction of its database."""
 
     def _appear(self) -> int:
         if self._address.path is not None:
@@ -139,10 +74,7 @@ class DatabaseWriter(Writer):
         dialect = connection.dialect.name
         columns = columns_of(self._spool.seen, self._type, floats=True)
         kinds = {name: kind_of_new(column, self._spool.seen[name]) for name, column in columns.items()}
-        for name in self._key:
-            if name not in kinds:
-                fix = f"There are {', '.join(kinds)}."
-                raise PipelineError(f"No row has the field `{name}` to merge by.", self.shown, fix)
+        self._require_key_in(kinds)
         found = {name: made(name, kind, dialect, name in self._key) for name, kind in kinds.items()}
         found = found or {name: made(name, "text", dialect, False) for name in ("_id", "_source")}
         _table(self._name, found.values(), self._key).create(connection)
@@ -169,12 +101,9 @@ class DatabaseWriter(Writer):
             try:
                 values[f"c{i}"] = bound(slot, row.get(name), connection.dialect.name)
                 if name in self._key and values[f"c{i}"] is None:
-                    raise ValueError("it is null, and the rows are merged by it")
+                    raise ValueError(NULL)
             except ValueError as error:
-                which = f" of the row {row['_id']}" if row.get("_id") is not None else ""
-                what = f"The field `{name}`{which} does not go into `{slot.name}` ({slot.declared or 'untyped'})"
-                fix = "Change the column, or take such rows out with a `where` or a `check` before."
-                raise PipelineError(f"{what}: {error}.", self.shown, fix) from None
+                raise self._refused(name, slot, slot.declared or "untyped", row.get("_id"), str(error)) from None
         return values
 
     def _new(self, connection: Connection, made: bool) -> Iterator[Row]:
@@ -219,8 +148,8 @@ def _notes(table: str) -> Table:
     from sqlalchemy.dialects import mysql
 
     schema, _, _ = table.rpartition(".")
-    exact = mysql.VARCHAR(_NAME_LENGTH, collation="utf8mb4_bin")  # else MySQL holds a and A for the same
-    text = sa.String(_NAME_LENGTH).with_variant(exact, "mysql", "mariadb")
+    exact = mysql.VARCHAR(NAME_LENGTH, collation="utf8mb4_bin")  # else MySQL holds a and A for the same
+    text = sa.String(NAME_LENGTH).with_variant(exact, "mysql", "mariadb")
     columns = [
         sa.Column(one.name, sa.Integer if one.kind == "whole" else text, key=f"c{i}", primary_key=True)
         for i, one in enumerate(_NOTE)

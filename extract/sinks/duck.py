@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING
 from ..databases import Address, Slot
 from ..errors import PipelineError
 from ..nodes import Type
-from ..tables import Column, Row, columns_of, fields_of, quoted, store, workplace
-from .database import NOTES, identity, noted_as, noted_output
+from ..tables import Column, Row, columns_of, quoted, store, workplace
 from .fitting import matched, require_fit, require_key
-from .spool import Spool
-from .writing import Writer
+from .tabling import NOTES, NULL, TableWriter, noted_as
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -137,31 +135,12 @@ def _unique(connection: DuckDBPyConnection, place: _Place) -> list[frozenset[str
     return keys + [frozenset(one.strip(" \"'") for one in text.strip("[]").split(",")) for (text,) in indexes]
 
 
-class DuckWriter(Writer):
-    def __init__(
-        self,
-        address: Address,
-        table: str,
-        mode: str,
-        key: Sequence[str],
-        *,
-        type: Type | None,
-        columns: Sequence[str],
-        run: str,
-        output: str,
-    ):
-        super().__init__(address.shown)
-        self._address, self._name, self._place = address, table, _place(table)
-        self._mode, self._key, self._type = mode, tuple(key), type
-        self._run, self._output = noted_output(run, output, table) if mode == "insert" else ("", "")
-        declared = () if type is None else tuple(one.name for one in fields_of(type))
-        self._spool = Spool(tuple(dict.fromkeys((*columns, *declared))))
+class DuckWriter(TableWriter):
+    """Rows into a table of a DuckDB file, in one transaction."""
 
-    def _take(self, row: Row) -> None:
-        self._spool.add(row, identity(row, self._key, self._run))
-
-    def _drop(self) -> None:
-        self._spool.close()
+    @property
+    def _place(self) -> _Place:
+        return _place(self._name)
 
     def _appear(self) -> int:
         path = self._address.path
@@ -208,10 +187,7 @@ class DuckWriter(Writer):
         connection.execute(f"{into} select {values} from rows {self._on_conflict(to)}")
 
     def _made(self, connection: DuckDBPyConnection, columns: dict[str, Column]) -> dict[str, Slot]:
-        for name in self._key:
-            if name not in columns:
-                fix = f"There are {', '.join(columns)}."
-                raise PipelineError(f"No row has the field `{name}` to merge by.", self.shown, fix)
+        self._require_key_in(columns)
         listed = [f"{quoted(name)} {column}" for name, column in columns.items()]
         if self._key:
             listed.append(f"primary key ({', '.join(map(quoted, self._key))})")
@@ -260,13 +236,9 @@ class DuckWriter(Writer):
                 f"select {own}, cast({value} as varchar) from rows where {lost} limit 1"
             ).fetchone()
             if found is not None:
-                which = f" of the row {found[0]}" if found[0] is not None else ""
-                why = (
-                    "it is null, and the rows are merged by it" if found[1] is None else f"{found[1]} would be changed"
-                )
-                message = f"The field `{name}`{which} does not go into `{slot.name}` ({slot.declared}): {why}."
-                fix = "Change the column, or take such rows out with a `where` or a `check` before."
-                raise PipelineError(message, self.shown, fix)
+                id, lost_value = found
+                why = NULL if lost_value is None else f"{lost_value} would be changed"
+                raise self._refused(name, slot, slot.declared, id, why)
 
 
 def _lasting(column: Column) -> Column:

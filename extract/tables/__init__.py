@@ -242,11 +242,14 @@ def store(
     if not columns:
         return
     typed = folder / f"{name}.jsonl"
+    longest = 0
     with typed.open("wb") as out:
         for row in rows:
-            out.write(exact_line({one: _cell(one, row.get(one), to) for one, to in columns.items()}))
-    if typed.stat().st_size:
-        _load(connection, name, typed, columns)
+            line = exact_line({one: _cell(one, row.get(one), to) for one, to in columns.items()})
+            longest = max(longest, len(line))
+            out.write(line)
+    if longest:
+        _load(connection, name, typed, columns, longest)
     typed.unlink()
 
 
@@ -283,11 +286,14 @@ def plain_dates(value: Any) -> Any:
     return [plain_dates(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _load(connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns: Mapping[str, Column]) -> None:
+def _load(
+    connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns: Mapping[str, Column], longest: int
+) -> None:
+    """Reads a file whose longest line has so many bytes: DuckDB sets aside room for a line, and not for the file."""
     import duckdb
 
     listed = ", ".join(f"{_text(one)}: {_text(of.spool)}" for one, of in columns.items())
-    biggest = max(16 * 2**20, 2 * file.stat().st_size if file.stat().st_size < 2**28 else 2**29)
+    biggest = max(16 * 2**20, 2 * longest)
     options = f"format='newline_delimited', columns={{{listed}}}, maximum_object_size={biggest}"
     try:
         connection.execute(f"insert into {quoted(name)} select * from read_json({_text(str(file))}, {options})")
