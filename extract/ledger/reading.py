@@ -17,7 +17,7 @@ from .forms import Forms, key_of
 from .layout import look_in
 from .packing import Dictionary, Packer
 
-__all__ = ["LedgerReader", "Start", "dictionaries_in", "totals_in"]
+__all__ = ["LedgerReader", "Start", "dictionaries_in", "taken_in", "totals_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class LedgerReader:
 
     def taken(self) -> int:
         """How many answers were taken from a cache."""
-        return int(self._db.execute("select count(*) from calls where taken = 1").fetchone()[0])
+        return taken_in(self._db)
 
     def states(self) -> dict[str, int]:
         """How many documents ended in each state."""
@@ -115,6 +115,11 @@ def totals_in(db: sqlite3.Connection) -> tuple[int, Usage, Decimal | None]:
     costs = db.execute("select cost, count(*) from calls where taken = 0 and cost is not null group by cost")
     cost = sum((Decimal(one) * times for one, times in costs), Decimal(0))
     return count, Usage(*(n or 0 for n in tokens)), None if unpriced else cost
+
+
+def taken_in(db: sqlite3.Connection) -> int:
+    """See `LedgerReader.taken`."""
+    return int(db.execute("select count(*) from calls where taken = 1").fetchone()[0])
 
 
 def dictionaries_in(db: sqlite3.Connection) -> Iterator[Dictionary]:

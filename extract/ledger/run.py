@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -25,11 +25,11 @@ from ..errors import RunError
 from ..jsontext import load
 from ..writer import Work, Writer
 from .cache import Lookup
-from .entries import Entry
+from .entries import Entry, State
 from .forms import ENTRY, PAID, ROW, Forms, encoded, key_of
 from .layout import Synchronous, hold, open_ledger
 from .packing import Dictionary, Packer
-from .reading import LedgerReader, dictionaries_in, totals_in
+from .reading import LedgerReader, dictionaries_in, taken_in, totals_in
 
 __all__ = ["RunLedger"]
 
@@ -52,6 +52,7 @@ class RunLedger:
     def __init__(self, folder: Path, *, synchronous: Synchronous = "normal"):
         self.path = folder / "ledger.sqlite"
         self.cache: Lookup | None = None
+        self._begun = False
         self._pid = os.getpid()
         self._entering: set[asyncio.Future[None]] = set()
         try:
@@ -69,6 +70,12 @@ class RunLedger:
         for one in dictionaries_in(connection):
             packer.adopt(one)
         self._forms = Forms(packer)
+        try:
+            _check_whole(connection, folder)
+        except RunError:
+            connection.close()
+            self._held.close()
+            raise
         self.start: int = connection.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
         self._writer = Writer(self.path, connection, synchronous)
 
@@ -113,6 +120,24 @@ class RunLedger:
             return int(db.execute("select max(number) from starts").fetchone()[0])
 
         self.start = await self._ask(work, write=True)
+        self._begun = True
+
+    async def end(self, outcome: str, ended: str) -> None:
+        """Says that this start has ended, and how; one that did not begin says nothing."""
+        if not self._begun:
+            return
+        values = (ended, outcome, self.start)
+        sql = "update starts set ended = ?, outcome = ? where number = ?"
+        await self._ask(lambda db: db.execute(sql, values), write=True)
+
+    async def set_aside(self, states: Collection[State]) -> tuple[int, int]:
+        """Sets the answers aside that led to these states, so that a start asks for them again; what was paid for them
+        stays counted. Gives how many documents and rows there are of these states, and how many answers."""
+        return await self._ask(lambda db: _set_aside(db, self._forms, states, self.start), write=True)
+
+    async def taken(self) -> int:
+        """How many answers were taken from a cache."""
+        return await self._ask(taken_in)
 
     async def enter(self, entry: Entry) -> None:
         """Records what became of a document, in place of what was recorded before, with the rows that it gave."""
@@ -164,10 +189,10 @@ class RunLedger:
         rows = await self._ask(lambda db: db.execute("select name, value from manifest").fetchall())
         return {name: load(value) for name, value in rows}
 
-    async def write_manifest(self, values: Mapping[str, Any]) -> None:
-        """Adds to the manifest; what is there already stays as it is."""
+    async def write_manifest(self, values: Mapping[str, Any], *, anew: bool = False) -> None:
+        """Adds to the manifest; what is there already stays as it is, unless it is written `anew`."""
         rows = [(name, encoded(value)) for name, value in values.items()]
-        sql = "insert or ignore into manifest values (?, ?)"
+        sql = f"insert or {'replace' if anew else 'ignore'} into manifest values (?, ?)"
         await self._ask(lambda db: db.executemany(sql, rows), write=True)
 
     async def started_with(self, facts: Iterable[ModelFacts], about: Mapping[str, Any]) -> tuple[ModelFacts, ...]:
@@ -227,6 +252,32 @@ class RunLedger:
                 db.executemany(ROW, rows)
 
         return work
+
+
+def _check_whole(db: sqlite3.Connection, folder: Path) -> None:
+    """Raises `RunError` for a run whose texts were dropped: going on would pay for them again."""
+    row = db.execute("select value from manifest where name = 'pruned'").fetchone()
+    if row is not None:
+        message = f"What this run recorded was pruned ({load(row[0])}): all of it would be asked and paid for again."
+        raise RunError(message, str(folder), "Name another folder with --run.")
+
+
+def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> tuple[int, int]:
+    count, keys = 0, dict[str, None]()
+    for row in db.execute("select * from entries where state in ('rejected', 'review') or detail is not null"):
+        entry = forms.entry(row)
+        detail = entry.detail or {}
+        led = detail.get("keys", {})
+        mine = [state for state in states if state in led or state == entry.state]
+        count += bool(mine)
+        for state in mine:
+            keys.update(dict.fromkeys(led.get(state, ())))
+    aside = b"~%d" % start  # longer than any key, so nobody looks it up
+    moved = 0
+    for key in keys:
+        kept = key_of(key)
+        moved += db.execute("update calls set key = ? where key = ?", (kept + aside, kept)).rowcount
+    return count, moved
 
 
 def _dictionary_in(one: Dictionary) -> Work[Any]:
