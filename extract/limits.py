@@ -16,13 +16,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from .catalogue import ModelFacts
 from .document_limits import DocumentLimits
 from .errors import BudgetExceeded, ExtractError, ModelError
 
-__all__ = ["NOTHING", "Amounts", "Batching", "Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
+__all__ = [
+    "NOTHING",
+    "Amounts",
+    "Batching",
+    "Budget",
+    "DocumentLimits",
+    "Engine",
+    "Limits",
+    "Pace",
+    "Traffic",
+    "check_priced",
+]
+
+
+Engine = Literal["local", "batch"]
+"""How calls are answered: one by one, or by OpenAI's Batch API. A run may be started by one and finished by the other.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,9 @@ from . import door
 from .batches import Wave
 from .events import OnEvent
 from .ledger import State
-from .limits import Batching, Limits
+from .limits import Batching, Engine, Limits
 from .models.cascade import Models, facts_of, open_cascade
 from .operators.rows import Row
-from .pipeline import Engine
 from .pipeline import Pipeline as Contents
 from .plan import Plan, plan_of
 from .runner import Progress, Run, execute, new_folder, open_models

@@ -33,6 +33,7 @@ FLOORS = (
     {
         *(
             "batches",
+            "comparison",
             "databases",
             "door",
             "images",

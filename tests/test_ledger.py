@@ -84,7 +84,7 @@ def test_entries_keep_every_digit_and_the_order_of_the_inputs(ledger: RunLedger)
 
 def test_rows_come_in_the_order_of_the_inputs_and_keep_every_digit(ledger: RunLedger) -> None:
     async def write() -> None:
-        await ledger.begin("now")
+        await ledger.begin("bills", (), {})
         await ledger.enter(replace(ENTRY, id="b", ordinal=1, rows=((2, {"n": 3}), (5, {"n": 4}))))
         await ledger.enter(replace(ENTRY, rows=((2, ROW), (2, {"n": 2}))))
         await ledger.enter(replace(ENTRY, id="r", stage=3, rows=((2, {"n": 5}),)))
@@ -99,10 +99,10 @@ def test_a_start_takes_the_place_of_the_one_before(ledger: RunLedger) -> None:
     gone, kept = replace(ENTRY, id="gone"), replace(ENTRY, id="kept", ordinal=1, rows=((2, ROW),))
 
     async def write() -> None:
-        await ledger.begin("yesterday")
+        await ledger.begin("bills", (), {})
         await ledger.enter(gone)
         await ledger.enter(kept)
-        await ledger.begin("today")
+        await ledger.begin("bills", (), {})
         assert list(ledger.rows(2)) == []
         assert await ledger.known(0, "kept") == (1, replace(kept, rows=()))
         await ledger.enter(kept)

@@ -14,8 +14,9 @@ import click
 
 from ..errors import ExtractError
 from .documents import from_, parse
-from .places import eval_, init, models, report, runs
+from .places import eval_, init, models, report
 from .running import plan, run
+from .runs import runs
 from .schemas import schema
 from .shown import fail
 

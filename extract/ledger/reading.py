@@ -74,11 +74,10 @@ class LedgerReader:
         """How many documents ended in each state."""
         return dict(self._db.execute("select state, count(*) from entries where stage = 0 group by state"))
 
-    def entries(self, stage: int | None = None) -> Iterator[Entry]:
-        """All documents in the order of the inputs, then the rows that later stages began with; or those of one stage.
-        What rows they gave is read by `rows`."""
-        where, values = ("", ()) if stage is None else ("where stage = ?", (stage,))
-        for row in self._db.execute(f"select * from entries {where} order by stage, ordinal, id", values):
+    def entries(self, since: int = 0) -> Iterator[Entry]:
+        """All documents in the order of the inputs, then the rows that later stages began with; or those that starts
+        from this one on came to. What rows they gave is read by `rows`."""
+        for row in self._db.execute("select * from entries where start >= ? order by stage, ordinal, id", (since,)):
             yield self._forms.entry(row)
 
     def entry(self, id: str, stage: int = 0) -> Entry | None:
@@ -99,6 +98,10 @@ class LedgerReader:
             where, values = f"{where} and ordinal >= ? and ordinal < ?", [*values, ordinals.start, ordinals.stop]
         for (row,) in self._db.execute(f"select row from rows where {where} order by stage, ordinal, place", values):
             yield self._forms.row(row)
+
+    def steps(self) -> list[int]:
+        """The numbers of the steps whose rows are kept."""
+        return [number for (number,) in self._db.execute("select distinct step from rows order by step")]
 
     def replies(self, keys: Sequence[str]) -> Iterator[Reply | None]:
         """What was recorded for each of these calls; None where nothing was, or where it is no longer kept."""

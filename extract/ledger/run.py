@@ -14,10 +14,12 @@ import sqlite3
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from ..call import Call, Reply, Usage
 from ..catalogue import ModelFacts
@@ -110,30 +112,41 @@ class RunLedger:
     async def recorded(self) -> None:
         await self._writer.idle()
 
-    async def begin(self, began: str) -> None:
-        """Begins another start of the run: what is entered from here on takes the place of what was. The rows of
-        earlier starts go, because each start makes its own."""
+    async def begin(
+        self, what: str, facts: Iterable[ModelFacts], about: Mapping[str, Any], *, retry: Collection[State] = ()
+    ) -> tuple[ModelFacts, ...]:
+        """Begins another start of the run of `what`. The first one writes down what is to be known `about` the run and
+        the facts of its models; gives those by which the run was started, with a model that is new to it added. What an
+        earlier start ended in a state of `retry` is asked about anew. What is entered from here on takes the place of
+        what was; the rows of earlier starts go, because each start makes its own.
+
+        Raises `RunError` where the folder holds a run of something else."""
+        asked, now = tuple(facts), _now()
+        first = {"pipeline": what, "started": now, "name": uuid4().hex}
+        await self.write_manifest({**first, **about, **{f"model:{one.name}": one.plain() for one in asked}})
+        known = await self.manifest()
+        if known["pipeline"] != what:
+            message = f"This folder holds a run of {known['pipeline']}, not of {what}."
+            raise RunError(message, str(self.path.parent), "Name another folder with --run.")
 
         def work(db: sqlite3.Connection) -> int:
+            if retry:
+                _set_aside(db, self._forms, retry, self.start)
             db.execute("delete from rows")
-            db.execute("insert into starts (began) values (?)", (began,))
+            db.execute("insert into starts (began) values (?)", (now,))
             return int(db.execute("select max(number) from starts").fetchone()[0])
 
         self.start = await self._ask(work, write=True)
         self._begun = True
+        return tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in asked)
 
-    async def end(self, outcome: str, ended: str) -> None:
+    async def end(self, outcome: str) -> None:
         """Says that this start has ended, and how; one that did not begin says nothing."""
         if not self._begun:
             return
-        values = (ended, outcome, self.start)
+        values = (_now(), outcome, self.start)
         sql = "update starts set ended = ?, outcome = ? where number = ?"
         await self._ask(lambda db: db.execute(sql, values), write=True)
-
-    async def set_aside(self, states: Collection[State]) -> tuple[int, int]:
-        """Sets the answers aside that led to these states, so that a start asks for them again; what was paid for them
-        stays counted. Gives how many documents and rows there are of these states, and how many answers."""
-        return await self._ask(lambda db: _set_aside(db, self._forms, states, self.start), write=True)
 
     async def taken(self) -> int:
         """How many answers were taken from a cache."""
@@ -168,6 +181,11 @@ class RunLedger:
         with LedgerReader(self.path.parent) as reader:
             yield from reader.entries()
 
+    def entered_now(self) -> Iterator[Entry]:
+        """Those that this start came to."""
+        with LedgerReader(self.path.parent) as reader:
+            yield from reader.entries(since=self.start)
+
     def rows(
         self, *steps: int, stage: int | None = None, ordinals: range | None = None
     ) -> Generator[dict[str, Any], None, None]:
@@ -194,14 +212,6 @@ class RunLedger:
         rows = [(name, encoded(value)) for name, value in values.items()]
         sql = f"insert or {'replace' if anew else 'ignore'} into manifest values (?, ?)"
         await self._ask(lambda db: db.executemany(sql, rows), write=True)
-
-    async def started_with(self, facts: Iterable[ModelFacts], about: Mapping[str, Any]) -> tuple[ModelFacts, ...]:
-        """The facts of these models that the run was started with. The first start writes them down, with what else is
-        to be known `about` the run; a model that is new to it is added."""
-        asked = tuple(facts)
-        await self.write_manifest({**about, **{f"model:{one.name}": one.plain() for one in asked}})
-        known = await self.manifest()
-        return tuple(ModelFacts.from_plain(known[f"model:{one.name}"]) for one in asked)
 
     async def spent(self) -> tuple[Decimal, Decimal, Decimal]:
         """What all recorded calls took: US dollars, tokens, and how many they are."""
@@ -262,22 +272,19 @@ def _check_whole(db: sqlite3.Connection, folder: Path) -> None:
         raise RunError(message, str(folder), "Name another folder with --run.")
 
 
-def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> tuple[int, int]:
-    count, keys = 0, dict[str, None]()
-    for row in db.execute("select * from entries where state in ('rejected', 'review') or detail is not null"):
-        entry = forms.entry(row)
-        detail = entry.detail or {}
-        led = detail.get("keys", {})
-        mine = [state for state in states if state in led or state == entry.state]
-        count += bool(mine)
-        for state in mine:
-            keys.update(dict.fromkeys(led.get(state, ())))
+def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> None:
+    """Sets the answers aside that led to these states: they are asked for again, and what was paid stays counted."""
+    keys = dict[str, None]()
+    for row in db.execute("select * from entries where detail is not null"):
+        led = (forms.entry(row).detail or {}).get("keys", {})
+        keys.update((key, None) for state in states for key in led.get(state, ()))
     aside = b"~%d" % start  # longer than any key, so nobody looks it up
-    moved = 0
-    for key in keys:
-        kept = key_of(key)
-        moved += db.execute("update calls set key = ? where key = ?", (kept + aside, kept)).rowcount
-    return count, moved
+    for kept in map(key_of, keys):
+        db.execute("update calls set key = ? where key = ?", (kept + aside, kept))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _dictionary_in(one: Dictionary) -> Work[Any]:

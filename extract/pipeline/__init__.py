@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import find_pipeline
-from .conduct import Conduct, Engine, Tolerance
+from .conduct import Conduct, Tolerance
 from .contents import Contents
 from .reading import Given, read
 from .rowtypes import KEPT
@@ -47,7 +47,6 @@ __all__ = [
     "Check",
     "Classify",
     "Conduct",
-    "Engine",
     "Extract",
     "Files",
     "OnFailure",

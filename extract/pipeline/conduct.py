@@ -11,19 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import PipelineError
 from ..ledger import FOR_GOOD, UNTIL_ENDED, Cache, Synchronous, seconds_of
+from ..limits import Engine
 from .keys import CACHE, ENGINES, RECORD, SYNCHRONOUS
 from .problems import Problems
 from .written import Written
 
-__all__ = ["Conduct", "Engine", "Tolerance", "read_conduct"]
-
-Engine = Literal["local", "batch"]
-"""How calls are answered: one by one, or by OpenAI's Batch API. A run may be started by one and finished by the other.
-"""
+__all__ = ["Conduct", "Tolerance", "read_conduct"]
 
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)\s*")

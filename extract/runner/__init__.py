@@ -14,25 +14,24 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from ..batches import Wave, Waves
+from ..batches import Wave
 from ..endpoints import ANYWHERE, Reach
-from ..engines.batch import FOLDER, BatchCalls, left_open
+from ..engines.batch import by_batch
 from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import ModelError, PipelineError, RunError
 from ..events import OnEvent
 from ..ledger import UNTIL_ENDED, Lookup, RunLedger, State, Synchronous, forget
-from ..limits import Batching, Limits, Traffic, check_priced
+from ..limits import Batching, Engine, Limits, Traffic, check_priced
 from ..models.batches import open_door
 from ..models.cascade import Cascade, open_cascade
 from ..operators.decisions import Decision, read_decisions
 from ..operators.rows import Row
-from ..pipeline import Conduct, Engine, Pipeline, Review
+from ..pipeline import Conduct, Pipeline, Review
 from ..prompt import VERSION
 from ..report import write_run
 from ..settings import apart
@@ -134,8 +133,8 @@ async def execute(
     async with _recording(folder, conduct, cascade) as ledger:
         cascade, name = await _as_started(ledger, pipeline, cascade, conduct, retry)
         traffic = Traffic(limits, await ledger.spent())
-        async with _by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as by_batch:
-            local = Local(cascade.models, ledger, traffic, Hook(on_event), by_batch)
+        async with by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as calls:
+            local = Local(cascade.models, ledger, traffic, Hook(on_event), calls)
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
             units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
@@ -145,7 +144,7 @@ async def execute(
             run = await stages.account(folder, time.monotonic() - began, cascade.warnings, sample)
         _check_conserved(run)
         write_run(folder, run.plain())
-        await ledger.end("done" if run.stopped is None else "stopped", _now())
+        await ledger.end("done" if run.stopped is None else "stopped")
     if conduct.retention == UNTIL_ENDED and run.stopped is None and not run.states.get("pending"):
         await asyncio.to_thread(forget, folder)
         run = replace(run, not_written=())
@@ -173,7 +172,7 @@ async def _recording(folder: Path, conduct: Conduct, cascade: Cascade) -> AsyncG
         yield ledger
     except BaseException:
         with suppress(RunError):  # what ended the run is what is to be told
-            await ledger.end("interrupted", _now())
+            await ledger.end("interrupted")
         raise
     finally:
         for model in cascade.models.values():
@@ -212,33 +211,6 @@ async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Ma
     return {int(name.partition(":")[2]): parts for name, parts in known.items() if name.startswith("asked:")}
 
 
-@asynccontextmanager
-async def _by_batch(
-    cascade: Cascade,
-    ledger: RunLedger,
-    traffic: Traffic,
-    name: str,
-    engine: Engine,
-    batching: Batching | None,
-    on_wave: Callable[[Wave], None] | None,
-) -> AsyncGenerator[BatchCalls | None, None]:
-    """The calls of the batch engine; of the other one too, where an earlier start left something with the provider."""
-    left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
-    if engine == "local" and not left:
-        yield None
-        return
-    models = [one for one in cascade.facts if engine == "batch" or one.name in left]
-    opened = {one.name: open_door(one, cascade.models[one.name]) for one in models}
-    doors = {name: door for name, door in opened.items() if door is not None}
-    calls = BatchCalls(cascade.models, ledger, traffic, doors, name, batching, online=engine == "local")
-    calls.on_wave = on_wave
-    try:
-        await calls.take_up()
-        yield calls
-    finally:
-        await calls.finished(0)
-
-
 def _check_conserved(run: Run) -> None:
     """The sums are checked at each end of a run: a row that vanished is an error of this package, and is said."""
     lost = [flow.plain() for flow in run.flows if not flow.conserved]
@@ -251,36 +223,15 @@ async def _as_started(
 ) -> tuple[Cascade, str]:
     """Begins a start of the run. Writes the manifest at the first one; gives the cascade by the facts that the run was
     started with, and the name by which databases know the run, wherever its folder is."""
-    now = _now()
-    about = {
-        "name": uuid4().hex,
-        "started": now,
-        "pipeline": pipeline.name,
-        "fingerprint": pipeline.fingerprint,
-        "prompt": VERSION,
-    }
-    facts = await ledger.started_with(cascade.facts, about)
-    manifest = await ledger.manifest()
-    if manifest["pipeline"] != pipeline.name:
-        raise RunError(
-            f"This folder holds a run of the pipeline {manifest['pipeline']}, not of {pipeline.name}.",
-            where=str(ledger.path.parent),
-            fix="Name another folder with --run.",
-        )
-    if retry:
-        await ledger.set_aside(retry)
-    await ledger.begin(now)
+    about = {"fingerprint": pipeline.fingerprint, "prompt": VERSION}
+    facts = await ledger.begin(pipeline.name, cascade.facts, about, retry=retry)
     ends = {"step": pipeline.end, "stage": _stage_of(pipeline, pipeline.end), "fingerprint": pipeline.fingerprint}
     await ledger.write_manifest({f"start:{ledger.start}": ends})
     await ledger.write_manifest({"retention": conduct.retention}, anew=True)
-    return replace(cascade, facts=facts), str(manifest["name"])
+    return replace(cascade, facts=facts), str((await ledger.manifest())["name"])
 
 
 def _stage_of(pipeline: Pipeline, number: int) -> int | None:
     """The stage that the rows of a step come from; None where there are several."""
     stages = pipeline.feeding[number]
     return next(iter(stages)) if len(stages) == 1 else None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -221,8 +221,8 @@ class Stages:
             return
         self.engine.calls.stop(
             TooManyRejected(
-                f"More was rejected than `max_rejected` allows: of {self.units.rejected:,} inputs, and {self.tolerance}"
-                f" of {self.total:,} are tolerated.",
+                f"Of {self.units.rejected:,} inputs something was rejected, and `max_rejected` is {self.tolerance}"
+                f" of {self.total:,}.",
                 fix="rejected.jsonl in the run's folder says why. Start the run again with a greater `max_rejected`,"
                 " or with other instructions, to go on.",
             )
