@@ -38,7 +38,7 @@ from .errors import DocumentError, ExtractError, ModelError, SchemaError, Valida
 from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
-from .ledger import Entry, Memory, RunLedger, State
+from .ledger import Entry, Memory, RunLedger, State, came_to
 from .limits import Batching, DocumentLimits, Engine, Limits, Traffic, check_priced
 from .load import open_document
 from .models.cascade import Cascade, Models, facts_of, open_cascade
@@ -252,10 +252,10 @@ class _Extractor(Generic[P, T]):
         problems = extraction.problems or extraction.waived if extraction else ()
         source = extraction.source or name if extraction else name
         reasons = tuple(map(str, problems))
-        entry = Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons)
-        if extraction is None or extraction.ok:
-            return entry.after(extraction)
-        return entry.after(extraction, keys={state: [attempt.key for attempt in extraction.attempts]})
+        failing = extraction is not None and not extraction.ok
+        keys = {"keys": {state: [one.key for one in extraction.attempts]}} if extraction and failing else {}
+        known = came_to(extraction, **keys)
+        return Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons, **known)
 
     def _jobs(self, inputs: Iterable[Any], task: Task[T]) -> Iterator[Job[T]]:
         several = len(self._signature.parameters) > 1
@@ -550,7 +550,7 @@ def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Examp
 def _end(ledger: RunLedger, folder: Path) -> None:
     """The end of a start of a batch: what gave no record is written out, of the inputs that it came to."""
     try:
-        write_not_written(folder, ledger.entered_now)
+        write_not_written(folder, ledger.refused)
     finally:
         ledger.close()
 

@@ -259,7 +259,7 @@ class Local:
         try:
             outcome = await self._done(job, watch)
             await watch.ended(outcome.extraction)
-            return replace(outcome, asked=watch.asked) if watch.asked else outcome
+            return outcome
         except HookRaised as raised:
             self.calls.stop(raised)
             raise
@@ -270,7 +270,8 @@ class Local:
             document = on_the_spot(job.open) if job.at_hand else await on_thread(job.open)
             watch.opened(document)
             course = _course(job.task, document, job.finish)
-            return Outcome(job, await self._driven(job.task, course, watch))
+            extraction = await self._driven(job.task, course, watch)
+            return Outcome(job, extraction, watch.asked)
         except HookRaised:
             raise
         except DocumentError as error:
@@ -282,7 +283,9 @@ class Local:
             self.calls.stop(error)
             return Outcome(job, None)
         except NestedCall as error:
-            return Outcome(job, error.extraction) if error.extraction else _failed(job, error.message, "configuration")
+            if error.extraction is None:
+                return _failed(job, error.message, "configuration")
+            return Outcome(job, error.extraction, watch.asked)
         except ExtractError as error:
             return _failed(job, error.message, "invalid", error.where)
         except Exception as error:  # noqa: BLE001  a user's own model or loader may raise anything

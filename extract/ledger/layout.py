@@ -82,6 +82,7 @@ MIGRATIONS = (
     insert into calls select unhex(key), model, reply, cost, input, cached, output, 0 from calls_before;
     drop table calls_before;
     create table dictionaries (number integer primary key, kind text not null, content blob not null);
+    alter table entries add column refused integer not null default 1;
     alter table starts add column ended text;
     alter table starts add column outcome text;
     """,

@@ -104,7 +104,7 @@ async def execute(
     engine: Engine | None = None,
     batching: Batching | None = None,
     retry: Collection[State] = (),
-    watch: Callable[[Progress], None] = lambda progress: None,
+    watch: Callable[[Progress], None] | None = None,
     on_event: OnEvent | None = None,
     on_rows: Callable[[list[Row]], Any] | None = None,
     on_wave: Callable[[Wave], None] | None = None,
