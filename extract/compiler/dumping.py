@@ -111,9 +111,7 @@ def _refuse_hidden(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """A value as JSON by what it is. Raises `SchemaError` where it has no JSON form."""
-    rule = _BY_CLASS.get(value.__class__)
-    if rule is None:
-        rule = next((rule for kinds, rule in _BY_KIND if isinstance(value, kinds)), None)
+    rule = _BY_CLASS.get(value.__class__) or next((r for kinds, r in _BY_KIND if isinstance(value, kinds)), None)
     if rule is not None:
         return rule(value)
     if hasattr(value, "get_secret_value"):
