@@ -386,11 +386,11 @@ class Task(Generic[T]):
                 if not reading.complete and (begun := self._begun(state, reply)) is not None:
                     return but(begun, unread=unread) if begun.open else begun
             return but(state, unread=unread, events=state.events + reading.events)
-        state = but(state, events=state.events + reading.events)
-        state, new = but(state, unread=None), reading.value
+        state, new = but(state, unread=None, events=state.events + reading.events), reading.value
         if state.value is ABSENT or state.open:
             sure = self._sure(reply, new, reading.events)
-            return self._settled(but(state, value=ABSENT, open=()), reply, new, reading.problems, sure, ("",))
+            begun = but(state, value=ABSENT, open=()) if state.open else state
+            return self._settled(begun, reply, new, reading.problems, sure, ("",))
         wanted = self._wanted(state)
         value, events = mend(state.value, new, wanted)
         left, gone = still_wrong(state.left, state.value, new, value, reading.problems, events)
