@@ -28,7 +28,7 @@ from .extraction import Extraction
 from .jsontext import dump, load
 from .writer import Work, Writer
 
-__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of", "paid_row"]
+__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of"]
 
 T = TypeVar("T")
 
@@ -59,16 +59,20 @@ class Entry:
         several = [one for one in extractions if one is not None]
         if not several:
             return replace(self, detail=detail or None)
-        usage = sum((one.usage for one in several), Usage())
+        attempts = [attempt for one in several for attempt in one.attempts]
+        costs, used = [one.cost for one in attempts], [one.usage for one in attempts]
         detail = {
             "partial": next((one.partial for one in several if not one.ok), None),
             "attempts": [attempt for one in several for attempt in attempts_of(one)],
-            "tokens": [usage.input, usage.cached, usage.output],
+            "tokens": [
+                sum(one.input for one in used),
+                sum(one.cached for one in used),
+                sum(one.output for one in used),
+            ],
             "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
             "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
             **detail,
         }
-        costs = [one.cost for one in several]
         cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
         return replace(self, calls=len(detail["attempts"]), cost=cost, detail=detail)
 
@@ -174,7 +178,7 @@ _MIGRATIONS = (
 )
 
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?)"
-"""Records a paid reply, as `paid_row` writes it; the first one to a call stays."""
+"""Records a paid reply, as `RunLedger.paid` writes it; the first one to a call stays."""
 
 _ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _KNOWN = "select * from entries where stage = ? and id = ? and start < ?"
@@ -203,16 +207,25 @@ class RunLedger:
             self._held.close()
             raise
         self.start: int = connection.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
+        self._marks = None if connection.execute("select 1 from calls limit 1").fetchone() else _Marks()
         self._writer = Writer(self.path, connection)
 
     async def reply(self, key: str) -> Reply | None:
         """What is recorded is committed, and so seen."""
+        if self._marks is not None and key not in self._marks:
+            return None
         row = await self._writer.read(lambda db: db.execute("select reply from calls where key = ?", (key,)).fetchone())
         return None if row is None else Reply.from_plain(load(row[0]))
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        values = paid_row(call.key, call.model, reply, cost)
+        values = self.paid(call.key, call.model, reply, cost)
         await self._writer.soon(lambda db: db.execute(PAID, values))
+
+    def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None) -> tuple[Any, ...]:
+        """The row of a paid reply to the call of this key, which `PAID` records; it is looked for from now on."""
+        if self._marks is not None:
+            self._marks.add(key)
+        return paid_row(key, model, reply, cost)
 
     async def recorded(self) -> None:
         await self._writer.idle()
@@ -249,7 +262,8 @@ class RunLedger:
         """Waits until all of those are recorded."""
         entering, self._entering = self._entering, set()
         await self._writer.idle()
-        await asyncio.gather(*entering)
+        for one in entering:
+            one.result() if one.done() else await one
 
     def entries(self) -> Iterator[Entry]:
         """All documents in the order of the inputs, then the rows that later stages began with; read through a
@@ -328,6 +342,21 @@ class RunLedger:
 
     async def _ask(self, work: Work[T], *, write: bool = False) -> T:
         return await self._writer.ask(work, write=write)
+
+
+class _Marks:
+    """The keys that may be recorded, in a ledger that had none: a byte for each, which a few keys may share. One that
+    is not marked need not be looked for. Four megabytes do for a million keys, of which one in five is then looked for
+    in vain. Event loops of several threads may mark at once."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray(2**22)
+
+    def add(self, key: str) -> None:
+        self._bytes[hash(key) % len(self._bytes)] = 1
+
+    def __contains__(self, key: str) -> bool:
+        return self._bytes[hash(key) % len(self._bytes)] == 1
 
 
 def _hold(folder: Path) -> sqlite3.Connection:
