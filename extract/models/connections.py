@@ -14,6 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from .clients import CONNECT, trusted
+from .deadlines import Deadlines
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,6 +40,7 @@ class Connections:
         from yarl import URL
 
         self._url, self._proxy, self._loop = URL(url), proxy, asyncio.get_running_loop()
+        self._deadlines = Deadlines()
         self._connector = aiohttp.TCPConnector(limit=0, ssl=trusted() if url.startswith("https:") else True)
         self._patience = aiohttp.ClientTimeout(total=None, connect=CONNECT)
         self._session = aiohttp.ClientSession(
@@ -53,8 +55,16 @@ class Connections:
         self._head = _head(self._request)
         self.errors = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError)
 
-    async def answer(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body of the answer. Left early, it closes its connection."""
+    async def answer(self, body: bytes, seconds: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer, within so many seconds. Left early, it closes its connection."""
+        async with asyncio.timeout(None) as timeout:
+            self._deadlines.set(timeout, seconds)
+            try:
+                return await self._answer(body)
+            finally:
+                self._deadlines.drop(timeout)
+
+    async def _answer(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         if self._proxy is not None or len(body) >= _LONG:
             async with await self.opened(body) as response:
                 return response.status, response.headers, await self.whole(response)
@@ -86,6 +96,7 @@ class Connections:
         return await _whole(response.content, response.headers)
 
     async def close(self) -> None:
+        self._deadlines.close()
         await self._session.close()
 
     async def _connected(self) -> aiohttp.connector.Connection:
