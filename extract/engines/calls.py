@@ -408,7 +408,7 @@ def too_long_for(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
     characters shows that it fits; what is counted leans upwards, so a fifth is taken off. Images and files are left to
     the provider: of gpt-4o-mini's tokens for an image, most are a price and take no room."""
-    if facts.context is None or sum(len(part.text) for part in call.inputs) < facts.context:
+    if facts.context is None or call.length < facts.context or _characters(call) < facts.context:
         return None
     text = tuple(part for part in call.inputs if part.kind in ("text", "value"))
     tokens = int(0.8 * estimate_call(replace(call, inputs=text)))
@@ -416,6 +416,10 @@ def too_long_for(call: Call, facts: ModelFacts) -> Failure | None:
         return None
     message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"
     return Failure("document", f"{message}; cutting documents is not built yet.", code="context_length_exceeded")
+
+
+def _characters(call: Call) -> int:
+    return sum(len(part.text) for part in call.inputs)
 
 
 def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:

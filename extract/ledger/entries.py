@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from ..call import Usage
 from ..extraction import Extraction
 
 __all__ = ["Entry", "State", "attempts_of", "came_to"]
@@ -46,19 +45,18 @@ def came_to(*extractions: Extraction[Any] | None, **detail: Any) -> dict[str, An
     several = [one for one in extractions if one is not None]
     if not several:
         return {"detail": detail or None}
-    usage = sum((one.usage for one in several), Usage())
     failed = next((one for one in several if not one.ok), None)
-    attempts = [attempt for one in several for attempt in attempts_of(one)]
+    made = [attempt for one in several for attempt in one.attempts]
+    used, costs = [one.usage for one in made], [one.cost for one in made]
     known = {
-        "attempts": attempts,
-        "tokens": [usage.input, usage.cached, usage.output],
+        "attempts": [attempt for one in several for attempt in attempts_of(one)],
+        "tokens": [sum(one.input for one in used), sum(one.cached for one in used), sum(one.output for one in used)],
         "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
         "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
     }
     detail = {**({} if failed is None else {"partial": failed.partial}), **_some(known), **detail}
-    costs = [one.cost for one in several]
     cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
-    return {"calls": len(attempts), "cost": cost, "detail": detail}
+    return {"calls": len(made), "cost": cost, "detail": detail}
 
 
 def _some(known: Mapping[str, Any]) -> dict[str, Any]:
