@@ -88,6 +88,7 @@ class Log:
         self.serials = {one["ask"]: one["serial"] for one in events if one["what"] == "answered"}
         self.tokens = {one["serial"]: one["tokens"] for one in events if one["what"] == "answered"}
         self.cut = {one["ask"] for one in events if one["what"] == "cut"}
+        self.done = {one["ask"] for one in events if one["what"] == "done"}
 
     def whole(self) -> dict[int, int]:
         """The serial numbers of the answers that were sent whole, by the numbers of their requests."""
@@ -106,7 +107,7 @@ class Server:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.address = self._line().strip()
 
-    def begin(self, seed: int, *, latency: float = 0.03, slow: float = 0.03, faults: float = 1.0) -> None:
+    def begin(self, seed: int, *, latency: float = 0.06, slow: float = 0.03, faults: float = 1.0) -> None:
         self._ask(do="begin", seed=seed, latency=latency, slow=slow, faults=faults, delay=latency / 2)
 
     def log(self) -> Log:
@@ -389,7 +390,7 @@ class Chase:
 
     def _note(self, number: int, files: Mapping[Path, tuple[int, int]], log: Log) -> None:
         asks = self._asked[-1]
-        on_the_wire = [ask for ask in log.bodies if ask in asks and ask not in log.serials]
+        on_the_wire = [ask for ask in log.bodies if ask in asks and ask not in log.done]
         seen = at_rest(self.run)
         self.kills.append(Kill(self._phase(seen, number, files), asks, len(on_the_wire), seen.waves))
 

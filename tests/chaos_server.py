@@ -97,7 +97,11 @@ class Chaotic(FakeOpenAI):
         body = hashlib.blake2b(request.raw, digest_size=8).hexdigest()
         self.log.append({"what": "asked", "ask": self.asks, "body": body})
         self.latency = self._spread * self._random.uniform(0.5, 1.5) * (10 if self._random.random() < self._slow else 1)
-        return await super()._chat(http, request, model)
+        ask = self.asks
+        try:
+            return await super()._chat(http, request, model)
+        finally:
+            self.log.append({"what": "done", "ask": ask})
 
     def _charged(self, request: Request, model: str, answer: Answer) -> Completion:
         made = super()._charged(request, model, answer)
