@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from .call import Mode, Reply
 from .jsontext import dump, load
-from .ledger import PAID, RunLedger, paid_row
+from .ledger import RunLedger
 
 __all__ = ["Wave", "WaveState", "Waves"]
 
@@ -90,8 +90,7 @@ class Waves:
 
     async def record(self, replies: Sequence[tuple[str, str, Reply, Decimal | None]]) -> list[bool]:
         """Records paid replies (key, model, reply, cost) in one transaction; says which of them are new."""
-        rows = [paid_row(*one) for one in replies]
-        return await self._ledger.change(lambda db: [db.execute(PAID, row).rowcount == 1 for row in rows])
+        return await self._ledger.record_all(replies)
 
     async def all(self) -> list[Wave]:
         """All waves, in the order in which they were planned."""

@@ -28,6 +28,7 @@ __all__ = [
     "ReadingFailed",
     "RunError",
     "SchemaError",
+    "TooManyRejected",
     "ValidationFailed",
 ]
 
@@ -144,6 +145,10 @@ class NestedCall(ExtractError):
 
 class RunError(ExtractError):
     """A run's folder that is in use, of another pipeline, or not a run at all."""
+
+
+class TooManyRejected(RunError):
+    """A run that stopped because more was rejected than it was told to stand."""
 
 
 class Detached(RunError):

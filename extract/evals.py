@@ -28,7 +28,7 @@ from .evidence.folding import evened, fold
 from .evidence.leaves import element, member, narrow
 from .evidence.written import read_days, read_numbers
 from .jsontext import canonical, load
-from .ledger import RunLedger
+from .ledger import FOR_GOOD, LedgerReader
 from .nodes import Anything, Choice, Node, Text, Type
 from .pipeline import Ask, Asked, Check, Files, Pipeline, Sample, Set, Step, Where, Write, load_pipeline
 from .runner import execute, open_models
@@ -478,14 +478,12 @@ def evaluate(
     cascade = open_models(loaded)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     where = Path(folder or f"runs/{loaded.name}-eval-{stamp}")
-    done = door.run(lambda: execute(loaded, cascade, where), "await")
+    conduct = replace(loaded.conduct, retention=FOR_GOOD)  # the records are read afterwards
+    done = door.run(lambda: execute(loaded, cascade, where, conduct=conduct), "await")
     if done.stopped is not None:
         raise done.stopped
-    ledger = RunLedger(where)
-    try:
+    with LedgerReader(where) as ledger:
         rows = list(ledger.rows(loaded.end))
-    finally:
-        ledger.close()
     return score(match(rows, truth), loaded.type)
 
 

@@ -16,12 +16,13 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import update_wrapper
+from itertools import count
 from pathlib import Path
 from types import NoneType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, get_args, overload
@@ -30,6 +31,7 @@ from . import door
 from .call import Example, Part
 from .document import Document
 from .endpoints import ANYWHERE, Reach
+from .engines.batch import by_batch
 from .engines.hooks import Hook
 from .engines.local import Job, Local
 from .errors import DocumentError, ExtractError, ModelError, SchemaError, ValidationFailed
@@ -37,7 +39,7 @@ from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
 from .ledger import Entry, Memory, RunLedger, State
-from .limits import DocumentLimits, Limits, Traffic, check_priced
+from .limits import Batching, DocumentLimits, Engine, Limits, Traffic, check_priced
 from .load import open_document
 from .models.cascade import Cascade, Models, facts_of, open_cascade
 from .prompt import VERSION, Message, render
@@ -130,6 +132,16 @@ class _Use:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _How:
+    """How a batch is carried out: see `Function.batch`."""
+
+    retry: Collection[State]
+    engine: Engine
+    batching: Batching | None
+    on_event: OnEvent | None
+
+
 class _Extractor(Generic[P, T]):
     """What both kinds of function share: the inputs, the task, and the engine of the running loop."""
 
@@ -172,36 +184,54 @@ class _Extractor(Generic[P, T]):
                 yield item
 
     async def _batch(
-        self, inputs: Iterable[Any], run: str | os.PathLike[str] | None, on_event: OnEvent | None
+        self, inputs: Iterable[Any], run: str | os.PathLike[str] | None, how: _How
     ) -> AsyncGenerator[Extraction[T], None]:
-        cascade, traffic, hook = self._opened(), self._shared(), self._hook(on_event)
+        cascade = self._opened()
         if isinstance(inputs, (str, bytes, bytearray, Path, Document)):
             kind = type(inputs).__name__
             fix = f"Put it into a list, or call {self.__name__} with it."
             raise ExtractError(f"batch takes many inputs, and this is one {kind}.", fix=fix)
         if run is None:
-            engine = Local(cascade.models, Memory(), traffic, hook)
+            if how.engine != "local" or how.retry:
+                what = "The engine batch" if how.engine != "local" else "retry"
+                raise ExtractError(f"{what} needs the record of a run.", fix='Name its folder: run="runs/may".')
+            engine = Local(cascade.models, Memory(), self._shared(), self._hook(how.on_event))
             async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
                 async for _, extraction in extractions:
                     if extraction is not None:
                         yield extraction
             return
-        ledger = await asyncio.to_thread(RunLedger, Path(run))
-        count = 0
-        try:
-            about = {"prompt": VERSION, "schema": self.schema.fingerprint}
-            cascade = replace(cascade, facts=await ledger.started_with(cascade.facts, about))
-            traffic = Traffic(self.limits, await ledger.spent())  # the run's own, over all of its starts
-            engine = Local(cascade.models, ledger, traffic, hook)
-            async with aclosing(self._extracted(engine, inputs, cascade)) as extractions:
+        async with self._recorded(Path(run), cascade, how) as (ledger, engine, known):
+            ordinals = count()
+            async with aclosing(self._extracted(engine, inputs, known)) as extractions:
                 async for name, extraction in extractions:
-                    await ledger.enter_soon(self._entry(count, name, extraction))
-                    count += 1
+                    await ledger.enter_soon(self._entry(next(ordinals), name, extraction))
                     if extraction is not None:
                         yield extraction
+
+    @asynccontextmanager
+    async def _recorded(
+        self, folder: Path, cascade: Cascade, how: _How
+    ) -> AsyncGenerator[tuple[RunLedger, Local, Cascade], None]:
+        """What one start of a batch with a record needs. At its end what gave no record is written out."""
+        ledger, outcome = await asyncio.to_thread(RunLedger, folder), "interrupted"
+        try:
+            about = {"prompt": VERSION, "schema": self.schema.fingerprint}
+            facts = await ledger.begin(f"{self.__name__}()", cascade.facts, about, retry=how.retry)
+            known = replace(cascade, facts=facts)
+            traffic = Traffic(self.limits, await ledger.spent())  # the run's own, over all of its starts
+            name = str((await ledger.manifest())["name"])
+            async with by_batch(known, ledger, traffic, name, how.engine, how.batching) as calls:
+                engine = Local(cascade.models, ledger, traffic, self._hook(how.on_event), calls)
+                yield ledger, engine, known
+            outcome = "done"
+        except ExtractError:
+            outcome = "stopped"
+            raise
         finally:
             await ledger.entered()
-            await asyncio.to_thread(_end, ledger, Path(run), count)
+            await ledger.end(outcome)
+            await asyncio.to_thread(_end, ledger, folder)
 
     async def _extracted(
         self, engine: Local, inputs: Iterable[Any], cascade: Cascade
@@ -222,7 +252,10 @@ class _Extractor(Generic[P, T]):
         problems = extraction.problems or extraction.waived if extraction else ()
         source = extraction.source or name if extraction else name
         reasons = tuple(map(str, problems))
-        return Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons).after(extraction)
+        entry = Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons)
+        if extraction is None or extraction.ok:
+            return entry.after(extraction)
+        return entry.after(extraction, keys={state: [attempt.key for attempt in extraction.attempts]})
 
     def _jobs(self, inputs: Iterable[Any], task: Task[T]) -> Iterator[Job[T]]:
         several = len(self._signature.parameters) > 1
@@ -322,12 +355,18 @@ class Function(_Extractor[P, T]):
         inputs: Iterable[Any],
         *,
         run: str | os.PathLike[str] | None = None,
+        retry: Collection[State] = (),
+        engine: Engine = "local",
+        batching: Batching | None = None,
         on_event: OnEvent | None = None,
     ) -> Iterator[Extraction[T]]:
         """The extractions of many documents, in the order of the inputs, many at once. With `run`, a folder, every paid
         reply is recorded in it, and the same call goes on after a crash without paying twice; documents without a valid
-        record are in its ``rejected.jsonl`` or ``review.jsonl``. `on_event` takes the place of the decorator's."""
-        return door.iterate(lambda: self._batch(inputs, run, on_event), f"an async def {self.__name__} and async for")
+        record are in its ``rejected.jsonl`` or ``review.jsonl``, and are asked about anew where `retry` names their
+        states. The `engine` ``batch`` asks by OpenAI's Batch API, as `batching` says. `on_event` takes the place of the
+        decorator's."""
+        how = _How(retry, engine, batching, on_event)
+        return door.iterate(lambda: self._batch(inputs, run, how), f"an async def {self.__name__} and async for")
 
 
 class AsyncFunction(_Extractor[P, T]):
@@ -350,10 +389,13 @@ class AsyncFunction(_Extractor[P, T]):
         inputs: Iterable[Any],
         *,
         run: str | os.PathLike[str] | None = None,
+        retry: Collection[State] = (),
+        engine: Engine = "local",
+        batching: Batching | None = None,
         on_event: OnEvent | None = None,
     ) -> AsyncIterator[Extraction[T]]:
         """As `Function.batch`, asynchronously."""
-        return self._batch(inputs, run, on_event)
+        return self._batch(inputs, run, _How(retry, engine, batching, on_event))
 
 
 def outcome_of(extraction: Extraction[T]) -> T:
@@ -505,10 +547,10 @@ def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Examp
     return Example(text, value, schema.encode(value))
 
 
-def _end(ledger: RunLedger, folder: Path, count: int) -> None:
+def _end(ledger: RunLedger, folder: Path) -> None:
     """The end of a start of a batch: what gave no record is written out, of the inputs that it came to."""
     try:
-        write_not_written(folder, lambda: (one for one in ledger.entries() if one.ordinal < count))
+        write_not_written(folder, ledger.entered_now)
     finally:
         ledger.close()
 

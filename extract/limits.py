@@ -11,17 +11,34 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from .catalogue import ModelFacts
 from .document_limits import DocumentLimits
 from .errors import BudgetExceeded, ExtractError, ModelError
 
-__all__ = ["NOTHING", "Amounts", "Batching", "Budget", "DocumentLimits", "Limits", "Pace", "Traffic", "check_priced"]
+__all__ = [
+    "NOTHING",
+    "Amounts",
+    "Batching",
+    "Budget",
+    "DocumentLimits",
+    "Engine",
+    "Limits",
+    "Pace",
+    "Traffic",
+    "check_priced",
+]
+
+
+Engine = Literal["local", "batch"]
+"""How calls are answered: one by one, or by OpenAI's Batch API. A run may be started by one and finished by the other.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +224,14 @@ NOTHING: Amounts = (Decimal(0), Decimal(0), Decimal(0))
 
 class Traffic:
     """What concurrent calls share: the pace (None: there is none), the places on the wire, and the budgets of the run:
-    dollars (`budget`), tokens and calls, of which some are `spent` by earlier starts. It belongs to one event loop;
-    `beside` makes another for another loop, with the same pace and budgets."""
+    dollars (`budget`), tokens and calls, of which some are `spent` by earlier starts. `held` counts the calls that wait
+    at this moment, by what they wait for. It belongs to one event loop; `beside` makes another for another loop, with
+    the same pace and budgets."""
 
     def __init__(self, limits: Limits, spent: Amounts = NOTHING, beside: Traffic | None = None):
         self.limits = limits
         self.slots = asyncio.Semaphore(limits.in_flight)
+        self.held: Counter[str] = Counter()
         self._lines: dict[str, asyncio.Lock] = {}
         rates = (limits.requests_per_minute, limits.tokens_per_minute)
         own = (limits.budget_usd, "USD"), (limits.tokens, "tokens"), (limits.calls, "calls")
@@ -228,6 +247,15 @@ class Traffic:
     def line(self, model: str) -> asyncio.Lock:
         """Where the calls to a model stand in line for a place; who holds it is the first."""
         return self._lines.setdefault(model, asyncio.Lock())
+
+    @contextmanager
+    def holds(self, what: str) -> Iterator[None]:
+        """Around a wait, to be shown."""
+        self.held[what] += 1
+        try:
+            yield
+        finally:
+            self.held[what] -= 1
 
     async def reserve(self, most: Amounts) -> None:
         """Sets aside what a call may take of each budget. Raises `BudgetExceeded` where one would be passed."""

@@ -15,9 +15,18 @@ from typing import Any
 
 from .errors import RunError
 from .jsontext import dump, load
-from .ledger import Entry, State
+from .ledger import Entry, LedgerReader, State, is_held, size_of
 
-__all__ = ["NOT_WRITTEN", "read_not_written", "read_run", "runs_in", "write_not_written", "write_run"]
+__all__ = [
+    "NOT_WRITTEN",
+    "of_document",
+    "read_not_written",
+    "read_run",
+    "runs_in",
+    "standing",
+    "write_not_written",
+    "write_run",
+]
 
 NOT_WRITTEN: Mapping[State, str] = {"rejected": "rejected.jsonl", "review": "review.jsonl"}
 """The file of each state that a document may end in without a row."""
@@ -58,12 +67,76 @@ def read_not_written(folder: Path) -> list[dict[str, Any]]:
 
 
 def runs_in(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The runs below a folder by name, each with its account; one that cannot be read is there by its name."""
-    for path in sorted(folder.glob("*/run.json")):
+    """The runs below a folder by name, each with its account and how it stands; one that cannot be read is there by its
+    name."""
+    for path in sorted(one for one in folder.glob("*") if (one / "ledger.sqlite").is_file()):
         try:
-            yield path.parent, read_run(path.parent)
+            with LedgerReader(path) as reader:
+                account = _listed(reader) if not (path / "run.json").is_file() else read_run(path)
+                yield path, {**account, "run": str(path), "state": _state(reader)}
         except RunError as error:
-            yield path.parent, {"run": str(path.parent), "stopped": error.message}
+            yield path, {"run": str(path), "state": "unreadable", "stopped": error.message}
+
+
+def standing(reader: LedgerReader) -> dict[str, Any]:
+    """How a run stands by its ledger, also while it goes on: what is recorded, not what will come of it."""
+    manifest, starts = reader.manifest(), reader.starts()
+    models = [
+        {"model": name, "calls": calls, "input": took, "cached": cached, "output": said}
+        for name, calls, took, cached, said in reader.models()
+    ]
+    return {
+        **_listed(reader),
+        "state": _state(reader),
+        "pipeline": manifest.get("pipeline"),
+        "prompt": manifest.get("prompt"),
+        "started": manifest.get("started"),
+        "from_cache": reader.taken(),
+        "retention": manifest.get("retention"),
+        "pruned": manifest.get("pruned"),
+        "bytes": size_of(reader.folder),
+        "models": models,
+        "starts": [
+            {"start": one.number, "began": one.began, "ended": one.ended, "outcome": one.outcome} for one in starts
+        ],
+    }
+
+
+def of_document(reader: LedgerReader, entry: Entry) -> dict[str, Any]:
+    """What became of one document: its state and the reasons, its attempts, the events of reading and repair, the rows
+    that it gave in the last start, and those that were refused on their way."""
+    detail = entry.detail or {}
+    ordinals = range(entry.ordinal, entry.ordinal + 1)
+    return {
+        **_line(entry),
+        "attempts": _attempts(detail),
+        "events": [
+            dict(zip(("rule", "pointer", "before", "after"), one, strict=True)) for one in detail.get("events", ())
+        ],
+        "rows": list(reader.rows(*reader.steps(), stage=entry.stage, ordinals=ordinals)),
+        "refused": [one for state in NOT_WRITTEN for one in _lines(entry, state)] if "refused" in detail else [],
+    }
+
+
+def _listed(reader: LedgerReader) -> dict[str, Any]:
+    """The sums of a ledger."""
+    states, (calls, usage, cost) = reader.states(), reader.totals()
+    return {
+        "run": str(reader.folder),
+        "in": sum(states.values()),
+        **{state: states.get(state, 0) for state in ("written", "filtered", "merged", "review", "rejected", "pending")},
+        "calls": calls,
+        "tokens": {"input": usage.input, "cached": usage.cached, "output": usage.output},
+        "cost_usd": cost,
+    }
+
+
+def _state(reader: LedgerReader) -> str:
+    """In a word how a run stands."""
+    last = next(iter(reader.starts()[-1:]), None)
+    if last is not None and last.outcome is not None:
+        return last.outcome
+    return "running" if is_held(reader.folder) else "killed"
 
 
 def _lines(entry: Entry, state: State) -> Iterator[dict[str, Any]]:
@@ -84,17 +157,21 @@ def _line(entry: Entry, row: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What is said of a document, or of one `row` among several of it: then the calls and the tokens are those of the
     step that refused it, and the cost is what the row had cost, so that nothing is told twice."""
     detail: Mapping[str, Any] = (entry.detail or {}) if row is None else row
-    fields = ("model", "attempt", "outcome", "cost_usd")
     return {
         "_source": entry.source,
         "state": entry.state,
         "reasons": list(entry.reasons) if row is None else [],
         "partial": detail.get("partial"),
         "calls": entry.calls if row is None else row["calls"],
-        "attempts": [dict(zip(fields, one, strict=False)) for one in detail.get("attempts", ())],
+        "attempts": _attempts(detail),
         "tokens": dict(zip(("input", "cached", "output"), detail.get("tokens", (0, 0, 0)), strict=True)),
         "cost_usd": entry.cost if row is None else row["cost"],
     }
+
+
+def _attempts(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
+    fields = ("model", "attempt", "outcome", "cost_usd")
+    return [dict(zip(fields, one, strict=False)) for one in detail.get("attempts", ())]
 
 
 def _replace(path: Path, lines: Iterable[str]) -> int:

@@ -19,19 +19,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import door
 from .batches import Wave
 from .events import OnEvent
-from .limits import Batching, Limits
+from .ledger import State
+from .limits import Batching, Engine, Limits
 from .models.cascade import Models, facts_of, open_cascade
 from .operators.rows import Row
 from .pipeline import Pipeline as Contents
 from .plan import Plan, plan_of
-from .runner import Engine, Progress, Run, execute, new_folder, open_models
+from .runner import Progress, Run, execute, new_folder, open_models
 from .settings import apart
 
 __all__ = ["Pipeline", "Rows"]
@@ -103,13 +104,15 @@ class Pipeline:
         on_event: OnEvent | None = None,
         models: Models | None = None,
         on_rows: Callable[[list[Row]], Any] | None = None,
-        engine: Engine = "local",
+        engine: Engine | None = None,
+        retry: Collection[State] = (),
         batching: Batching | None = None,
         on_wave: Callable[[Wave], None] | None = None,
     ) -> Run:
         """`run`, in a coroutine. `limits` are in place of the pipeline's, `limit` is the greatest number of documents,
-        `models` are opened models in place of those that its steps name (a scripted one, a user's own). The `engine`
-        ``batch`` asks by OpenAI's Batch API, as `batching` says; `on_wave` is told how each batch fares."""
+        `models` are opened models in place of those that its steps name (a scripted one, a user's own). `retry` asks
+        anew about what an earlier start ``rejected`` or held for ``review``. The `engine` ``batch`` asks by OpenAI's
+        Batch API, as `batching` says; `on_wave` is told how each batch fares."""
         contents, cascade = self.contents, None
         if models is not None:
             cascade = open_cascade(models, headers=apart(contents.settings)[1], reach=contents.reach)
@@ -125,6 +128,7 @@ class Pipeline:
             on_event=on_event,
             on_rows=on_rows,
             engine=engine,
+            retry=retry,
             batching=batching,
             on_wave=on_wave,
         )

@@ -45,12 +45,13 @@ _CACHE_KIB = 16_000
 
 
 class Writer:
-    """Makes changes to one file, which is there and in WAL mode; `connection` is the thread's, and closed with it."""
+    """Makes changes to one file, which is there and in WAL mode; `connection` is the thread's, and closed with it. With
+    `synchronous` ``full`` a commit waits for the disk."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection):
+    def __init__(self, path: Path, connection: sqlite3.Connection, synchronous: str = "normal"):
         self._path, self._connection = path, connection
         self._here = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        for pragma in ("synchronous = normal", "wal_autocheckpoint = 0", f"cache_size = -{_CACHE_KIB}"):
+        for pragma in (f"synchronous = {synchronous}", "wal_autocheckpoint = 0", f"cache_size = -{_CACHE_KIB}"):
             self._here.execute(f"pragma {pragma}")
         self._turn = threading.Lock()  # event loops of several threads may share it
         self._since, self._not_before = 0, 0.0

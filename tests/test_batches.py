@@ -194,7 +194,7 @@ def test_waves_are_kept_with_their_calls_until_they_are_done_with(tmp_path: Path
         assert await waves.all() == [done, second]
         assert await waves.calls(1) == {}
         reply = Reply(text="{}", usage=Usage(1, 0, 1))
-        assert await waves.record([("a", "m", reply, None), ("a", "m", reply, None), ("b", "m", reply, None)]) == [
+        assert await waves.record([("aa", "m", reply, None), ("aa", "m", reply, None), ("bb", "m", reply, None)]) == [
             True,
             False,
             True,

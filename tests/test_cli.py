@@ -124,6 +124,8 @@ def test_run_as_json_is_one_object(project: Path) -> None:
         "outputs": ["out/bills.jsonl"],
         "left_as_they_were": [],
         "not_written": [],
+        "tolerated": None,
+        "from_cache": 0,
         "reused": {},
         "anew": {},
         "stopped": None,

@@ -315,10 +315,10 @@ def test_a_run_that_is_cancelled_while_it_opens_lets_go_of_its_folder(monkeypatc
     began, going = threading.Event(), threading.Event()
 
     class Slow(RunLedger):
-        def __init__(self, folder: Path):
+        def __init__(self, folder: Path, **options: Any):
             began.set()
             going.wait(10)
-            super().__init__(folder)
+            super().__init__(folder, **options)
 
     monkeypatch.setattr(runner, "RunLedger", Slow)
     pipeline = Pipeline.of({"name": "laws", **ROWS, "steps": [{"set": {"m": "n"}}]})

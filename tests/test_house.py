@@ -33,6 +33,7 @@ FLOORS = (
     {
         *(
             "batches",
+            "comparison",
             "databases",
             "door",
             "images",
@@ -79,6 +80,7 @@ HEAVY = {
     "rich": "tables and progress",
     "ruamel": "pipelines in YAML",
     "toktok": "counting tokens: half a second to load",
+    "zstandard": "long values of a ledger, in a run only: 15 ms",
     "tenacity": "waiting and retrying in the engine",
     "PIL": "images",
 }

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from extract import ledger as ledgers
 from extract.call import Call, Part, Reply, Shape, TokenLogprob, Usage
 from extract.errors import RunError
-from extract.ledger import _MIGRATIONS, Entry, Memory, RunLedger
+from extract.ledger import Entry, Memory, RunLedger
+from extract.ledger.forms import encoded
+from extract.ledger.layout import MIGRATIONS
 
 ROOT = Path(__file__).parent.parent
 CALL = Call("mini", 1, "", (Part("text", "document", text="x"),), Shape("S", {}, {}))
@@ -83,7 +84,7 @@ def test_entries_keep_every_digit_and_the_order_of_the_inputs(ledger: RunLedger)
 
 def test_rows_come_in_the_order_of_the_inputs_and_keep_every_digit(ledger: RunLedger) -> None:
     async def write() -> None:
-        await ledger.begin("now")
+        await ledger.begin("bills", (), {})
         await ledger.enter(replace(ENTRY, id="b", ordinal=1, rows=((2, {"n": 3}), (5, {"n": 4}))))
         await ledger.enter(replace(ENTRY, rows=((2, ROW), (2, {"n": 2}))))
         await ledger.enter(replace(ENTRY, id="r", stage=3, rows=((2, {"n": 5}),)))
@@ -98,10 +99,10 @@ def test_a_start_takes_the_place_of_the_one_before(ledger: RunLedger) -> None:
     gone, kept = replace(ENTRY, id="gone"), replace(ENTRY, id="kept", ordinal=1, rows=((2, ROW),))
 
     async def write() -> None:
-        await ledger.begin("yesterday")
+        await ledger.begin("bills", (), {})
         await ledger.enter(gone)
         await ledger.enter(kept)
-        await ledger.begin("today")
+        await ledger.begin("bills", (), {})
         assert list(ledger.rows(2)) == []
         assert await ledger.known(0, "kept") == (1, replace(kept, rows=()))
         await ledger.enter(kept)
@@ -115,7 +116,7 @@ def test_a_start_takes_the_place_of_the_one_before(ledger: RunLedger) -> None:
 
 def test_a_run_of_before_is_taken_over_without_its_rows(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        db.executescript(_MIGRATIONS[0])
+        db.executescript(MIGRATIONS[0])
         db.execute("insert into entries values ('a', 0, 'a', 'written', 'f', '[{}]', '[]', 1, '0.5', null)")
         db.execute("pragma user_version = 1")
     db.close()
@@ -185,8 +186,8 @@ def test_memory_keeps_the_same_promise_for_one_process() -> None:
 
 def test_what_an_earlier_layout_holds_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db:
-        db.executescript(f"{ledgers._MIGRATIONS[0]} pragma user_version = 1;")
-        values = (CALL.key, CALL.model, ledgers._bytes(REPLY.plain()), "0.01", 10, 5, 3)
+        db.executescript(f"{MIGRATIONS[0]} pragma user_version = 1;")
+        values = (CALL.key, CALL.model, encoded(REPLY.plain()), "0.01", 10, 5, 3)
         db.execute("insert into calls values (?, ?, ?, ?, ?, ?, ?)", values)
         db.commit()
     ledger = RunLedger(tmp_path)

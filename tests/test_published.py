@@ -109,6 +109,8 @@ def test_every_word_has_its_meaning_and_nothing_else_does() -> None:
         "limits": keys.LIMITS,
         "per_document": keys.PER_DOCUMENT,
         "output": keys.OUTPUT,
+        "record": keys.RECORD,
+        "cache": keys.CACHE,
         **{verb: (verb, *options, *keys.FLOW) for verb, options in keys.VERBS.items()},
     }
     used = set()

@@ -349,7 +349,7 @@ def test_a_folder_of_another_pipeline_is_refused(project: Path) -> None:
     with pytest.raises(RunError) as caught:
         run(pipeline(name="others"))
     assert str(caught.value) == (
-        "run: This folder holds a run of the pipeline bills, not of others.\n  Name another folder with --run."
+        "run: This folder holds a run of bills, not of others.\n  Name another folder with --run."
     )
 
 

@@ -14,8 +14,9 @@ import click
 
 from ..errors import ExtractError
 from .documents import from_, parse
-from .places import eval_, init, models, report, runs
+from .places import eval_, init, models, report
 from .running import plan, run
+from .runs import runs
 from .schemas import schema
 from .shown import fail
 
@@ -25,7 +26,7 @@ EXIT_CODES = {
     0: "everything went well",
     1: "the document gave no valid record, or the run could not be done",
     2: "the command was used wrongly: an option, a file, a schema, a pipeline or a key",
-    3: "the run is done; some documents were rejected or held for review",
+    3: "the run is done; some documents were rejected (more than `max_rejected`, if that is said) or held for review",
     4: "the run stopped before its end (budget reached, or a model that cannot be used); start it again to go on",
     5: "the run is detached: its requests are with the provider; start it again to take in the answers",
     130: "interrupted; the same run can be started again",

@@ -1,4 +1,4 @@
-"""What is there: runs and their reports, models, a new project; and how good a pipeline is against the truth."""
+"""What is there: reports of runs, models, a new project; and how good a pipeline is against the truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from .options import json_option
 from .shown import emit, say, table
 
-__all__ = ["eval_", "init", "models", "report", "runs"]
+__all__ = ["eval_", "init", "models", "report"]
 
 
 @click.command()
@@ -39,24 +39,6 @@ def models(as_json: bool) -> int:
         for facts in catalogue.values()
     ]
     table(rows, result=True)
-    return 0
-
-
-@click.command()
-@click.argument("folder", default="runs")
-@json_option
-def runs(folder: str, as_json: bool) -> int:
-    """Lists the runs in FOLDER (`runs`, if not named)."""
-    from ..report import runs_in
-
-    found = [account for _, account in runs_in(Path(folder))]
-    if as_json:
-        emit(found)
-    elif found:
-        columns = ("run", "in", "written", "merged", "filtered", "review", "rejected", "pending", "calls", "cost_usd")
-        table(found, columns, result=True)
-    else:
-        say(f"There are no runs in {folder}.")
     return 0
 
 

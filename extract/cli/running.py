@@ -6,14 +6,20 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import document_limits, document_limits_options, json_option, model_option, offline_option
 from .shown import account, emit, progress, say, tell, told_of
 
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
+    from ..runner import Run
+
 __all__ = ["plan", "run"]
+
+ENGINES = ("local", "batch")
 
 documents_option = click.option(
     "--documents", multiple=True, metavar="GLOB", help="These documents instead of the pipeline's own."
@@ -39,10 +45,17 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @json_option
 @click.option(
     "--engine",
-    type=click.Choice(["local", "batch"]),
-    default="local",
+    type=click.Choice(ENGINES),
     help="Ask call by call, or by OpenAI's Batch API (half the price, within a day); one goes on with the other's run.",
 )
+@click.option(
+    "--retry",
+    type=click.Choice(["rejected", "review"]),
+    multiple=True,
+    help="Ask anew about what an earlier start of the run rejected, or held for review.",
+)
+@click.option("--max-rejected", metavar="N|P%", help="Stop as soon as more inputs were rejected; fewer end with 0.")
+@click.option("--cache", metavar="DIR", help="Take answers that other runs with this cache paid for, and keep yours.")
 @click.option("--detach", is_flag=True, help="With --engine batch: end once all is asked; another start takes it in.")
 @click.option("--small", type=click.IntRange(min=1), metavar="N", help="With --engine batch: fewer calls go online.")
 @click.option("--events", is_flag=True, help="A JSON line on standard output for each thing that happens.")
@@ -54,58 +67,58 @@ def run(
     variables: tuple[str, ...],
     folder: str | None,
     limit: int | None,
-    budget: float | None,
-    tokens: int | None,
-    calls: int | None,
-    tokens_per_document: int | None,
-    budget_per_document: float | None,
     offline: bool,
     as_json: bool,
-    engine: Any,
+    retry: tuple[Any, ...],
     detach: bool,
     small: int | None,
     events: bool,
     quiet: bool,
+    **instead: Any,
 ) -> int:
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
     from .. import door
     from ..endpoints import Reach
-    from ..errors import Detached
-    from ..limits import Batching, Limits
+    from ..limits import Batching
     from ..runner import execute, new_folder, open_models
 
-    if engine != "batch" and (detach or small):
+    loaded = _instead(_pipeline(pipeline, model, documents, variables), **instead)
+    if loaded.conduct.engine != "batch" and (detach or small):
         raise click.UsageError(f"{'--detach' if detach else '--small'} goes with --engine batch.")
-    loaded = _pipeline(pipeline, model, documents, variables)
-    on_wave = None if quiet or as_json or events else told_of
+    if retry and folder is None:
+        raise click.UsageError("--retry goes with --run: it names the run whose documents are tried again.")
+    silent = quiet or as_json or events
     options: dict[str, Any] = {
-        "on_wave": on_wave,
-        "engine": engine,
+        "on_wave": None if silent else told_of,
+        "retry": retry,
         "batching": Batching(detach=detach, small=small or 0),
         "limit": limit,
         "on_event": tell if events else None,
     }
-    given = {"budget_usd": None if budget is None else Decimal(str(budget)), "tokens": tokens, "calls": calls}
-    limits = Limits(**{**loaded.limits, **{name: value for name, value in given.items() if value is not None}})
-    each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
-    loaded = replace(loaded, per_document=each)
     cascade = open_models(loaded, Reach(offline))
     for warning in cascade.warnings:
         say(f"warning: {warning}")
     where = Path(folder) if folder else new_folder(loaded.name)
-    with progress(quiet or as_json or events) as watch:
-        done = door.run(lambda: execute(loaded, cascade, where, limits=limits, watch=watch, **options), "await")
+    with progress(silent) as watch:
+        done = door.run(lambda: execute(loaded, cascade, where, watch=watch, **options), "await")
     if events:
         emit({"event": "RunEnded", **done.plain()})
     elif as_json:
         emit(done.plain())
     elif not quiet:
         account(done)
-    if done.stopped is not None:
-        if as_json or quiet or events:
-            say(f"stopped: {done.stopped}")
-        return 5 if isinstance(done.stopped, Detached) else 4
-    return 0 if done.lossless else 3
+    if silent and done.stopped is not None:
+        say(f"stopped: {done.stopped}")
+    return _code(done)
+
+
+def _code(done: Run) -> int:
+    """The exit code that says how a run ended."""
+    from ..errors import Detached, TooManyRejected
+
+    if done.stopped is None:
+        return 0 if done.clean else 3
+    return 5 if isinstance(done.stopped, Detached) else 3 if isinstance(done.stopped, TooManyRejected) else 4
 
 
 @click.command()
@@ -151,7 +164,37 @@ def plan(
     return 0
 
 
-def _pipeline(name: str, model: tuple[str, ...], documents: tuple[str, ...], variables: tuple[str, ...]) -> Any:
+def _instead(
+    loaded: Pipeline,
+    *,
+    budget: float | None,
+    tokens: int | None,
+    calls: int | None,
+    tokens_per_document: int | None,
+    budget_per_document: float | None,
+    engine: Any,
+    max_rejected: str | None,
+    cache: str | None,
+) -> Pipeline:
+    """The pipeline, with what the options say in place of what it says."""
+    from ..ledger import Cache
+    from ..pipeline import Tolerance
+
+    conduct = loaded.conduct
+    if engine is not None:
+        conduct = replace(conduct, engine=engine)
+    if max_rejected is not None:
+        conduct = replace(conduct, max_rejected=Tolerance.of(max_rejected))
+    if cache is not None:
+        there = conduct.cache
+        conduct = replace(conduct, cache=replace(there, folder=Path(cache)) if there else Cache(Path(cache)))
+    given = {"budget_usd": None if budget is None else Decimal(str(budget)), "tokens": tokens, "calls": calls}
+    limits = {**loaded.limits, **{name: value for name, value in given.items() if value is not None}}
+    each = document_limits(tokens_per_document, budget_per_document, loaded.per_document)
+    return replace(loaded, limits=limits, per_document=each, conduct=conduct)
+
+
+def _pipeline(name: str, model: tuple[str, ...], documents: tuple[str, ...], variables: tuple[str, ...]) -> Pipeline:
     from ..pipeline import load_pipeline
     from ..project import find_pipeline
 

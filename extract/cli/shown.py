@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["account", "emit", "fail", "progress", "say", "table", "tell", "told_of"]
 
+_MINUTE = 60.0
+
 STATES = ("written", "merged", "filtered", "review", "rejected", "pending")
 
 
@@ -124,21 +126,15 @@ def progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
         with _bar() as watch:
             yield watch
     else:
-        yield _lines
+        yield _lines()
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("documents"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
-    )
+    columns = (TextColumn("documents"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None, told="")
 
@@ -148,15 +144,48 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
-def _lines(update: Progress) -> None:
-    every = max(1, update.total // 5)
-    if update.done % every == 0 or update.done == update.total:
-        say(f"{update.done}/{update.total} documents, {_told(update)}")
+def _lines() -> Callable[[Progress], None]:
+    """A line at each fifth of the documents, and one a minute between them."""
+    last, at = 0.0, -1
+
+    def watch(update: Progress) -> None:
+        nonlocal last, at
+        fifth = update.done * 5 // update.total if update.total else 5
+        if fifth > at or update.seconds - last >= _MINUTE:
+            last, at = update.seconds, fifth
+            say(f"{update.done:,}/{update.total:,} documents, {_told(update)}")
+
+    return watch
 
 
 def _told(update: Progress) -> str:
-    states = ", ".join(f"{update.states[state]} {state}" for state in STATES if update.states.get(state))
-    return f"{states}, {_money(update.spent)}"
+    """What a run has come to so far, and what it will come to if it goes on like this."""
+    parts = [f"{update.states[state]:,} {state}" for state in STATES if update.states.get(state)]
+    parts.append(_money(update.spent) if update.projected is None else _projected(update.spent, update.projected))
+    if update.tokens:
+        parts.append(f"{update.tokens:,} tokens")
+    if update.repairs:
+        parts.append(f"{update.repairs:,} repair{'s' * (update.repairs != 1)}")
+    if update.rate is not None and update.done < update.total:
+        parts.append(f"{update.rate:,.1f}/s" if update.rate >= 1 else f"{60 * update.rate:,.1f}/min")
+    if update.left and update.done < update.total:
+        parts.append(f"{_duration(update.left)} left")
+    if update.held:
+        what, count = max(update.held.items(), key=lambda one: one[1])
+        parts.append(f"{count:,} call{'s' * (count != 1)} wait{'s' * (count == 1)} for {what}")
+    return ", ".join(parts)
+
+
+def _projected(spent: Decimal, projected: Decimal) -> str:
+    return _money(spent) if projected <= spent else f"{_money(spent)} of about {_money(projected)}"
+
+
+def _duration(seconds: float) -> str:
+    """A time as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _money(cost: Decimal | None) -> str:
@@ -186,8 +215,14 @@ def account(run: Run) -> None:
     say(f"{run.calls} calls, {run.usage.input + run.usage.output:,} tokens, {_money(run.cost)}, {run.seconds:.1f} s")
     if run.over_budget:
         say(f"The provider charged {_money(run.over_budget)} more than was reserved.")
+    if run.from_cache:
+        say(f"{run.from_cache:,} answers were taken from the cache")
+    if run.tolerated is not None:
+        say(f"{run.rejected:,} of the inputs had something rejected; up to {run.tolerated:,} are tolerated")
     for output, count in run.outputs:
         say(f"{count:>6} rows in {output}")
+    for output in run.left:
+        say(f"       left as it was: {output}")
     for path in run.not_written:
         say(f"       what was not written, and why: {path}")
     say(f"       the run: {run.folder}")

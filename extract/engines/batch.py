@@ -12,8 +12,8 @@ Calls to models that cost nothing are answered at once; few calls are sent onlin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +26,8 @@ from ..errors import Detached, ExtractError, RunError
 from ..ledger import RunLedger
 from ..limits import NOTHING, Amounts, Batching, Traffic
 from ..models import Model
-from ..models.batches import Door
+from ..models.batches import Door, open_door
+from ..models.cascade import Cascade
 from ..models.wire import Refused
 from ..tokens import estimate_call
 from .calls import Calls, cost_of, most_output, passes, too_long_for
@@ -34,7 +35,7 @@ from .carrier import Came, Carrier, Left, UnderWay, path_of
 from .hooks import HookRaised, Watch
 from .waves import File, Line, affordable, most_of
 
-__all__ = ["FOLDER", "BatchCalls", "left_open"]
+__all__ = ["FOLDER", "BatchCalls", "by_batch", "left_open"]
 
 FOLDER = "batches"
 """Where the files of batches are on their way, in the folder of the run."""
@@ -508,3 +509,30 @@ def _write(path: Path, lines: Sequence[bytes]) -> None:
             file.writelines(lines)
     except OSError as error:
         raise RunError(f"The file of a batch cannot be written: {error.strerror}.", str(path)) from None
+
+
+@asynccontextmanager
+async def by_batch(
+    cascade: Cascade,
+    ledger: RunLedger,
+    traffic: Traffic,
+    name: str,
+    engine: str,
+    batching: Batching | None = None,
+    on_wave: Callable[[Wave], None] | None = None,
+) -> AsyncGenerator[BatchCalls | None, None]:
+    """The calls of the batch engine; of another one too, where an earlier start left something with the provider."""
+    left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
+    if engine != "batch" and not left:
+        yield None
+        return
+    models = [one for one in cascade.facts if engine == "batch" or one.name in left]
+    opened = {one.name: open_door(one, cascade.models[one.name]) for one in models}
+    doors = {name: door for name, door in opened.items() if door is not None}
+    calls = BatchCalls(cascade.models, ledger, traffic, doors, name, batching, online=engine != "batch")
+    calls.on_wave = on_wave
+    try:
+        await calls.take_up()
+        yield calls
+    finally:
+        await calls.finished(0)

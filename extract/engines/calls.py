@@ -234,7 +234,8 @@ class Calls:
 
         async def pause(seconds: float) -> None:
             await watch.retries(call, seconds, last.failure.message if last.failure else "")
-            await self._pause(seconds)
+            with self.traffic.holds("another try"):
+                await self._pause(seconds)
 
         retrying = AsyncRetrying(
             retry=retry_if_result(passes),
@@ -294,7 +295,8 @@ class Calls:
                     return Reply(failure=Failure("transport", message, status=429, retry_after=wait))
                 if wait > _TOLD:
                     await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
-                await self._pause(min(wait, _LOOK_AGAIN))
+                with self.traffic.holds(f"the limits of {facts.name}'s server"):
+                    await self._pause(min(wait, _LOOK_AGAIN))
 
     def _note(self, reply: Reply, facts: ModelFacts) -> None:
         """What a reply says of its model: that it answers, and in which mode."""
@@ -311,7 +313,8 @@ class Calls:
         if pace is not None:
             share = tokens + most_output(call, facts, default=0)
             try:
-                await self._pause(pace.claim(asyncio.get_running_loop().time(), share))
+                with self.traffic.holds("requests or tokens per minute"):
+                    await self._pause(pace.claim(asyncio.get_running_loop().time(), share))
             except BaseException:
                 pace.give_back(share)
                 raise
@@ -327,7 +330,8 @@ class Calls:
         if facts.price is not None and self.limits.budget_usd is not None:
             cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
         most = (cost, Decimal(tokens + said if self.limits.tokens is not None else 0), Decimal(1))
-        await self._set_aside(most)
+        with self.traffic.holds("the budget"):
+            await self._set_aside(most)
         return most
 
     async def _set_aside(self, most: Amounts) -> None:

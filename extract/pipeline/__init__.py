@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import find_pipeline
+from .conduct import Conduct, Tolerance
 from .contents import Contents
 from .reading import Given, read
 from .rowtypes import KEPT
@@ -45,6 +46,7 @@ __all__ = [
     "Asked",
     "Check",
     "Classify",
+    "Conduct",
     "Extract",
     "Files",
     "OnFailure",
@@ -57,6 +59,7 @@ __all__ = [
     "Set",
     "Sql",
     "Step",
+    "Tolerance",
     "Unnest",
     "Where",
     "Write",

@@ -18,6 +18,7 @@ from ..endpoints import Reach
 from ..jsontext import canonical, digest
 from ..nodes import Type
 from ..settings import apart
+from .conduct import Conduct
 from .values import DOCUMENTS, Asked, Check, Files, Rows, Sql, Step, Write
 from .written import Place
 
@@ -28,7 +29,7 @@ __all__ = ["Contents"]
 class Contents:
     """What a pipeline consists of. `limits` are those of the run, `per_document` those of each document and step;
     `reach` says where its data may go. `given` is the type of the documents' rows, before any step. `writes` are the
-    outputs, numbered on from the steps."""
+    outputs, numbered on from the steps; `conduct` is how its runs are carried out."""
 
     name: str
     model: tuple[str, ...]
@@ -43,6 +44,7 @@ class Contents:
     path: Path | None
     root: Path
     given: Type = field(repr=False)
+    conduct: Conduct = field(default_factory=Conduct)
 
     @cached_property
     def asked(self) -> tuple[Asked, ...]:

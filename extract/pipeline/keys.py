@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = [
     "ASKING",
+    "CACHE",
+    "ENGINES",
     "EXTRAS",
     "FILES",
     "FLOW",
@@ -17,13 +19,15 @@ __all__ = [
     "OUTPUT",
     "PER_DOCUMENT",
     "PIPELINE",
+    "RECORD",
     "ROWS",
+    "SYNCHRONOUS",
     "VERBS",
 ]
 
 PIPELINE = (
     "name", "model", "documents", "steps", "write", "limits", "settings", "on_failure", "attempts", "offline", "hosts",
-    "variables",
+    "variables", "engine", "max_rejected", "record", "cache",
 )  # fmt: skip
 
 LATER_KEYS = {"version": "Leave it out; this version has one form of pipeline."}
@@ -69,6 +73,15 @@ OUTPUT = ("to", "with", "from", "when", "table", "mode", "key")
 EXTRAS = ("evidence", "confidence", "cost")
 
 KEEP_ALL = "all"
+
+ENGINES = ("local", "batch")
+
+RECORD = ("retention", "synchronous")
+"""What may be said of the record of a run."""
+
+SYNCHRONOUS = ("normal", "full")
+
+CACHE = ("folder", "size", "age")
 
 FILES = ("files", "pdf")
 """What documents that are files may say."""

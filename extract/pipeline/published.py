@@ -13,6 +13,8 @@ from typing import Any
 from ..load import PDF_USES
 from ..settings import SETTINGS
 from .keys import (
+    CACHE,
+    ENGINES,
     EXTRAS,
     FILES,
     FLOW,
@@ -24,7 +26,9 @@ from .keys import (
     OUTPUT,
     PER_DOCUMENT,
     PIPELINE,
+    RECORD,
     ROWS,
+    SYNCHRONOUS,
     VERBS,
 )
 
@@ -36,6 +40,7 @@ VERSION = 1
 Shape = Mapping[str, Any]
 
 _VARIABLE: Shape = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
+_SHARE = r"^\s*\d+(\.\d+)?\s*%?\s*$"
 _TEXT: Shape = {"type": "string", "minLength": 1}
 _TEXTS: Shape = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _SCALAR: Shape = {"type": ["string", "number", "boolean", "null"]}
@@ -98,6 +103,21 @@ MEANINGS: Mapping[str, tuple[Shape, str]] = {
     "attempts": (_number(0, whole=True), "The most calls to a model for one document or row."),
     "offline": (_FLAG, "Whether data stays on this machine."),
     "hosts": (_TEXTS, "The hosts that data may go to."),
+    "engine": (_choice(*ENGINES), "How calls are answered: one by one, or by OpenAI's Batch API."),
+    "max_rejected": (
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SHARE}, _VARIABLE]},
+        "How many inputs may be rejected, as a number or a share; a run stops before there are more.",
+    ),
+    "record": (_ref("record"), "How the record of a run is kept."),
+    "record.retention": (_TEXT, "How long texts stay in the record: `for good`, `until ended`, or `30 days`."),
+    "record.synchronous": (_choice(*SYNCHRONOUS), "Whether the record outlives a loss of power (`full`)."),
+    "cache": (
+        _several(_TEXT, _ref("cache")),
+        "A folder of answers that runs share: what another run paid for costs nothing.",
+    ),
+    "cache.folder": (_TEXT, "The folder of the cache."),
+    "cache.size": (_TEXT, "The greatest size of the cache: `500 MB`, `2 GB`."),
+    "cache.age": (_TEXT, "The greatest age of an answer: `30 days`."),
     "variables": (
         _mapping(_SCALAR, propertyNames={"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}),
         "Values for ${NAME}; null for one that must be given with --set.",
@@ -211,6 +231,8 @@ def pipeline_schema() -> dict[str, Any]:
             ),
             "outputs": outputs,
             "limits": _object("limits", LIMITS),
+            "record": _object("record", RECORD),
+            "cache": _object("cache", CACHE, ("folder",)),
             "per_document": _object("per_document", PER_DOCUMENT),
             "settings": _settings(SETTINGS),
             "settings_of_step": _settings(name for name in SETTINGS if name != "extra_headers"),

@@ -20,6 +20,7 @@ from ..settings import SETTINGS
 from ..sources import column_types
 from .asking import AskReader
 from .cascades import Cascades
+from .conduct import read_conduct
 from .contents import Contents
 from .keys import EXTRAS, FILES, FLOW, LATER_KEYS, LIMITS, PER_DOCUMENT, PIPELINE, ROWS, VERBS
 from .options import Defaults, Outputs, read_attempts, read_on_failure, read_settings
@@ -85,6 +86,7 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
     per_document = _per_document(problems, each, cascades.of(models))
     name = _name(problems, entries.get("name"), path)
     reach = _reach(problems, entries)
+    conduct = read_conduct(problems, entries, root)
     problems.stop()
     assert documents is not None
     return Contents(
@@ -101,6 +103,7 @@ def read(written: Written, path: Path | None, root: Path, given: Given) -> Conte
         path=path,
         root=root,
         given=reader.given,
+        conduct=conduct,
     )
 
 

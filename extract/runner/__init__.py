@@ -11,28 +11,27 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
-from uuid import uuid4
+from typing import Any
 
-from ..batches import Wave, Waves
+from ..batches import Wave
 from ..endpoints import ANYWHERE, Reach
-from ..engines.batch import FOLDER, BatchCalls, left_open
+from ..engines.batch import by_batch
 from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import ModelError, PipelineError, RunError
 from ..events import OnEvent
-from ..ledger import RunLedger
-from ..limits import Batching, Limits, Traffic, check_priced
+from ..ledger import UNTIL_ENDED, Lookup, RunLedger, State, Synchronous, forget
+from ..limits import Batching, Engine, Limits, Traffic, check_priced
 from ..models.batches import open_door
 from ..models.cascade import Cascade, open_cascade
 from ..operators.decisions import Decision, read_decisions
 from ..operators.rows import Row
-from ..pipeline import Pipeline, Review
+from ..pipeline import Conduct, Pipeline, Review
 from ..prompt import VERSION
 from ..report import write_run
 from ..settings import apart
@@ -40,7 +39,8 @@ from .asking import Asking, asking, task_of
 from .entering import Input, inputs
 from .flows import STATES, Flow
 from .outputs import Outputs, check_writable
-from .stages import Progress, Run, Stages
+from .progress import Progress
+from .stages import Run, Stages
 from .units import Units
 
 __all__ = [
@@ -59,10 +59,6 @@ __all__ = [
     "open_models",
     "task_of",
 ]
-
-Engine = Literal["local", "batch"]
-"""How calls are answered: one by one, or by OpenAI's Batch API. A run may be started by one and finished by the other.
-"""
 
 
 def open_models(pipeline: Pipeline, reach: Reach = ANYWHERE) -> Cascade:
@@ -104,24 +100,29 @@ async def execute(
     *,
     limits: Limits | None = None,
     limit: int | None = None,
-    engine: Engine = "local",
+    conduct: Conduct | None = None,
+    engine: Engine | None = None,
     batching: Batching | None = None,
+    retry: Collection[State] = (),
     watch: Callable[[Progress], None] = lambda progress: None,
     on_event: OnEvent | None = None,
     on_rows: Callable[[list[Row]], Any] | None = None,
     on_wave: Callable[[Wave], None] | None = None,
 ) -> Run:
-    """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `watch` is told of each
-    document that is done, `on_event` of everything that happens to it (`engines.hooks` says how and where), `on_rows`
-    of rows that came out at the end of the pipeline; if it gives something to await, the run waits until it has taken
-    them. With the `engine` ``batch`` calls are gathered as `batching` says, and `on_wave` is told how each batch fares;
-    what a start of the run left with the provider is taken in by the next one, whatever its engine.
+    """Runs a pipeline in a folder, or resumes the run that is there; at most `limit` documents. `conduct` and `engine`
+    are in place of the pipeline's own. What an earlier start ended in one of the states of `retry` (``rejected``,
+    ``review``) is asked about anew. `watch` is told how far the run is, with each document and each second, `on_event`
+    of everything that happens (`engines.hooks` says how and where), `on_rows` of rows that came out at the end of the
+    pipeline; if it gives something to await, the run waits until it has taken them. With the engine ``batch`` calls are
+    gathered as `batching` says, and `on_wave` is told how each batch fares; what a start of the run left with the
+    provider is taken in by the next one, whatever its engine.
 
     Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held or a model that
     cannot be asked by batch. What goes wrong with a document is in its entry, and what stops the run in `Run.stopped`.
     """
     began = time.monotonic()
-    limits = limits or Limits(**pipeline.limits)
+    limits, conduct = limits or Limits(**pipeline.limits), conduct or pipeline.conduct
+    engine = engine or conduct.engine
     check_priced(limits, cascade.facts)
     pipeline.per_document.check_priced(cascade.facts)
     if engine == "batch":
@@ -129,25 +130,26 @@ async def execute(
             open_door(facts, cascade.models[facts.name])
     check_writable(pipeline)
     decisions = _decisions(pipeline)
-    ledger = await _opened(folder)
-    try:
-        cascade, name = await _as_started(ledger, pipeline, cascade)
+    async with _recording(folder, conduct, cascade) as ledger:
+        cascade, name = await _as_started(ledger, pipeline, cascade, conduct, retry)
         traffic = Traffic(limits, await ledger.spent())
-        async with _by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as by_batch:
-            local = Local(cascade.models, ledger, traffic, Hook(on_event), by_batch)
+        async with by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as calls:
+            local = Local(cascade.models, ledger, traffic, Hook(on_event), calls)
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
-            units.reuse.before = await _parts(ledger, asked)
-            stages = Stages(pipeline, units, local, ledger, Outputs(pipeline, ledger, name), on_rows)
+            units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
+            outputs = Outputs(pipeline, ledger, name)
+            stages = Stages(pipeline, units, local, ledger, outputs, on_rows, conduct.max_rejected)
             sample = await stages.whole(limit, watch)
             run = await stages.account(folder, time.monotonic() - began, cascade.warnings, sample)
         _check_conserved(run)
         write_run(folder, run.plain())
-        return run
-    finally:
-        for model in cascade.models.values():
-            await model.close()
-        await asyncio.to_thread(ledger.close)
+        await ledger.end("done" if run.stopped is None else "stopped")
+    if conduct.retention == UNTIL_ENDED and run.stopped is None and not run.states.get("pending"):
+        await asyncio.to_thread(forget, folder)
+        run = replace(run, not_written=())
+        write_run(folder, run.plain())
+    return run
 
 
 def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
@@ -159,15 +161,46 @@ def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
     }
 
 
-async def _opened(folder: Path) -> RunLedger:
+@asynccontextmanager
+async def _recording(folder: Path, conduct: Conduct, cascade: Cascade) -> AsyncGenerator[RunLedger, None]:
+    """The ledger of a folder, with the cache that it looks into; both are closed in the end, and the models. Where the
+    run does not come to its end, that is written down, if the process lives."""
+    ledger, lookup = await _opened(folder, conduct.synchronous), None
+    try:
+        if conduct.cache is not None:
+            lookup = ledger.cache = await asyncio.to_thread(Lookup, conduct.cache, _asks(cascade))
+        yield ledger
+    except BaseException:
+        with suppress(RunError):  # what ended the run is what is to be told
+            await ledger.end("interrupted")
+        raise
+    finally:
+        for model in cascade.models.values():
+            await model.close()
+        if lookup is not None:
+            await asyncio.to_thread(lookup.close)
+        await asyncio.to_thread(ledger.close)
+
+
+async def _opened(folder: Path, synchronous: Synchronous) -> RunLedger:
     """The ledger of a folder. If the run is cancelled meanwhile, the folder is let go of: nobody else would."""
-    opening = asyncio.ensure_future(asyncio.to_thread(RunLedger, folder))
+    opening = asyncio.ensure_future(asyncio.to_thread(RunLedger, folder, synchronous=synchronous))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
         with suppress(RunError):
             (await opening).close()
         raise
+
+
+def _asks(cascade: Cascade) -> Callable[[str], tuple[str, str]]:
+    """How the models are asked at this moment."""
+
+    def asked(name: str) -> tuple[str, str]:
+        model = cascade.models.get(name)
+        return ("", "") if model is None else (model.mode, " ".join(getattr(model, "addresses", ())))
+
+    return asked
 
 
 async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Mapping[str, Any]]:
@@ -178,33 +211,6 @@ async def _parts(ledger: RunLedger, asked: Mapping[int, Asking]) -> dict[int, Ma
     return {int(name.partition(":")[2]): parts for name, parts in known.items() if name.startswith("asked:")}
 
 
-@asynccontextmanager
-async def _by_batch(
-    cascade: Cascade,
-    ledger: RunLedger,
-    traffic: Traffic,
-    name: str,
-    engine: Engine,
-    batching: Batching | None,
-    on_wave: Callable[[Wave], None] | None,
-) -> AsyncGenerator[BatchCalls | None, None]:
-    """The calls of the batch engine; of the other one too, where an earlier start left something with the provider."""
-    left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
-    if engine == "local" and not left:
-        yield None
-        return
-    models = [one for one in cascade.facts if engine == "batch" or one.name in left]
-    opened = {one.name: open_door(one, cascade.models[one.name]) for one in models}
-    doors = {name: door for name, door in opened.items() if door is not None}
-    calls = BatchCalls(cascade.models, ledger, traffic, doors, name, batching, online=engine == "local")
-    calls.on_wave = on_wave
-    try:
-        await calls.take_up()
-        yield calls
-    finally:
-        await calls.finished(0)
-
-
 def _check_conserved(run: Run) -> None:
     """The sums are checked at each end of a run: a row that vanished is an error of this package, and is said."""
     lost = [flow.plain() for flow in run.flows if not flow.conserved]
@@ -212,24 +218,20 @@ def _check_conserved(run: Run) -> None:
         raise RunError(f"Rows are not conserved: {lost}.", str(run.folder), "Please report this; the ledger is whole.")
 
 
-async def _as_started(ledger: RunLedger, pipeline: Pipeline, cascade: Cascade) -> tuple[Cascade, str]:
-    """Writes the manifest at the first start; gives the cascade by the facts that the run was started with, and the
-    name by which databases know the run, wherever its folder is."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {
-        "name": uuid4().hex,
-        "started": now,
-        "pipeline": pipeline.name,
-        "fingerprint": pipeline.fingerprint,
-        "prompt": VERSION,
-    }
-    facts = await ledger.started_with(cascade.facts, about)
-    manifest = await ledger.manifest()
-    if manifest["pipeline"] != pipeline.name:
-        raise RunError(
-            f"This folder holds a run of the pipeline {manifest['pipeline']}, not of {pipeline.name}.",
-            where=str(ledger.path.parent),
-            fix="Name another folder with --run.",
-        )
-    await ledger.begin(now)
-    return replace(cascade, facts=facts), str(manifest["name"])
+async def _as_started(
+    ledger: RunLedger, pipeline: Pipeline, cascade: Cascade, conduct: Conduct, retry: Collection[State]
+) -> tuple[Cascade, str]:
+    """Begins a start of the run. Writes the manifest at the first one; gives the cascade by the facts that the run was
+    started with, and the name by which databases know the run, wherever its folder is."""
+    about = {"fingerprint": pipeline.fingerprint, "prompt": VERSION}
+    facts = await ledger.begin(pipeline.name, cascade.facts, about, retry=retry)
+    ends = {"step": pipeline.end, "stage": _stage_of(pipeline, pipeline.end), "fingerprint": pipeline.fingerprint}
+    await ledger.write_manifest({f"start:{ledger.start}": ends})
+    await ledger.write_manifest({"retention": conduct.retention}, anew=True)
+    return replace(cascade, facts=facts), str((await ledger.manifest())["name"])
+
+
+def _stage_of(pipeline: Pipeline, number: int) -> int | None:
+    """The stage that the rows of a step come from; None where there are several."""
+    stages = pipeline.feeding[number]
+    return next(iter(stages)) if len(stages) == 1 else None

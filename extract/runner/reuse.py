@@ -7,11 +7,11 @@ says by itself what has changed: the document, or a part of the step (its schema
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..extraction import Extraction
-from ..ledger import RunLedger
+from ..ledger import RunLedger, State
 from ..pipeline import Asked
 from .asking import Asking
 from .entering import Input
@@ -28,6 +28,7 @@ class Reuse:
         self.reused: Counter[str] = Counter()
         self.anew: dict[str, Counter[str]] = {}
         self.before: Mapping[int, Mapping[str, Any]] = {}
+        self.retried: Collection[State] = ()
 
     async def note(
         self, given: Input, step: Asked, asking: Asking, extraction: Extraction[Any] | None, asked: int
@@ -46,6 +47,8 @@ class Reuse:
         if before is None:
             return "new"
         start, entry = before
+        if entry.state in self.retried or any(state in self.retried for state in (entry.detail or {}).get("keys", ())):
+            return "tried again"
         about = (entry.detail or {}).get("asked", {})
         parts = self.before.get(start, {}).get(step.name)
         if step.name not in about or parts is None:

@@ -19,34 +19,27 @@ from typing import Any
 from ..call import Usage
 from ..engines.batch import BatchCalls
 from ..engines.local import Local
-from ..errors import DocumentError, ExtractError, PipelineError, RunError
+from ..errors import DocumentError, ExtractError, PipelineError, RunError, TooManyRejected
 from ..ledger import Entry, RunLedger
 from ..operators.rows import Row
-from ..pipeline import DOCUMENTS, Pipeline, Sample
+from ..pipeline import DOCUMENTS, Pipeline, Sample, Tolerance
 from ..report import NOT_WRITTEN, write_not_written
 from .entering import Input, count, gathered, inputs
 from .flows import STATES, Flow
 from .outputs import Outputs
+from .progress import Meter, Progress
 from .units import Units
 
-__all__ = ["Progress", "Run", "Stages"]
+__all__ = ["Run", "Stages"]
+
+_TICK = 1.0
+"""Seconds."""
 
 _ODD = {
     "doubled": "answers came a second time in a batch; the first ones were taken.",
     "unknown": "answers in batches had ids that were not asked for; they were left out.",
     "broken": "lines of batches could not be read; what they should have answered was asked for again.",
 }
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: documents done of how many, their states, the money spent, and what was done just now."""
-
-    done: int
-    total: int
-    states: Mapping[str, int]
-    spent: Decimal
-    entry: Entry
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,8 @@ class Run:
     first rows at the end and `refused` the first documents that gave none, to be shown; `waived` counts the documents
     whose record was kept without fields that failed, `not_written` are the files of the rows that were not written.
     `reused` counts for each step the answers that were on record, `anew` those that were asked for once more, by the
-    reason why."""
+    reason why; `from_cache` counts the answers that other runs had paid for. `rejected` are the documents, and rows of
+    later stages, of which something was rejected, and `tolerated` how many of them are not too many."""
 
     folder: Path
     states: Mapping[str, int]
@@ -77,11 +71,20 @@ class Run:
     not_written: tuple[Path, ...] = ()
     reused: Mapping[str, int] = field(default_factory=dict)
     anew: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    from_cache: int = 0
+    rejected: int = 0
+    tolerated: int | None = None
 
     @property
     def lossless(self) -> bool:
         """Whether nothing was rejected or held for review, at any step."""
         return not any(flow.counts["rejected"] or flow.counts["review"] for flow in self.flows)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was held for review, and no more was rejected than is tolerated."""
+        held = any(flow.counts["review"] for flow in self.flows)
+        return self.lossless or (not held and self.tolerated is not None and self.rejected <= self.tolerated)
 
     def plain(self) -> dict[str, Any]:
         """The run as one object, as ``extract run --json`` prints it."""
@@ -98,6 +101,8 @@ class Run:
             "left_as_they_were": list(self.left),
             "not_written": [str(path) for path in self.not_written],
             "steps": [flow.plain() for flow in self.flows],
+            "tolerated": self.tolerated,
+            "from_cache": self.from_cache,
             "reused": dict(self.reused),
             "anew": {name: dict(counts) for name, counts in self.anew.items()},
             "stopped": None if self.stopped is None else self.stopped.message,
@@ -115,8 +120,10 @@ class Stages:
     ledger: RunLedger
     outputs: Outputs
     on_rows: Callable[[list[Row]], Any] | None = None
+    tolerance: Tolerance | None = None
     failure: ExtractError | None = None
     ended: list[int] = field(default_factory=list)
+    total: int = 0
 
     async def account(self, folder: Path, seconds: float, warnings: tuple[str, ...], sample: tuple[Row, ...]) -> Run:
         """What happened in all of them; what is no longer among the inputs is forgotten."""
@@ -141,6 +148,9 @@ class Stages:
             refused=tuple(units.refused),
             waived=units.waived,
             not_written=tuple(path for name in NOT_WRITTEN.values() if (path := folder / name).is_file()),
+            from_cache=await self.ledger.taken(),
+            rejected=units.rejected,
+            tolerated=None if self.tolerance is None else self.tolerance.most(self.total),
             **units.reuse.plain(),
         )
 
@@ -154,13 +164,21 @@ class Stages:
             raise
 
     async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
-        total = await asyncio.to_thread(count, self.pipeline, limit)
+        self.total = await asyncio.to_thread(count, self.pipeline, limit)
+        meter = Meter(self.engine.traffic, self.total)
 
-        def told(entry: Entry) -> None:
-            units = self.units
-            spent = self.engine.traffic.budget.spent
-            watch(Progress(units.states.total(), total, units.states, spent, entry))
+        def told(entry: Entry | None = None) -> None:
+            if entry is not None:
+                meter.took(entry)
+            watch(meter.progress(self.units.states, entry))
 
+        ticking = asyncio.create_task(_ticking(told))
+        try:
+            await self._all(limit, told)
+        finally:
+            ticking.cancel()
+
+    async def _all(self, limit: int | None, told: Callable[[Entry], None]) -> None:
         for number in self.pipeline.stages:
             if number == DOCUMENTS:
                 await self._stage(number, inputs(self.pipeline, limit), told)
@@ -185,6 +203,7 @@ class Stages:
                     went += 1
                     await self.ledger.enter_soon(entry)
                     self.units.taken(entry)
+                    self._tolerate()
                     told(entry)
                     await self._hand_on(number, entry)
         finally:
@@ -195,6 +214,20 @@ class Stages:
         await asyncio.to_thread(self.outputs.ended, number)
         self.ended.append(number)
 
+    def _tolerate(self) -> None:
+        """Stops the run as soon as it is certain that too many will have been rejected: what is left would be paid for
+        as well."""
+        if self.tolerance is None or self.units.rejected <= self.tolerance.most(self.total):
+            return
+        self.engine.calls.stop(
+            TooManyRejected(
+                f"Of {self.units.rejected:,} inputs something was rejected, and `max_rejected` is {self.tolerance}"
+                f" of {self.total:,}.",
+                fix="rejected.jsonl in the run's folder says why. Start the run again with a greater `max_rejected`,"
+                " or with other instructions, to go on.",
+            )
+        )
+
     async def _hand_on(self, number: int, entry: Entry) -> None:
         if self.on_rows is not None and (rows := [row for step, row in entry.rows if step == self.pipeline.end]):
             taken = self.on_rows(rows)
@@ -203,6 +236,13 @@ class Stages:
         if self.outputs.done(entry.ordinal):
             await self.ledger.entered()
             await asyncio.to_thread(self.outputs.hand_on, number)
+
+
+async def _ticking(told: Callable[[], None]) -> None:
+    """Tells how far the run is although no document ends."""
+    while True:
+        await asyncio.sleep(_TICK)
+        told()
 
 
 class _Counted:

@@ -75,7 +75,8 @@ class _Found:
 
 class Units:
     """The units of one start of a run, and the sums over them; `states` are those of the documents, `refused` keeps the
-    first that gave no row, `waived` counts those whose record was kept without fields that failed."""
+    first that gave no row, `waived` counts those whose record was kept without fields that failed, `rejected` the
+    units of which something was rejected."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class Units:
         self.flows = {step.number: Flow(step.name) for step in pipeline.flowing}
         self.states: Counter[str] = Counter()
         self.refused: list[Entry] = []
-        self.waived = 0
+        self.waived = self.rejected = 0
         self.reuse = Reuse(ledger)
         self._asking, self._decisions = asking, decisions
         self._readers, self._kept = pipeline.readers, pipeline.kept
@@ -104,6 +105,7 @@ class Units:
         else:
             found = await self._begun(self.pipeline.by_number[given.stage], given)
         self.waived += any(one.waived for one in found.extractions if one is not None)
+        self.rejected += found.ends["rejected"] > 0
         entry = Entry(
             id=given.id,
             ordinal=given.ordinal,
@@ -260,7 +262,18 @@ def _told(found: _Found) -> dict[str, Any]:
     told: dict[str, Any] = {"asked": asked} if asked else {}
     apart = len(found.refused) > 1 or any(state != found.state for state in found.ends)
     rows = [_line(one, apart) for one in found.refused]
-    return {**told, **({"refused": rows} if rows else {})}
+    return {**told, **({"refused": rows, "keys": _keys(found)} if rows else {})}
+
+
+def _keys(found: _Found) -> dict[str, list[str]]:
+    """The calls whose answers led to rows that were refused, by what became of them: what is asked again if somebody
+    wants them tried once more. Of a row that a later step refused, they are those of the whole unit."""
+    keys: dict[str, dict[str, None]] = {}
+    for one in found.refused:
+        asked = found.extractions if one.extraction is None else [one.extraction]
+        attempts = (attempt for extraction in asked if extraction is not None for attempt in extraction.attempts)
+        keys.setdefault(one.state, {}).update((attempt.key, None) for attempt in attempts)
+    return {state: list(several) for state, several in keys.items()}
 
 
 def _line(one: _Refused, apart: bool) -> dict[str, Any]:

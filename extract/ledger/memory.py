@@ -1,0 +1,46 @@
+"""Where paid replies are kept: what every ledger promises, and the one of a plain call."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Protocol
+
+from ..call import Call, Reply
+
+__all__ = ["Ledger", "Memory"]
+
+
+class Ledger(Protocol):
+    """Where paid replies are kept. One that is not `lasting` takes no time to record."""
+
+    lasting: bool
+
+    async def reply(self, key: str) -> Reply | None:
+        """What was recorded for a call, if anything."""
+        ...
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        """Records a paid reply; it is safe when this returns, and will be if whoever waits for it is cancelled."""
+        ...
+
+    async def recorded(self) -> None:
+        """Waits until all that came in is safe."""
+        ...
+
+
+class Memory:
+    """A ledger for one plain call, gone with it."""
+
+    lasting = False
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+
+    async def reply(self, key: str) -> Reply | None:
+        return self.replies.get(key)
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        self.replies[call.key] = reply
+
+    async def recorded(self) -> None:
+        """It is there at once."""
