@@ -246,5 +246,5 @@ def _closed(path: Path) -> RunError:
 def _said(error: BaseException, path: Path) -> BaseException:
     if isinstance(error, sqlite3.OperationalError):
         message = f"The ledger could not be written: {error}."
-        return RunError(message, str(path), "Make room and start the same run again.")
+        return RunError(message, str(path), "Make room and start the same run again.", retryable=True)
     return error

@@ -172,8 +172,9 @@ class RunLedger:
     async def entered(self) -> None:
         """Waits until all of those are recorded."""
         entering, self._entering = self._entering, set()
-        await self._writer.idle()
-        await asyncio.gather(*entering)
+        for came in await asyncio.gather(self._writer.idle(), *entering, return_exceptions=True):
+            if isinstance(came, BaseException):
+                raise came  # each of them was asked, so that none is told of a second time
 
     def entries(self) -> Iterator[Entry]:
         """All documents in the order of the inputs, then the rows that later stages began with; read through a
