@@ -112,10 +112,12 @@ class Writer:
         for which nobody waited could not be made."""
         loop = asyncio.get_running_loop()
         self._commit_all(loop)
-        if self._handed.get(loop):
-            await self.ask(lambda db: None)
-        if self._lost is not None:
-            lost, self._lost = self._lost, None
+        try:
+            if self._handed.get(loop):
+                await self.ask(lambda db: None)
+        finally:
+            lost, self._lost = self._lost, None  # it is told once, and not after something worse either
+        if lost is not None:
             raise lost
 
     def close(self) -> None:
@@ -260,5 +262,5 @@ def _closed(path: Path) -> RunError:
 def _said(error: BaseException, path: Path) -> BaseException:
     if isinstance(error, sqlite3.OperationalError):
         message = f"The ledger could not be written: {error}."
-        return RunError(message, str(path), "Make room and start the same run again.")
+        return RunError(message, str(path), "Make room and start the same run again.", retryable=True)
     return error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BudgetExceeded, ExtractError, ModelError, ValidationFailed
+from ..errors import BudgetExceeded, ExtractError, ModelError, RunError, ValidationFailed
 from ..events import DocumentEnded
 from ..jsontext import dump
 
@@ -67,7 +67,7 @@ def fail(error: ExtractError, *, as_json: bool) -> int:
     if as_json:
         emit({"error": {"message": error.message, "where": error.where, "fix": error.fix}})
     say(f"error: {error}")
-    if isinstance(error, BudgetExceeded):
+    if isinstance(error, BudgetExceeded) or (isinstance(error, RunError) and error.retryable):
         return 4
     if isinstance(error, ModelError):
         return 2 if error.kind == "configuration" else 1
