@@ -53,8 +53,8 @@ class _Held:
 
 
 class Desk:
-    """Keeps the ledger of one run's folder, for the process that runs it (`open` comes first, then `serves`) and for its
-    workers, which are known by their numbers."""
+    """Keeps the ledger of one run's folder, for the process that runs it (`open` comes first, then `serves`) and for
+    its workers, which are known by their numbers."""
 
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}
@@ -91,9 +91,9 @@ class Desk:
         answer = await _or_raised(getattr(self._ledger, name)(*given, **named))
         return answer, self._ledger.start
 
-    async def serves(self, limits: Limits) -> None:
-        """Begins to serve workers, within what the limits leave."""
-        self._traffic = Traffic(limits, await self._ledger.spent())
+    async def serves(self, limits: Limits, setup: Any) -> None:
+        """Begins to serve workers, within what the limits leave; `setup` is what each of them begins with."""
+        self._traffic, self._setup = Traffic(limits, await self._ledger.spent()), setup
 
     async def enter(self, entries: Sequence[Entry]) -> tuple[Any, Decimal, Decimal]:
         """Records entries; gives the US dollars that are spent, and those beyond what was set aside for them."""
@@ -110,14 +110,15 @@ class Desk:
 
     # ---- for workers
 
-    async def arrived(self, worker: int) -> None:
-        """A worker begins. If there was one of its number before, that one has died."""
+    async def arrived(self, worker: int) -> Any:
+        """A worker begins; gives what it begins with. If there was one of its number before, that one has died."""
         before = self._held.get(worker)
         self._held[worker] = _Held()
         if before is not None:
             self._traffic.settle(before.amounts, before.amounts)
             for key in before.keys:
                 self._let_go(key)
+        return self._setup
 
     async def serve(self, worker: int, asked: Sequence[Asked]) -> list[Any]:
         """The answers to what one worker asks; errors among them are `Raised`. What it records is recorded first, in

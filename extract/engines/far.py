@@ -207,5 +207,3 @@ class Relay(Hook):
         several, self._told = [one for one, _ in self._waiting], [future for _, future in self._waiting]
         self._waiting.clear()
         return several
-
-
