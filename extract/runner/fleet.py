@@ -11,6 +11,7 @@ asked for again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 from ..engines.calls import Calls
 from ..engines.desk import Desk, Raised, value_of
@@ -57,9 +59,11 @@ _WHERE = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "EXT
 
 @dataclass
 class Camp:
-    """What runs in Ray for one run: the desk and the workers. It was `begun` here if Ray was started for it."""
+    """What runs in Ray for one run: the desk, by its `name`, and the workers. It was `begun` here if Ray was started
+    for it."""
 
     fleet: Fleet
+    name: str
     desk: Any
     begun: bool
     workers: list[Any] = field(default_factory=list)
@@ -147,8 +151,9 @@ async def pitched(fleet: Fleet, folder: Path, conduct: Conduct, asks: Mapping[st
     if begun:
         await asyncio.to_thread(_connect, fleet)
     beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": beside}
-    camp = Camp(fleet, ray.remote(Desk).options(**options).remote(), begun)
+    name = f"extract-{uuid4().hex}"
+    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": beside, "name": name}
+    camp = Camp(fleet, name, ray.remote(Desk).options(**options).remote(), begun)
     cache = replace(conduct.cache, folder=here / conduct.cache.folder) if conduct.cache else None
     opening = camp.desk.open.remote(here / folder, conduct.synchronous, cache, asks)
     try:
@@ -173,8 +178,7 @@ def _connect(fleet: Fleet) -> None:
             address=address,
             runtime_env=dict(fleet.runtime_env) if fleet.runtime_env else None,
             log_to_driver=False,
-            logging_level="error",
-            configure_logging=False,
+            logging_level=logging.ERROR,
             **alone,
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -235,7 +239,7 @@ class Spread(Local):
         kind = ray.remote(Worker).options(**options)
         share, rest = divmod(limits.in_flight, self._count)
         for number in range(self._count):
-            worker = kind.remote(self.camp.desk, number, share + (number < rest))
+            worker = kind.remote(self.camp.name, number, share + (number < rest))
             self.camp.workers.append(worker)
             self._start(self._readied(worker))
         try:

@@ -90,10 +90,13 @@ class _Way:
 
 
 class Worker:
-    """One worker, by its number, with its `share` of the places in flight; Ray makes an actor of it."""
+    """One worker, by its number, with its `share` of the places in flight; Ray makes an actor of it. `desk` is the name
+    of the actor that keeps what all share."""
 
-    def __init__(self, desk: Any, number: int, share: int):
-        self._desk, self._number, self._share, self._relay = desk, number, share, Relay()
+    def __init__(self, desk: str, number: int, share: int):
+        import ray
+
+        self._desk, self._number, self._share, self._relay = ray.get_actor(desk), number, share, Relay()
         self._begun: asyncio.Future[Raised | None] | None = None
 
     async def ready(self) -> Raised | None:
