@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -318,7 +317,7 @@ def test_a_pipeline_that_cannot_be_sent_is_refused(server: FakeOpenAI) -> None:
 
     lock = threading.Lock()
     with pytest.raises(PipelineError) as caught:
-        run({"python": lambda row: row if lock.locked() else row})
+        run({"python": lambda row: (lock.locked(), row)[1]})
     assert str(caught.value) == (
         "pipeline: The pipeline cannot be sent to workers: TypeError: cannot pickle '_thread.lock' object.\n"
         "  Write the schema or the function that it names into a file, and name it there: code/clean.py:tidy."

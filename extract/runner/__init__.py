@@ -133,7 +133,7 @@ async def execute(
     check_writable(pipeline)
     decisions = _decisions(pipeline)
     fleet = fleet or Fleet() if engine == "ray" else None
-    async with _recording(folder, conduct, cascade, fleet) as ledger:
+    async with _recording(folder, conduct, cascade, fleet, limits) as ledger:
         cascade, name = await _as_started(ledger, pipeline, cascade, conduct, retry)
         traffic = Traffic(limits, await ledger.spent())
         async with by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as calls:
@@ -142,9 +142,9 @@ async def execute(
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
             units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
-            outputs = Outputs(pipeline, ledger, name)
-            stages = Stages(pipeline, units, local, ledger, outputs, on_rows, conduct.max_rejected)
             async with manned(local, pipeline, cascade, units, decisions):
+                outputs = Outputs(pipeline, ledger, name)
+                stages = Stages(pipeline, units, local, ledger, outputs, on_rows, conduct.max_rejected)
                 sample = await stages.whole(limit, watch)
             run = await stages.account(folder, time.monotonic() - began, cascade.warnings, sample)
         _check_conserved(run)
@@ -168,7 +168,7 @@ def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
 
 @asynccontextmanager
 async def _recording(
-    folder: Path, conduct: Conduct, cascade: Cascade, fleet: Fleet | None
+    folder: Path, conduct: Conduct, cascade: Cascade, fleet: Fleet | None, limits: Limits
 ) -> AsyncGenerator[RunLedger, None]:
     """The ledger of a folder, with the cache that it looks into; both are closed in the end, and the models. Where the
     run does not come to its end, that is written down, if the process lives. That of a `fleet` is kept beside it."""
@@ -176,7 +176,7 @@ async def _recording(
     if fleet is None:
         ledger = await _opened(folder, conduct.synchronous)
     else:
-        ledger = await pitched(fleet, folder, conduct, {one.name: asks(one.name) for one in cascade.facts})
+        ledger = await pitched(fleet, limits, folder, conduct, {one.name: asks(one.name) for one in cascade.facts})
     try:
         if conduct.cache is not None and fleet is None:
             lookup = ledger.cache = await asyncio.to_thread(Lookup, conduct.cache, asks)

@@ -15,7 +15,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
@@ -59,14 +59,12 @@ _WHERE = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "EXT
 
 @dataclass
 class Camp:
-    """What runs in Ray for one run: the desk, by its `name`, and the workers. It was `begun` here if Ray was started
-    for it."""
+    """What runs in Ray for one run: the desk and the workers. It was `begun` here if Ray was started for it."""
 
     fleet: Fleet
-    name: str
     desk: Any
     begun: bool
-    workers: list[Any] = field(default_factory=list)
+    workers: Sequence[Any]
 
     def struck(self) -> None:
         """Ends it all, once the ledger is closed. Whatever Ray does not end is ended with this process."""
@@ -137,31 +135,44 @@ class KeptLedger:
         value_of(answer)
 
 
-async def pitched(fleet: Fleet, folder: Path, conduct: Conduct, asks: Mapping[str, tuple[str, str]]) -> RunLedger:
-    """The ledger of a folder, kept by an actor on this machine. Raises `RunError` where the folder cannot be used, Ray
-    is not installed or cannot be reached."""
+async def pitched(
+    fleet: Fleet, limits: Limits, folder: Path, conduct: Conduct, asks: Mapping[str, tuple[str, str]]
+) -> RunLedger:
+    """The ledger of a folder, kept by an actor on this machine, while workers begin to start. Raises `RunError` where
+    the folder cannot be used, Ray is not installed or cannot be reached."""
     try:
         import ray
     except ImportError:
         message = "The engine `ray` needs Ray, and it is not installed."
         raise RunError(message, fix="pip install 'typed-extract[ray]'") from None
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here, begun = Path.cwd(), not ray.is_initialized()
     if begun:
         await asyncio.to_thread(_connect, fleet)
-    beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    name = f"extract-{uuid4().hex}"
-    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": beside, "name": name}
-    camp = Camp(fleet, name, ray.remote(Desk).options(**options).remote(), begun)
+    camp = _camp(fleet, limits, begun)
     cache = replace(conduct.cache, folder=here / conduct.cache.folder) if conduct.cache else None
-    opening = camp.desk.open.remote(here / folder, conduct.synchronous, cache, asks)
     try:
-        start = value_of(await answer_of(opening))
+        start = value_of(await answer_of(camp.desk.open.remote(here / folder, conduct.synchronous, cache, asks)))
     except BaseException:
         await asyncio.to_thread(camp.struck)
         raise
     return cast(RunLedger, KeptLedger(folder, camp, start))
+
+
+def _camp(fleet: Fleet, limits: Limits, begun: bool) -> Camp:
+    """Starts the desk, beside this process, and the workers, wherever there is room for them."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    name, most = f"extract-{uuid4().hex}", {"max_concurrency": 10_000}
+    beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=beside, name=name, **most).remote()
+    environment = dict(fleet.runtime_env) if fleet.runtime_env else None
+    again = {"max_restarts": -1, "max_task_retries": fleet.deaths - 1}
+    kind = ray.remote(Worker).options(num_cpus=fleet.num_cpus, runtime_env=environment, **again, **most)
+    count = _workers(fleet, limits)
+    share, rest = divmod(limits.in_flight, count)
+    return Camp(fleet, desk, begun, [kind.remote(name, number, share + (number < rest)) for number in range(count)])
 
 
 def _connect(fleet: Fleet) -> None:
@@ -208,12 +219,11 @@ class Spread(Local):
     def __init__(self, ledger: RunLedger, traffic: Traffic, hook: Hook):
         kept = cast(KeptLedger, ledger)
         self.camp, self._raised = kept.camp, cast(HookRaised | None, None)
-        limits, fleet = traffic.limits, self.camp.fleet
-        self._count = _workers(fleet, limits)
-        least = limits.in_flight // self._count
-        self._block = fleet.block or min(_BLOCK, max(1, least))
+        count = len(self.camp.workers)
+        least = traffic.limits.in_flight // count
+        self._block = self.camp.fleet.block or min(_BLOCK, max(1, least))
         self._ahead = max(2, -(-2 * least // self._block) + 1)
-        calls = _Handed(ledger, traffic, self.camp, self._count * self._ahead)
+        calls = _Handed(ledger, traffic, self.camp, count * self._ahead)
         super().__init__({}, ledger, traffic, hook, calls)
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -228,20 +238,9 @@ class Spread(Local):
         self._units = units
         setup = _setup(pipeline, cascade, units, decisions, self.ledger_start, self.limits, not self.hook.silent)
         await answer_of(self.camp.desk.serves.remote(self.limits, setup))
-        fleet, limits = self.camp.fleet, self.limits
-        options = {
-            "num_cpus": fleet.num_cpus,
-            "max_concurrency": 10_000,
-            "max_restarts": -1,
-            "max_task_retries": fleet.deaths - 1,
-            "runtime_env": dict(fleet.runtime_env) if fleet.runtime_env else None,
-        }
-        kind = ray.remote(Worker).options(**options)
-        share, rest = divmod(limits.in_flight, self._count)
-        for number in range(self._count):
-            worker = kind.remote(self.camp.name, number, share + (number < rest))
-            self.camp.workers.append(worker)
+        for worker in self.camp.workers:
             self._start(self._readied(worker))
+        fleet = self.camp.fleet
         try:
             async with asyncio.timeout(fleet.patience):
                 self._free.put_nowait(value_of(await self._free.get()))
