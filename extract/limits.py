@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -29,6 +29,7 @@ __all__ = [
     "Budget",
     "DocumentLimits",
     "Engine",
+    "Fleet",
     "Limits",
     "Pace",
     "Traffic",
@@ -36,9 +37,9 @@ __all__ = [
 ]
 
 
-Engine = Literal["local", "batch"]
-"""How calls are answered: one by one, or by OpenAI's Batch API. A run may be started by one and finished by the other.
-"""
+Engine = Literal["local", "batch", "ray"]
+"""How calls are answered: one by one, by OpenAI's Batch API, or one by one from the workers of a `Fleet`. A run may be
+started by one and finished by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,30 @@ class Batching:
             if isinstance(value, bool) or not good:
                 meant = f"a whole number from {least}" if whole else "a number of seconds greater than 0"
                 raise ExtractError(f"`{one.name}` of Batching is {meant}, not {value!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The workers that the engine ``ray`` spreads a run over. `workers` is how many there are (None: as many as have
+    room when it begins, and at most as many as there are places in flight), each with `num_cpus` of Ray's processors.
+    `address` is that of a Ray cluster (None: what RAY_ADDRESS says, else Ray is started on this machine), and
+    `runtime_env` goes to Ray as it is. Documents are handed out in blocks of so many (None: as fits the places in
+    flight); a worker has a block given up that it died over for the `deaths`th time. So many seconds of `patience` may
+    pass before the first worker is ready."""
+
+    workers: int | None = None
+    address: str | None = None
+    num_cpus: float = 1
+    runtime_env: Mapping[str, Any] | None = None
+    block: int | None = None
+    deaths: int = 3
+    patience: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("block", 1), ("deaths", 1)):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise ExtractError(f"`{name}` of Fleet is a whole number from {least}, not {value!r}.")
 
 
 _WHOLE = ("tokens", "calls", "in_flight", "tries")

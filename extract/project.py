@@ -31,8 +31,10 @@ __all__ = [
     "code_digest",
     "find_file",
     "find_pipeline",
+    "load_file",
     "load_function",
     "load_schema",
+    "loaded_files",
     "make_project",
     "ready",
     "roots",
@@ -122,6 +124,18 @@ def load_function(ref: str, root: Path | None = None, *, pipeline: Path | None =
     listed = f"The functions in it: {', '.join(own)}." if own else "There is no function in it."
     fix = f"Did you mean {near[0]}?" if near else listed
     raise SchemaError(f"There is no {name} in {shown(path)}.", ref, fix)
+
+
+def loaded_files() -> dict[str, Path]:
+    """The Python files of projects that are loaded, by the names of their modules."""
+    private = ((name, module) for name, module in list(sys.modules.items()) if name.startswith(_PRIVATE))
+    return {name: Path(file) for name, module in private if (file := getattr(module, "__file__", None))}
+
+
+def load_file(path: Path) -> None:
+    """Loads a Python file of a project, so that what is declared in it is known by the name of its module. Raises
+    SchemaError for an error of the file itself."""
+    _module(path)
 
 
 def code_digest(ref: str, root: Path | None = None, *, pipeline: Path | None = None) -> str:

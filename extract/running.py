@@ -25,9 +25,10 @@ from typing import Any
 
 from . import door
 from .batches import Wave
+from .errors import ModelError
 from .events import OnEvent
 from .ledger import State
-from .limits import Batching, Engine, Limits
+from .limits import Batching, Engine, Fleet, Limits
 from .models.cascade import Models, facts_of, open_cascade
 from .operators.rows import Row
 from .pipeline import Pipeline as Contents
@@ -107,15 +108,20 @@ class Pipeline:
         engine: Engine | None = None,
         retry: Collection[State] = (),
         batching: Batching | None = None,
+        fleet: Fleet | None = None,
         on_wave: Callable[[Wave], None] | None = None,
     ) -> Run:
         """`run`, in a coroutine. `limits` are in place of the pipeline's, `limit` is the greatest number of documents,
         `models` are opened models in place of those that its steps name (a scripted one, a user's own). `retry` asks
         anew about what an earlier start ``rejected`` or held for ``review``. The `engine` ``batch`` asks by OpenAI's
-        Batch API, as `batching` says; `on_wave` is told how each batch fares."""
+        Batch API, as `batching` says, and `on_wave` is told how each batch fares; ``ray`` asks from the workers of a
+        `fleet`."""
         contents, cascade = self.contents, None
         if models is not None:
             cascade = open_cascade(models, headers=apart(contents.settings)[1], reach=contents.reach)
+            if (engine or contents.conduct.engine) == "ray":
+                message = "Models that are passed in cannot go to the workers of the engine `ray`."
+                raise ModelError(message, fix="Name them in the pipeline: each worker opens its own.")
             contents = contents.asking(tuple(one.name for one in cascade.facts))
         folder = new_folder(contents.name) if run is None else Path(run)
         return await execute(
@@ -130,6 +136,7 @@ class Pipeline:
             engine=engine,
             retry=retry,
             batching=batching,
+            fleet=fleet,
             on_wave=on_wave,
         )
 

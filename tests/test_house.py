@@ -70,6 +70,7 @@ HEAVY = {
     "jinja2": "templates in instructions",
     "jsonschema": "checks of schemas given as JSON Schema",
     "jsonschema_specifications": "the meta-schemas that a schema may refer to",
+    "ray": "many workers: a second",
     "referencing": "comes with jsonschema",
     "openai": "the client: 500 ms",
     "pydantic": "75 ms, and a user's own schema has loaded it before",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plan", "run"]
 
-ENGINES = ("local", "batch")
+ENGINES = ("local", "batch", "ray")
 
 documents_option = click.option(
     "--documents", multiple=True, metavar="GLOB", help="These documents instead of the pipeline's own."
@@ -47,7 +47,8 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
-    help="Ask call by call, or by OpenAI's Batch API (half the price, within a day); one goes on with the other's run.",
+    help="Ask call by call, by OpenAI's Batch API (half the price, within a day), or from many workers with Ray; each"
+    " goes on with the others' runs.",
 )
 @click.option(
     "--retry",
@@ -59,6 +60,8 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 @click.option("--cache", metavar="DIR", help="Take answers that other runs with this cache paid for, and keep yours.")
 @click.option("--detach", is_flag=True, help="With --engine batch: end once all is asked; another start takes it in.")
 @click.option("--small", type=click.IntRange(min=1), metavar="N", help="With --engine batch: fewer calls go online.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="With --engine ray: so many workers.")
+@click.option("--address", metavar="ADDRESS", help="With --engine ray: the cluster's; without, this machine alone.")
 @click.option("--events", is_flag=True, help="A JSON line on standard output for each thing that happens.")
 @click.option("--quiet", is_flag=True, help="No progress and no tables.")
 def run(
@@ -73,6 +76,8 @@ def run(
     retry: tuple[Any, ...],
     detach: bool,
     small: int | None,
+    workers: int | None,
+    address: str | None,
     events: bool,
     quiet: bool,
     **instead: Any,
@@ -80,12 +85,14 @@ def run(
     """Runs the PIPELINE file, or goes on with a run that was interrupted."""
     from .. import door
     from ..endpoints import Reach
-    from ..limits import Batching
+    from ..limits import Batching, Fleet
     from ..runner import execute, new_folder, open_models
 
     loaded = _instead(_pipeline(pipeline, model, documents, variables), **instead)
     if loaded.conduct.engine != "batch" and (detach or small):
         raise click.UsageError(f"{'--detach' if detach else '--small'} goes with --engine batch.")
+    if loaded.conduct.engine != "ray" and (workers or address):
+        raise click.UsageError(f"{'--workers' if workers else '--address'} goes with --engine ray.")
     if retry and folder is None:
         raise click.UsageError("--retry goes with --run: it names the run whose documents are tried again.")
     silent = quiet or as_json or events
@@ -93,10 +100,12 @@ def run(
         "on_wave": None if silent else told_of,
         "retry": retry,
         "batching": Batching(detach=detach, small=small or 0),
+        "fleet": Fleet(workers=workers, address=address),
         "limit": limit,
         "on_event": tell if events else None,
     }
-    cascade = open_models(loaded, Reach(offline))
+    loaded = replace(loaded, reach=loaded.reach & Reach(offline))
+    cascade = open_models(loaded)
     for warning in cascade.warnings:
         say(f"warning: {warning}")
     where = Path(folder) if folder else new_folder(loaded.name)

@@ -521,8 +521,15 @@ async def by_batch(
     batching: Batching | None = None,
     on_wave: Callable[[Wave], None] | None = None,
 ) -> AsyncGenerator[BatchCalls | None, None]:
-    """The calls of the batch engine; of another one too, where an earlier start left something with the provider."""
+    """The calls of the batch engine; of the local one too, where an earlier start left something with the provider.
+    Raises `RunError` where that is another one, whose workers would ask for it again."""
     left = {wave.model for wave in await left_open(Waves(ledger), ledger.path.parent / FOLDER)}
+    if left and engine not in ("batch", "local"):
+        message = (
+            f"An earlier start of this run left batches with the provider, and the engine `{engine}` takes none in."
+        )
+        fix = "Start it with `--engine batch` or `--engine local` first."
+        raise RunError(message, str(ledger.path.parent), fix)
     if engine != "batch" and not left:
         yield None
         return

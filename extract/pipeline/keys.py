@@ -74,7 +74,7 @@ EXTRAS = ("evidence", "confidence", "cost")
 
 KEEP_ALL = "all"
 
-ENGINES = ("local", "batch")
+ENGINES = ("local", "batch", "ray")
 
 RECORD = ("retention", "synchronous")
 """What may be said of the record of a run."""

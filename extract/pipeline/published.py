@@ -103,7 +103,10 @@ MEANINGS: Mapping[str, tuple[Shape, str]] = {
     "attempts": (_number(0, whole=True), "The most calls to a model for one document or row."),
     "offline": (_FLAG, "Whether data stays on this machine."),
     "hosts": (_TEXTS, "The hosts that data may go to."),
-    "engine": (_choice(*ENGINES), "How calls are answered: one by one, or by OpenAI's Batch API."),
+    "engine": (
+        _choice(*ENGINES),
+        "How calls are answered: one by one, by OpenAI's Batch API, or from many workers with Ray.",
+    ),
     "max_rejected": (
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SHARE}, _VARIABLE]},
         "How many inputs may be rejected, as a number or a share; a run stops before there are more.",

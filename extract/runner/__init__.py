@@ -26,7 +26,7 @@ from ..engines.local import Local
 from ..errors import ModelError, PipelineError, RunError
 from ..events import OnEvent
 from ..ledger import UNTIL_ENDED, Lookup, RunLedger, State, Synchronous, forget
-from ..limits import Batching, Engine, Limits, Traffic, check_priced
+from ..limits import Batching, Engine, Fleet, Limits, Traffic, check_priced
 from ..models.batches import open_door
 from ..models.cascade import Cascade, open_cascade
 from ..operators.decisions import Decision, read_decisions
@@ -37,6 +37,7 @@ from ..report import write_run
 from ..settings import apart
 from .asking import Asking, asking, task_of
 from .entering import Input, inputs
+from .fleet import Spread, manned, pitched
 from .flows import STATES, Flow
 from .outputs import Outputs, check_writable
 from .progress import Progress
@@ -103,6 +104,7 @@ async def execute(
     conduct: Conduct | None = None,
     engine: Engine | None = None,
     batching: Batching | None = None,
+    fleet: Fleet | None = None,
     retry: Collection[State] = (),
     watch: Callable[[Progress], None] | None = None,
     on_event: OnEvent | None = None,
@@ -115,7 +117,7 @@ async def execute(
     of everything that happens (`engines.hooks` says how and where), `on_rows` of rows that came out at the end of the
     pipeline; if it gives something to await, the run waits until it has taken them. With the engine ``batch`` calls are
     gathered as `batching` says, and `on_wave` is told how each batch fares; what a start of the run left with the
-    provider is taken in by the next one, whatever its engine.
+    provider is taken in by the next one, unless its engine is ``ray``. That one spreads the run over a `fleet`.
 
     Raises `RunError` where the folder cannot be used and `ModelError` for a budget that cannot be held or a model that
     cannot be asked by batch. What goes wrong with a document is in its entry, and what stops the run in `Run.stopped`.
@@ -130,17 +132,20 @@ async def execute(
             open_door(facts, cascade.models[facts.name])
     check_writable(pipeline)
     decisions = _decisions(pipeline)
-    async with _recording(folder, conduct, cascade) as ledger:
+    fleet = fleet or Fleet() if engine == "ray" else None
+    async with _recording(folder, conduct, cascade, fleet, limits) as ledger:
         cascade, name = await _as_started(ledger, pipeline, cascade, conduct, retry)
         traffic = Traffic(limits, await ledger.spent())
         async with by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as calls:
-            local = Local(cascade.models, ledger, traffic, Hook(on_event), calls)
+            hook = Hook(on_event)
+            local = Local(cascade.models, ledger, traffic, hook, calls) if not fleet else Spread(ledger, traffic, hook)
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
             units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
-            outputs = Outputs(pipeline, ledger, name)
-            stages = Stages(pipeline, units, local, ledger, outputs, on_rows, conduct.max_rejected)
-            sample = await stages.whole(limit, watch)
+            async with manned(local, pipeline, cascade, units, decisions):
+                outputs = Outputs(pipeline, ledger, name)
+                stages = Stages(pipeline, units, local, ledger, outputs, on_rows, conduct.max_rejected)
+                sample = await stages.whole(limit, watch)
             run = await stages.account(folder, time.monotonic() - began, cascade.warnings, sample)
         _check_conserved(run)
         write_run(folder, run.plain())
@@ -162,13 +167,19 @@ def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
 
 
 @asynccontextmanager
-async def _recording(folder: Path, conduct: Conduct, cascade: Cascade) -> AsyncGenerator[RunLedger, None]:
+async def _recording(
+    folder: Path, conduct: Conduct, cascade: Cascade, fleet: Fleet | None, limits: Limits
+) -> AsyncGenerator[RunLedger, None]:
     """The ledger of a folder, with the cache that it looks into; both are closed in the end, and the models. Where the
-    run does not come to its end, that is written down, if the process lives."""
-    ledger, lookup = await _opened(folder, conduct.synchronous), None
+    run does not come to its end, that is written down, if the process lives. That of a `fleet` is kept beside it."""
+    asks, lookup = _asks(cascade), None
+    if fleet is None:
+        ledger = await _opened(folder, conduct.synchronous)
+    else:
+        ledger = await pitched(fleet, limits, folder, conduct, {one.name: asks(one.name) for one in cascade.facts})
     try:
-        if conduct.cache is not None:
-            lookup = ledger.cache = await asyncio.to_thread(Lookup, conduct.cache, _asks(cascade))
+        if conduct.cache is not None and fleet is None:
+            lookup = ledger.cache = await asyncio.to_thread(Lookup, conduct.cache, asks)
         yield ledger
     except BaseException:
         with suppress(RunError):  # what ended the run is what is to be told

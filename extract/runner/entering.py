@@ -85,7 +85,7 @@ def _carried(documents: Rows, row: Row) -> Callable[[], Document] | None:
     if documents.text is None:
         return None
     text = row.get(documents.text)
-    return lambda: Document(text="" if text is None else str(text), source=str(row["_source"]))
+    return _Text("" if text is None else str(text), str(row["_source"]))
 
 
 def _name(path: Path) -> str:
@@ -138,7 +138,18 @@ def _table(step: Sql, ledger: RunLedger, of: tuple[int, ...] | Source) -> _Waiti
 
 
 def _text(text: str, source: str) -> Callable[[], Document]:
-    return lambda: Document(text=text, source=source)
+    return _Text(text, source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A document whose text is at hand; a value, so that it may be done elsewhere."""
+
+    text: str
+    source: str
+
+    def __call__(self) -> Document:
+        return Document(text=self.text, source=self.source)
 
 
 def _again(documents: Files | Rows) -> Callable[[Row], Callable[[], Document] | None]:
@@ -149,13 +160,14 @@ def _again(documents: Files | Rows) -> Callable[[Row], Callable[[], Document] | 
 
     def opener(row: Row) -> Callable[[], Document]:
         source = str(row["_source"])
-        return _Opener(documents, paths[source]) if source in paths else _gone(source)
+        return _Opener(documents, paths[source]) if source in paths else _Gone(source)
 
     return opener
 
 
-def _gone(source: str) -> Callable[[], Document]:
-    def opener() -> Document:
-        raise DocumentError("The file is no longer there.", source)
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    source: str
 
-    return opener
+    def __call__(self) -> Document:
+        raise DocumentError("The file is no longer there.", self.source)

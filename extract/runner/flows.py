@@ -45,6 +45,12 @@ class Flow:
         self.counts["filtered"] += self.counts.pop("merged", 0) - self.made
         self.made = 0
 
+    def add(self, other: Flow) -> None:
+        """Adds what went through the same step elsewhere."""
+        self.into += other.into
+        self.made += other.made
+        self.counts.update(other.counts)
+
     @property
     def conserved(self) -> bool:
         """Whether what came in and was made is all accounted for."""

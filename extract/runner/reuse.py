@@ -8,22 +8,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..extraction import Extraction
-from ..ledger import RunLedger, State
+from ..ledger import Entry, State
 from ..pipeline import Asked
 from .asking import Asking
 from .entering import Input
 
-__all__ = ["Reuse"]
+__all__ = ["Known", "Reuse"]
+
+
+class Known(Protocol):
+    """What was recorded before: the number of this `start`, and what an earlier one recorded of an input."""
+
+    start: int
+
+    async def known(self, stage: int, id: str) -> tuple[int, Entry] | None: ...
 
 
 class Reuse:
     """Counts, for each step that asks: the rows whose answers were all in the record (`reused`), and the others with
     the reason why (`anew`). At the first start of a run nothing is counted."""
 
-    def __init__(self, ledger: RunLedger):
+    def __init__(self, ledger: Known):
         self._ledger = ledger
         self.reused: Counter[str] = Counter()
         self.anew: dict[str, Counter[str]] = {}
@@ -57,6 +65,18 @@ class Reuse:
             return "not finished before" if entry.state == "pending" else "changed content"
         changed = [name for name, value in asking.parts.items() if parts.get(name) != value]
         return f"changed {', '.join(changed)}" if changed else "not answered before"
+
+    def fresh(self) -> Reuse:
+        """The same, with nothing counted."""
+        own = Reuse(self._ledger)
+        own.before, own.retried = self.before, self.retried
+        return own
+
+    def add(self, reused: Mapping[str, int], anew: Mapping[str, Mapping[str, int]]) -> None:
+        """Adds what was counted elsewhere."""
+        self.reused.update(reused)
+        for name, counts in anew.items():
+            self.anew.setdefault(name, Counter()).update(counts)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values, for the account of the run."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from ..engines.local import Local
 from ..errors import ExtractError
 from ..extraction import Extraction
 from ..jsontext import canonical, digest
-from ..ledger import Entry, RunLedger, State, attempts_of, came_to
+from ..ledger import Entry, State, attempts_of, came_to
 from ..operators import Outcome, apply
 from ..operators.decisions import Decision
 from ..operators.rows import HIDDEN, Row
@@ -27,9 +28,9 @@ from .asking import Asking
 from .entering import Input
 from .flows import Flow
 from .functions import called
-from .reuse import Reuse
+from .reuse import Known, Reuse
 
-__all__ = ["Units"]
+__all__ = ["Sums", "Units"]
 
 _BEST: tuple[State, ...] = ("pending", "written", "merged", "review", "rejected", "filtered")
 """What a document is said to have ended as, if its rows ended in several ways: the first of these."""
@@ -73,6 +74,17 @@ class _Found:
         return next(state for state in _BEST if self.ends[state])
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What units that were done elsewhere come to."""
+
+    flows: Mapping[int, Flow]
+    waived: int
+    rejected: int
+    reused: Mapping[str, int]
+    anew: Mapping[str, Mapping[str, int]]
+
+
 class Units:
     """The units of one start of a run, and the sums over them; `states` are those of the documents, `refused` keeps the
     first that gave no row, `waived` counts those whose record was kept without fields that failed, `rejected` the
@@ -83,7 +95,7 @@ class Units:
         pipeline: Pipeline,
         asking: Mapping[int, Asking],
         engine: Local,
-        ledger: RunLedger,
+        ledger: Known,
         decisions: Mapping[int, Mapping[str, Decision]],
     ):
         self.pipeline, self.engine = pipeline, engine
@@ -125,6 +137,29 @@ class Units:
         """Counts a unit that is done with."""
         if entry.stage == DOCUMENTS:
             self.states[entry.state] += 1
+
+    def fresh(self) -> Units:
+        """The same, with sums of its own."""
+        own = copy(self)
+        own.flows = {number: Flow(flow.step) for number, flow in self.flows.items()}
+        own.states, own.refused, own.waived, own.rejected = Counter(), [], 0, 0
+        own.reuse = self.reuse.fresh()
+        return own
+
+    def sums(self) -> Sums:
+        """What they come to so far."""
+        return Sums(self.flows, self.waived, self.rejected, self.reuse.reused, self.reuse.anew)
+
+    def add(self, sums: Sums, entries: Iterable[Entry]) -> None:
+        """Adds units that were done elsewhere."""
+        for number, flow in sums.flows.items():
+            self.flows[number].add(flow)
+        self.waived += sums.waived
+        self.rejected += sums.rejected
+        self.reuse.add(sums.reused, sums.anew)
+        for entry in entries:
+            if entry.state in ("rejected", "review") and len(self.refused) < _SHOWN:
+                self.refused.append(entry)
 
     async def _begun(self, step: Step, given: Input) -> _Found:
         """A row of a stage that a step began: the step has made it, or asks about it now."""

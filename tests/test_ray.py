@@ -1,0 +1,368 @@
+"""The engine `ray`, on a real Ray of this machine with two workers, and a server over real HTTP: what comes out is what
+one machine gives, limits hold over all workers, and a worker that is killed costs what it had in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError
+from extract.events import DocumentEnded, Happening
+from extract.ledger import RunLedger
+from extract.limits import Fleet, Limits
+from extract.pipeline import Pipeline
+from extract.runner import Run, execute, open_models
+from extract.testing import FakeOpenAI, Request
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'typed-extract[ray]'")
+
+ROOT = Path(__file__).parent.parent
+MODEL = "openai/gpt-4o-mini"
+DOCUMENTS = 40
+TWO = Fleet(workers=2)
+SCHEMA = """
+from pydantic import BaseModel
+
+class Bill(BaseModel):
+    number: int
+    word: str
+"""
+CODE = """
+import os
+import signal
+from pathlib import Path
+
+def once(row):
+    if row["number"] == 17 and not Path("killed").exists():
+        Path("killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return row
+
+def always(row):
+    if row["number"] == 17:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return row
+"""
+
+
+def said(request: Request) -> Any:
+    """The right answer: the number that the document has."""
+    number = re.search(r"document (\d+)", request.document)
+    assert number is not None
+    return {"number": int(number[1]), "word": f"w{number[1]}"}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[FakeOpenAI]:
+    """A Ray of this machine, in whose environment a server's address stands."""
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "OPENAI_API_KEY": "sk-of-a-test",
+    }
+    with FakeOpenAI(said) as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**environment, "OPENAI_BASE_URL": server.base_url}.items():
+            patch.setenv(name, value)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=100_000_000,
+        )
+        yield server
+        ray.shutdown()
+
+
+@pytest.fixture
+def server(cluster: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> FakeOpenAI:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", cluster.base_url)
+    cluster.reset()
+    cluster.latency = 0.0
+    return cluster
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in (("schemas/bill.py", SCHEMA), ("code/deadly.py", CODE)):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    (tmp_path / "in").mkdir()
+    for n in range(DOCUMENTS):
+        (tmp_path / "in" / f"{n:02}.txt").write_text(f"document {n}, of a test")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def pipeline(*steps: Any, **more: Any) -> Pipeline:
+    values = {"name": "bills", "model": MODEL, "documents": "in/*.txt", "write": ["out/bills.jsonl"], **more}
+    return Pipeline.of({**values, "steps": [{"extract": "schemas/bill.py:Bill"}, *steps]})
+
+
+def run(
+    *steps: Any,
+    engine: Any = "ray",
+    fleet: Fleet | None = TWO,
+    limits: Limits | None = None,
+    folder: str = "run",
+    on_event: Any = None,
+    **more: Any,
+) -> Run:
+    one, limits = pipeline(*steps, **more), limits or Limits(timeout=5.0, in_flight=4)
+    work = execute(one, open_models(one), Path(folder), engine=engine, fleet=fleet, limits=limits, on_event=on_event)
+    return asyncio.run(asyncio.wait_for(work, 60))
+
+
+def rows() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path("out/bills.jsonl").read_text().splitlines()]
+
+
+def whole(done: Run) -> None:
+    """Every document has its own answer, once."""
+    assert done.stopped is None
+    assert done.states == {"written": DOCUMENTS}
+    assert [(row["number"], row["word"]) for row in rows()] == [(n, f"w{n}") for n in range(DOCUMENTS)]
+
+
+def test_two_workers_write_what_one_machine_writes_and_the_other_engine_asks_nothing_again(server: FakeOpenAI) -> None:
+    steps = ({"check": "number >= 0"}, {"where": "number != 3"}, {"set": {"twice": "number + number"}})
+    sums = {"sql": "select word, sum(twice) as spent from rows group by word order by word"}
+    done = run(*steps, sums, write=["out/bills.csv"])
+    there = Path("out/bills.csv").read_bytes()
+    assert (done.stopped, server.count, done.calls) == (None, DOCUMENTS, DOCUMENTS)
+    again = run(*steps, sums, engine="local", write=["out/bills.csv"])
+    assert (again.stopped, server.count, again.calls) == (None, DOCUMENTS, DOCUMENTS)
+    assert Path("out/bills.csv").read_bytes() == there
+    assert [flow.plain() for flow in again.flows] == [flow.plain() for flow in done.flows]
+    assert (again.cost, again.usage, again.reused) == (done.cost, done.usage, {"1 extract": DOCUMENTS})
+    other = run(*steps, sums, engine="local", folder="other", write=["out/bills.csv"])
+    assert (other.cost, Path("out/bills.csv").read_bytes()) == (done.cost, there)
+
+
+def test_both_workers_work_and_no_more_requests_are_in_flight_than_may_be(server: FakeOpenAI) -> None:
+    Path("code/who.py").write_text("import os\n\ndef who(row):\n    return {**row, 'pid': os.getpid()}\n")
+    server.latency = 0.02
+    whole(run({"python": "code/who.py:who"}))
+    assert len({row["pid"] for row in rows()} - {os.getpid()}) == 2
+    assert server.most_in_flight <= 4
+
+
+def test_a_killed_worker_costs_what_it_had_in_flight(server: FakeOpenAI) -> None:
+    server.latency = 0.02
+    done = run({"python": "code/deadly.py:once"})
+    assert Path("killed").exists()
+    whole(done)
+    assert done.calls == DOCUMENTS
+    assert DOCUMENTS <= server.count <= DOCUMENTS + 2
+    assert all(flow.conserved for flow in done.flows)
+
+
+def test_a_worker_that_dies_again_and_again_ends_the_run_which_can_go_on(server: FakeOpenAI) -> None:
+    with pytest.raises(RunError) as caught:
+        run({"python": "code/deadly.py:always"}, fleet=Fleet(workers=1, block=1, deaths=2), documents="in/17.txt")
+    assert str(caught.value) == (
+        "run: A worker died 2 times while it had the same 1 inputs: in/17.txt.\n"
+        "  Look at its memory, and at code of the pipeline that ends a process. Start the run again: it goes on where "
+        "it stopped."
+    )
+    done = run(engine="local", documents="in/17.txt")
+    assert (done.states, server.count) == ({"written": 1}, 1)
+
+
+def test_a_limit_of_calls_holds_over_all_workers_and_the_run_goes_on(server: FakeOpenAI) -> None:
+    server.latency = 0.005
+    done = run(limits=Limits(calls=15, in_flight=4))
+    assert isinstance(done.stopped, BudgetExceeded)
+    assert str(done.stopped).startswith("The next call may take 1 of the calls, and 15 of 15 are spent.")
+    assert (server.count, done.calls, done.states["written"], done.states["pending"]) == (15, 15, 15, DOCUMENTS - 15)
+    whole(run())
+    assert server.count == DOCUMENTS
+
+
+def test_a_budget_in_dollars_holds_over_all_workers(server: FakeOpenAI) -> None:
+    most = Decimal("0.011")  # one call may cost nearly as much, and costs far less: they go one after the other
+    done = run(limits=Limits(budget_usd=most, in_flight=4), documents="in/0*.txt")
+    assert (done.stopped, done.states, server.most_in_flight) == (None, {"written": 10}, 1)
+    assert done.cost is not None
+    assert 0 < done.cost < most
+
+
+def test_a_pace_is_kept_by_all_workers_together(server: FakeOpenAI) -> None:
+    began = time.monotonic()
+    done = run(limits=Limits(requests_per_minute=600, in_flight=4), documents="in/[0-2]*.txt")
+    assert done.states == {"written": 30}
+    assert time.monotonic() - began >= 1.9  # ten a second, and those of the first second at once
+
+
+def test_a_call_that_two_workers_would_make_is_made_once(server: FakeOpenAI) -> None:
+    for path in Path("in").iterdir():
+        path.write_text("document 7, of a test")
+    server.latency = 0.05
+    done = run()
+    assert (done.states, done.calls, server.count) == ({"written": DOCUMENTS}, 1, 1)
+
+
+def test_a_wrong_key_stops_all_workers(server: FakeOpenAI) -> None:
+    server.key = "another"
+    try:
+        done = run()
+    finally:
+        server.key = None
+    assert isinstance(done.stopped, ModelError)
+    assert done.states == {"pending": DOCUMENTS}
+    assert server.count <= 4
+
+
+def test_what_happens_is_told_as_it_is_on_one_machine(server: FakeOpenAI) -> None:
+    told: list[Happening] = []
+    done = run(on_event=told.append, documents="in/0*.txt")
+    assert done.states == {"written": 10}
+    kinds = Counter(type(one).__name__ for one in told)
+    assert kinds == {"CallSent": 10, "ReplyReceived": 10, "DocumentEnded": 10}
+    assert {one.source for one in told if isinstance(one, DocumentEnded)} == {f"in/{n:02}.txt" for n in range(10)}
+
+
+def test_what_a_callback_raises_comes_out_and_nothing_that_was_paid_for_is_lost(server: FakeOpenAI) -> None:
+    def raises(happening: Happening) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run(on_event=raises)
+    whole(run())
+    assert server.count <= DOCUMENTS + 4
+
+
+MAIN = """
+import os, signal, sys, threading
+from pydantic import BaseModel
+from extract import Pipeline
+from extract.limits import Fleet, Limits
+
+class Bill(BaseModel):
+    number: int
+    word: str
+
+pipeline = Pipeline(
+    [{"extract": Bill}, {"python": lambda row: {**row, "more": row["number"] + 1}}],
+    name="bills", documents="in/*.txt", model="openai/gpt-4o-mini", write="out/bills.jsonl",
+)
+
+def watch(progress):
+    if progress.done >= 10 and sys.argv[2:]:
+        os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+
+done = pipeline.run("run", engine=sys.argv[1], fleet=Fleet(workers=2), limits=Limits(in_flight=4), watch=watch)
+print(done.states)
+"""
+
+
+def program(*words: str) -> subprocess.CompletedProcess[str]:
+    """A program with its schema in itself, which uses the Ray of this test."""
+    Path("main.py").write_text(MAIN)
+    environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "main.py", *words], env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_a_pipeline_in_python_reaches_the_workers_and_ctrl_c_leaves_a_run_that_goes_on(server: FakeOpenAI) -> None:
+    server.latency = 0.02
+    ended = program("ray", "SIGINT")
+    assert ended.returncode not in (0, -signal.SIGKILL), ended.stderr
+    assert "KeyboardInterrupt" in ended.stderr
+    count = server.count
+    done = program("local")
+    assert (done.returncode, done.stdout) == (0, "{'written': 40}\n"), done.stderr
+    assert count < DOCUMENTS
+    assert server.count == DOCUMENTS  # what was on the wire was recorded
+
+
+def test_a_driver_that_is_killed_leaves_nobody_who_holds_the_folder(server: FakeOpenAI) -> None:
+    server.latency = 0.02
+    assert program("ray", "SIGKILL").returncode == -signal.SIGKILL
+    for _ in range(100):
+        try:
+            RunLedger(Path("run")).close()
+            break
+        except RunError:
+            time.sleep(0.1)
+    done = program("local")
+    assert (done.returncode, done.stdout) == (0, "{'written': 40}\n"), done.stderr
+    assert server.count <= DOCUMENTS + 4
+
+
+# ---- what is refused
+
+
+def test_a_pipeline_that_cannot_be_sent_is_refused(server: FakeOpenAI) -> None:
+    import threading
+
+    lock = threading.Lock()
+    with pytest.raises(PipelineError) as caught:
+        run({"python": lambda row: (lock.locked(), row)[1]})
+    assert str(caught.value) == (
+        "pipeline: The pipeline cannot be sent to workers: TypeError: cannot pickle '_thread.lock' object.\n"
+        "  Write the schema or the function that it names into a file, and name it there: code/clean.py:tidy."
+    )
+    assert server.count == 0
+
+
+def test_a_worker_that_would_ask_elsewhere_is_refused(server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXTRACT_MODELS", "models.yaml")
+    Path("models.yaml").write_text("{}\n")
+    with pytest.raises(ModelError) as caught:
+        run()
+    assert str(caught.value) == (
+        f"a worker on {os.uname().nodename}: EXTRACT_MODELS is set where the run was started, and not where a worker "
+        "runs.\n  Set it where Ray is started on each machine, or in the `runtime_env` of the Fleet."
+    )
+    assert server.count == 0
+
+
+def test_a_folder_that_is_in_use_is_refused(server: FakeOpenAI) -> None:
+    held = RunLedger(Path("run"))
+    try:
+        with pytest.raises(RunError, match=r"^.*run: Another process is working on this run\."):
+            run()
+    finally:
+        held.close()
+
+
+def test_more_processors_than_there_are_is_said_after_some_patience(server: FakeOpenAI) -> None:
+    with pytest.raises(RunError) as caught:
+        run(fleet=Fleet(workers=1, num_cpus=64, patience=1.0))
+    assert str(caught.value) == (
+        "No worker was ready within 1 seconds: each wants 64 processors, and Ray has 2, which others may be using.\n"
+        "  Make room, or ask for less."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"workers": 0}, "`workers` of Fleet is a whole number from 1, not 0."),
+        ({"block": True}, "`block` of Fleet is a whole number from 1, not True."),
+    ],
+)
+def test_a_fleet_is_checked(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExtractError) as caught:
+        Fleet(**given)
+    assert str(caught.value) == message
