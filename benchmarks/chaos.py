@@ -1,6 +1,6 @@
 """Runs that are killed at random moments, under faults: what was asked for, what was recorded and what was written.
 
-    python benchmarks/chaos.py [--engine local|batch] [--sigint] [--kills 50] [--documents 120] [--seed 1]
+python benchmarks/chaos.py [--engine local|batch] [--sigint] [--kills 50] [--documents 120] [--seed 1]
 """
 
 from __future__ import annotations
@@ -64,7 +64,19 @@ def main() -> None:
             log = server.log()
             phases = Counter(kill.phase for kill in chase.kills)
             lost = sum(map(len, chase.lost(log).values())) if given.engine == "local" else 0
-            print(dict(phases), len(log.bodies), "asked", chase.twice(log), "twice", lost, "lost", chase.looks, [k.in_flight for k in chase.kills], f"{time.monotonic() - began:.0f} s", flush=True)
+            print(
+                dict(phases),
+                len(log.bodies),
+                "asked",
+                chase.twice(log),
+                "twice",
+                lost,
+                "lost",
+                chase.looks,
+                [k.in_flight for k in chase.kills],
+                f"{time.monotonic() - began:.0f} s",
+                flush=True,
+            )
             for one in chase.broken:
                 print("  BROKEN:", one, flush=True)
             broken += chase.broken

@@ -34,7 +34,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE / "peers"), str(HERE)]
 from speed_work import INSTRUCTIONS, MODEL, RECORD  # noqa: E402
 
 _ANSWERS = 1_000
-_WORDS = "bolt cable lamp chair paper valve filter glove hinge motor pump sensor switch tube washer wheel".split()
+_WORDS = ("bolt", "cable", "lamp", "chair", "paper", "valve", "filter", "glove", "hinge", "motor", "pump", "sensor")
 
 PIPELINE = f"""
 name: documents

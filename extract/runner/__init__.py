@@ -125,12 +125,7 @@ async def execute(
     began = time.monotonic()
     limits, conduct = limits or Limits(**pipeline.limits), conduct or pipeline.conduct
     engine = engine or conduct.engine
-    check_priced(limits, cascade.facts)
-    pipeline.per_document.check_priced(cascade.facts)
-    if engine == "batch":
-        for facts in cascade.facts:
-            open_door(facts, cascade.models[facts.name])
-    check_writable(pipeline)
+    _check(pipeline, cascade, limits, engine)
     decisions = _decisions(pipeline)
     fleet = fleet or Fleet() if engine == "ray" else None
     async with _recording(folder, conduct, cascade, fleet, limits) as ledger:
@@ -138,7 +133,7 @@ async def execute(
         traffic = Traffic(limits, await ledger.spent())
         async with by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as calls:
             hook = Hook(on_event)
-            local = Local(cascade.models, ledger, traffic, hook, calls) if not fleet else Spread(ledger, traffic, hook)
+            local = Spread(ledger, traffic, hook) if fleet else Local(cascade.models, ledger, traffic, hook, calls)
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
             units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
@@ -155,6 +150,16 @@ async def execute(
         run = replace(run, not_written=())
         write_run(folder, run.plain())
     return run
+
+
+def _check(pipeline: Pipeline, cascade: Cascade, limits: Limits, engine: Engine) -> None:
+    """Raises what would keep the run from being done, before anything is sent or written."""
+    check_priced(limits, cascade.facts)
+    pipeline.per_document.check_priced(cascade.facts)
+    if engine == "batch":
+        for facts in cascade.facts:
+            open_door(facts, cascade.models[facts.name])
+    check_writable(pipeline)
 
 
 def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:
