@@ -36,7 +36,7 @@ from .errors import DocumentError, ExtractError, ModelError, SchemaError, Valida
 from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
-from .ledger import Entry, Memory, RunLedger, State
+from .ledger import Entry, Memory, RunLedger, State, come_to
 from .limits import DocumentLimits, Limits, Traffic, check_priced
 from .load import open_document
 from .models.cascade import Cascade, Models, facts_of, open_cascade
@@ -223,7 +223,7 @@ class _Extractor(Generic[P, T]):
         problems = extraction.problems or extraction.waived if extraction else ()
         source = extraction.source or name if extraction else name
         reasons = tuple(map(str, problems))
-        return Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons).after(extraction)
+        return Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons, **come_to(extraction))
 
     def _jobs(self, inputs: Iterable[Any], task: Task[T]) -> Iterator[Job[T]]:
         several = len(self._parameters) > 1

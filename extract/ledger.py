@@ -28,7 +28,7 @@ from .extraction import Extraction
 from .jsontext import dump, load
 from .writer import Work, Writer
 
-__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of"]
+__all__ = ["PAID", "Entry", "Ledger", "Memory", "RunLedger", "State", "attempts_of", "come_to"]
 
 T = TypeVar("T")
 
@@ -56,25 +56,30 @@ class Entry:
 
     def after(self, *extractions: Extraction[Any] | None, **detail: Any) -> Entry:
         """The entry with what its extractions came to (None: one is pending), and what else is to be known of it."""
-        several = [one for one in extractions if one is not None]
-        if not several:
-            return replace(self, detail=detail or None)
-        attempts = [attempt for one in several for attempt in one.attempts]
-        costs, used = [one.cost for one in attempts], [one.usage for one in attempts]
-        detail = {
-            "partial": next((one.partial for one in several if not one.ok), None),
-            "attempts": [attempt for one in several for attempt in attempts_of(one)],
-            "tokens": [
-                sum(one.input for one in used),
-                sum(one.cached for one in used),
-                sum(one.output for one in used),
-            ],
-            "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
-            "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
-            **detail,
-        }
-        cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
-        return replace(self, calls=len(detail["attempts"]), cost=cost, detail=detail)
+        return replace(self, **come_to(*extractions, **detail))
+
+
+def come_to(*extractions: Extraction[Any] | None, **detail: Any) -> dict[str, Any]:
+    """What an entry tells of the extractions that it rests on: `calls`, `cost` and `detail`."""
+    several = [one for one in extractions if one is not None]
+    if not several:
+        return {"detail": detail or None}
+    attempts = [attempt for one in several for attempt in one.attempts]
+    costs, used = [one.cost for one in attempts], [one.usage for one in attempts]
+    detail = {
+        "partial": next((one.partial for one in several if not one.ok), None),
+        "attempts": [attempt for one in several for attempt in attempts_of(one)],
+        "tokens": [
+            sum(one.input for one in used),
+            sum(one.cached for one in used),
+            sum(one.output for one in used),
+        ],
+        "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
+        "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
+        **detail,
+    }
+    cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
+    return {"calls": len(detail["attempts"]), "cost": cost, "detail": detail}
 
 
 def attempts_of(extraction: Extraction[Any]) -> list[list[Any]]:
