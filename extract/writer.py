@@ -34,7 +34,7 @@ Work = Callable[[sqlite3.Connection], T]
 _OFTEN = 2_000
 """After so many changes one goes to the thread."""
 
-_TOGETHER, _LATER = 0.01, 0.05
+_TOGETHER, _LATER = 0.01, 0.2
 """Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
 
 _SLOW, _SHARE = 0.01, 50
