@@ -66,7 +66,8 @@ def _said(address: Address) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         said = str(error).strip().splitlines()[0].rstrip(".")
-        fix = "Another program may have it open: close it there." if isinstance(error, duckdb.IOException) else None
+        held = isinstance(error, duckdb.IOException) and "No space left" not in said
+        fix = "Another program may have it open: close it there." if held else None
         raise PipelineError(f"DuckDB refuses: {said}.", address.shown, fix) from None
 
 
