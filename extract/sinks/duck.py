@@ -76,6 +76,23 @@ def _attach(connection: DuckDBPyConnection, path: Path, *options: str) -> None:
     connection.execute(f"attach '{file}' as target ({', '.join(('type duckdb', *options))})")
 
 
+def _make(path: Path) -> None:
+    """Makes a file without tables where there is none, as a whole: one that was begun and not finished, because the
+    disk was full or the process was killed, could not be opened ever again."""
+    import duckdb
+
+    if path.exists():
+        return
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        duckdb.connect(str(part)).close()
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def _place(table: str) -> _Place:
     schema, _, name = table.rpartition(".")
     return _Place(schema or "main", name)
@@ -153,6 +170,7 @@ class DuckWriter(TableWriter):
         with _said(self._address), workplace() as (connection, folder):
             extra = {_ROW: Column("VARCHAR"), _NTH: Column("BIGINT")} if self._run else {}
             store(connection, folder, "rows", self._rows(), columns | extra)
+            _make(path)
             _attach(connection, path)
             connection.execute("begin")
             self._fill(connection, columns)
