@@ -54,11 +54,13 @@ class _Held:
 
 class Desk:
     """Keeps the ledger of one run's folder, for the process that runs it (`open` comes first, then `serves`) and for
-    its workers, which are known by their numbers."""
+    its workers. A worker has a number and, for each time that it was started, a name; what still comes by an earlier
+    name is recorded, and changes nothing else."""
 
     def __init__(self) -> None:
-        self._held: dict[int, _Held] = {}
-        self._out: dict[str, tuple[int, asyncio.Event]] = {}
+        self._names: dict[int, str] = {}
+        self._held: dict[str, _Held] = {}
+        self._out: dict[str, tuple[str, asyncio.Event]] = {}
         self._lookup: Lookup | None = None
         self._kinds: Mapping[str, Callable[..., Any]] = {
             "reply": self._reply,
@@ -110,17 +112,17 @@ class Desk:
 
     # ---- for workers
 
-    async def arrived(self, worker: int) -> Any:
+    async def arrived(self, number: int, worker: str) -> Any:
         """A worker begins; gives what it begins with. If there was one of its number before, that one has died."""
-        before = self._held.get(worker)
-        self._held[worker] = _Held()
+        before = self._held.pop(self._names.get(number, ""), None)
+        self._names[number], self._held[worker] = worker, _Held()
         if before is not None:
             self._traffic.settle(before.amounts, before.amounts)
             for key in before.keys:
                 self._let_go(key)
         return self._setup
 
-    async def serve(self, worker: int, asked: Sequence[Asked]) -> list[Any]:
+    async def serve(self, worker: str, asked: Sequence[Asked]) -> list[Any]:
         """The answers to what one worker asks; errors among them are `Raised`. What it records is recorded first, in
         one transaction."""
         paid = [rest for kind, rest in asked if kind == "record"]
@@ -132,14 +134,16 @@ class Desk:
             answers.append(recorded if isinstance(recorded, Raised) and kind == "record" else answer)
         return answers
 
-    async def reserve(self, worker: int, most: Amounts) -> Raised | None:
+    async def reserve(self, worker: str, most: Amounts) -> Raised | None:
         """Sets aside what a call may take, once there is room for it."""
         answer = await _or_raised(self._traffic.reserve(most))
-        if answer is None:
+        if answer is None and worker in self._held:
             self._holds(worker, most)
+        elif answer is None:
+            self._traffic.settle(most, NOTHING)
         return answer  # type: ignore[no-any-return]
 
-    async def wait(self, worker: int, key: str) -> Reply | None:
+    async def wait(self, worker: str, key: str) -> Reply | None:
         """The reply to a call that another worker has under way, once it has come; None if none came, and the call is
         this worker's now."""
         while (answer := await self._reply(worker, key)) == ELSEWHERE:
@@ -149,22 +153,22 @@ class Desk:
 
     # ---- the kinds of what is asked
 
-    async def _reply(self, worker: int, key: str) -> Reply | str | None:
+    async def _reply(self, worker: str, key: str) -> Reply | str | None:
         found = await self._ledger.reply(key)
         if found is not None:
             return found
         holder = self._out.get(key)
-        if holder is None:
+        if holder is None and worker in self._held:
             self._out[key] = worker, asyncio.Event()
-            self._of(worker).keys.add(key)
+            self._held[worker].keys.add(key)
         return None if holder is None or holder[0] == worker else ELSEWHERE
 
-    def _recorded(self, worker: int, key: str, *_: Any) -> None:
+    def _recorded(self, worker: str, key: str, *_: Any) -> None:
         self._free(worker, key)
 
-    def _free(self, worker: int, key: str) -> None:
+    def _free(self, worker: str, key: str) -> None:
         """A call is no longer under way."""
-        if key in (keys := self._of(worker).keys):
+        if worker in self._held and key in (keys := self._held[worker].keys):
             keys.remove(key)
             self._let_go(key)
 
@@ -172,37 +176,35 @@ class Desk:
         if (out := self._out.pop(key, None)) is not None:
             out[1].set()
 
-    async def _known(self, worker: int, stage: int, id: str) -> tuple[int, Entry] | None:
+    async def _known(self, worker: str, stage: int, id: str) -> tuple[int, Entry] | None:
         return await self._ledger.known(stage, id)
 
-    def _claim(self, worker: int, tokens: int) -> float:
+    def _claim(self, worker: str, tokens: int) -> float:
         pace = self._traffic.pace
         return 0.0 if pace is None else pace.claim(asyncio.get_running_loop().time(), tokens)
 
-    def _give_back(self, worker: int, tokens: int) -> None:
+    def _give_back(self, worker: str, tokens: int) -> None:
         if self._traffic.pace is not None:
             self._traffic.pace.give_back(tokens)
 
-    def _reserve(self, worker: int, most: Amounts) -> bool:
+    def _reserve(self, worker: str, most: Amounts) -> bool:
         """Whether what a call may take is set aside; it is not where others stand in the way, or the limit does."""
         rooms = zip(self._traffic.left, most, strict=True)
-        if not all(left is None or amount <= left for left, amount in rooms):
+        if worker not in self._held or not all(left is None or amount <= left for left, amount in rooms):
             return False
         self._traffic.hold(most)
         self._holds(worker, most)
         return True
 
-    def _settle(self, worker: int, reserved: Amounts, taken: Amounts) -> None:
-        self._holds(worker, reserved, -1)
-        self._traffic.settle(reserved, taken)
+    def _settle(self, worker: str, reserved: Amounts, taken: Amounts) -> None:
+        if worker in self._held:
+            self._holds(worker, reserved, -1)
+            self._traffic.settle(reserved, taken)
 
-    def _holds(self, worker: int, amounts: Amounts, sign: int = 1) -> None:
-        held = self._of(worker)
+    def _holds(self, worker: str, amounts: Amounts, sign: int = 1) -> None:
+        held = self._held[worker]
         dollars, tokens, calls = (a + sign * b for a, b in zip(held.amounts, amounts, strict=True))
         held.amounts = dollars, tokens, calls
-
-    def _of(self, worker: int) -> _Held:
-        return self._held.setdefault(worker, _Held())
 
 
 async def _or_raised(work: Awaitable[Any]) -> Any:

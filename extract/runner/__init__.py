@@ -21,6 +21,7 @@ from typing import Any
 from ..batches import Wave
 from ..endpoints import ANYWHERE, Reach
 from ..engines.batch import by_batch
+from ..engines.calls import Calls
 from ..engines.hooks import Hook
 from ..engines.local import Local
 from ..errors import ModelError, PipelineError, RunError
@@ -37,7 +38,7 @@ from ..report import write_run
 from ..settings import apart
 from .asking import Asking, asking, task_of
 from .entering import Input, inputs
-from .fleet import Spread, manned, pitched
+from .fleet import Spread, manned, pitched, sent
 from .flows import STATES, Flow
 from .outputs import Outputs, check_writable
 from .progress import Progress
@@ -127,13 +128,12 @@ async def execute(
     engine = engine or conduct.engine
     _check(pipeline, cascade, limits, engine)
     decisions = _decisions(pipeline)
-    fleet = fleet or Fleet() if engine == "ray" else None
+    fleet = _fleet(engine, fleet, pipeline)
     async with _recording(folder, conduct, cascade, fleet, limits) as ledger:
         cascade, name = await _as_started(ledger, pipeline, cascade, conduct, retry)
         traffic = Traffic(limits, await ledger.spent())
         async with by_batch(cascade, ledger, traffic, name, engine, batching, on_wave) as calls:
-            hook = Hook(on_event)
-            local = Spread(ledger, traffic, hook) if fleet else Local(cascade.models, ledger, traffic, hook, calls)
+            local = _engine(fleet, cascade, ledger, traffic, Hook(on_event), calls)
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
             units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
@@ -160,6 +160,20 @@ def _check(pipeline: Pipeline, cascade: Cascade, limits: Limits, engine: Engine)
         for facts in cascade.facts:
             open_door(facts, cascade.models[facts.name])
     check_writable(pipeline)
+
+
+def _fleet(engine: Engine, fleet: Fleet | None, pipeline: Pipeline) -> Fleet | None:
+    """The workers that a run is spread over, if it is. Raises `PipelineError` for one that cannot be sent to them."""
+    if engine != "ray":
+        return None
+    sent(pipeline)
+    return fleet or Fleet()
+
+
+def _engine(
+    fleet: Fleet | None, cascade: Cascade, ledger: RunLedger, traffic: Traffic, hook: Hook, calls: Calls | None
+) -> Local:
+    return Local(cascade.models, ledger, traffic, hook, calls) if fleet is None else Spread(ledger, traffic, hook)
 
 
 def _decisions(pipeline: Pipeline) -> dict[int, Mapping[str, Decision]]:

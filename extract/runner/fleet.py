@@ -39,7 +39,7 @@ from .entering import Input
 from .units import Units
 from .worker import GO_ON, Done, Setup, Worker, answer_of
 
-__all__ = ["Camp", "KeptLedger", "Spread", "manned", "pitched"]
+__all__ = ["Camp", "KeptLedger", "Spread", "manned", "pitched", "sent"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -49,6 +49,12 @@ _BLOCK = 16
 
 _TOGETHER, _LATER = 64, 0.02
 """How many entries are in one message to the ledger, and the seconds that they wait for others."""
+
+_GATHERING = 5.0
+"""Seconds that the first worker waits for the others; those that come later take part from then on."""
+
+_SOON = 0.2
+"""Seconds until a worker that died is asked again what happens there."""
 
 _ENDING = 30.0
 """Seconds that the ledger has to be closed in."""
@@ -139,12 +145,8 @@ async def pitched(
     fleet: Fleet, limits: Limits, folder: Path, conduct: Conduct, asks: Mapping[str, tuple[str, str]]
 ) -> RunLedger:
     """The ledger of a folder, kept by an actor on this machine, while workers begin to start. Raises `RunError` where
-    the folder cannot be used, Ray is not installed or cannot be reached."""
-    try:
-        import ray
-    except ImportError:
-        message = "The engine `ray` needs Ray, and it is not installed."
-        raise RunError(message, fix="pip install 'typed-extract[ray]'") from None
+    the folder cannot be used, or Ray cannot be reached."""
+    import ray
 
     here, begun = Path.cwd(), not ray.is_initialized()
     if begun:
@@ -232,20 +234,21 @@ class Spread(Local):
     async def begin(
         self, pipeline: Pipeline, cascade: Cascade, units: Units, decisions: Mapping[int, Mapping[str, Decision]]
     ) -> None:
-        """Starts the workers; returns when the first of them is ready. Raises what keeps one from being that."""
+        """Lets the workers begin; returns when the first of them is ready, and the others if they are soon. Raises what
+        keeps the first one from that."""
         import ray
 
         self._units = units
         setup = _setup(pipeline, cascade, units, decisions, self.ledger_start, self.limits, not self.hook.silent)
         await answer_of(self.camp.desk.serves.remote(self.limits, setup))
-        for worker in self.camp.workers:
-            self._start(self._readied(worker))
+        readying = [self._start(self._readied(worker)) for worker in self.camp.workers]
         fleet = self.camp.fleet
         try:
             async with asyncio.timeout(fleet.patience):
                 self._free.put_nowait(value_of(await self._free.get()))
         except TimeoutError:
             raise _no_room(fleet, ray.cluster_resources().get("CPU", 0)) from None
+        await asyncio.wait(readying, timeout=_GATHERING)
 
     async def each(
         self, items: Iterator[A], do: Callable[[A], Awaitable[B]], *, ordered: bool = False, lazy: bool = True
@@ -298,18 +301,23 @@ class Spread(Local):
     async def _relayed(self, worker: Any) -> None:
         """Tells the hook what happens at a worker. What it raises ends the run; the rest is not told any more."""
         while True:
-            with suppress(RunError):  # it died, and is started again
-                for happening in await answer_of(worker.told.remote()):
-                    try:
-                        await self.hook.tell(happening)
-                    except HookRaised as error:
-                        self._raised = error
-                        self.calls.stop(RunError(error.message))
+            try:
+                several = await answer_of(worker.told.options(max_task_retries=0).remote())
+            except RunError:  # it died, and is started again
+                await asyncio.sleep(_SOON)
+                continue
+            for happening in several:
+                try:
+                    await self.hook.tell(happening)
+                except HookRaised as error:
+                    self._raised = error
+                    self.calls.stop(RunError(error.message))
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _took(self, spent: Decimal, over: Decimal) -> None:
         self.traffic.budget.spent, self.traffic.budget.over = spent, over
@@ -363,15 +371,8 @@ def _setup(
     limits: Limits,
     told: bool,
 ) -> Setup:
-    """What workers begin with. Raises `PipelineError` for a pipeline that cannot be sent."""
-    from ray import cloudpickle
-
-    try:
-        pickled = cloudpickle.dumps(pipeline)
-    except Exception as error:  # noqa: BLE001  what pickling raises is anybody's
-        message = f"The pipeline cannot be sent to workers: {type(error).__name__}: {error}."
-        fix = "Write the schema or the function that it names into a file, and name it there: code/clean.py:tidy."
-        raise PipelineError(message, str(pipeline.place), fix) from None
+    """What workers begin with."""
+    pickled = sent(pipeline)
     asks = any(getattr(model, "addresses", ()) for model in cascade.models.values())
     return Setup(
         here=Path.cwd(),
@@ -388,6 +389,22 @@ def _setup(
         limits=limits,
         told=told,
     )
+
+
+def sent(pipeline: Pipeline) -> bytes:
+    """A pipeline as it goes to workers. Raises `PipelineError` for one that cannot be sent, and `RunError` where Ray is
+    not installed."""
+    try:
+        from ray import cloudpickle
+    except ImportError:
+        message = "The engine `ray` needs Ray, and it is not installed."
+        raise RunError(message, fix="pip install 'typed-extract[ray]'") from None
+    try:
+        return cloudpickle.dumps(pipeline)  # type: ignore[no-any-return]
+    except Exception as error:  # noqa: BLE001  what pickling raises is anybody's
+        message = f"The pipeline cannot be sent to workers: {type(error).__name__}: {error}."
+        fix = "Write the schema or the function that it names into a file, and name it there: code/clean.py:tidy."
+        raise PipelineError(message, str(pipeline.place), fix) from None
 
 
 def _digest(path: Path) -> str:

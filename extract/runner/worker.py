@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from ..call import Mode
 from ..catalogue import ModelFacts
@@ -76,17 +77,17 @@ class Done:
 class _Way:
     """The way to the desk, an actor of Ray's."""
 
-    def __init__(self, desk: Any, number: int):
-        self._desk, self._number = desk, number
+    def __init__(self, desk: Any, name: str):
+        self._desk, self._name = desk, name
 
     async def serve(self, asked: Sequence[Asked]) -> list[Any]:
-        return await answer_of(self._desk.serve.remote(self._number, asked))  # type: ignore[no-any-return]
+        return await answer_of(self._desk.serve.remote(self._name, asked))  # type: ignore[no-any-return]
 
     async def reserve(self, most: Amounts) -> Any:
-        return await answer_of(self._desk.reserve.remote(self._number, most))
+        return await answer_of(self._desk.reserve.remote(self._name, most))
 
     async def wait(self, key: str) -> Any:
-        return await answer_of(self._desk.wait.remote(self._number, key))
+        return await answer_of(self._desk.wait.remote(self._name, key))
 
 
 class Worker:
@@ -133,12 +134,13 @@ class Worker:
 
     async def _begin(self) -> Raised | None:
         try:
-            setup: Setup = await answer_of(self._desk.arrived.remote(self._number))
+            name = uuid4().hex
+            setup: Setup = await answer_of(self._desk.arrived.remote(self._number, name))
             pipeline = _received(setup)
             cascade = _opened(pipeline, setup)
         except ExtractError as error:
             return Raised(error)
-        line = Line(_Way(self._desk, self._number))
+        line = Line(_Way(self._desk, name))
         ledger, traffic = FarLedger(line, setup.start), FarTraffic(line, setup.limits, self._share)
         calls = FarCalls(cascade.models, ledger, traffic, line)
         self._local = Local(cascade.models, ledger, traffic, self._relay if setup.told else Hook(), calls)
