@@ -2,7 +2,8 @@
 
 A `World` is a folder with a pipeline and its documents, beside a server in a process of its own. A `Chase` is one run
 of it, in a folder that it is started in again and again; whatever stops a start, what the server was asked for, what
-the ledger holds and what was written are held against each other afterwards. What does not agree is a sentence in `broken`.
+the ledger holds and what was written are held against each other afterwards. What does not agree is a sentence in
+`broken`.
 """
 
 from __future__ import annotations
