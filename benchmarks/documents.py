@@ -1,12 +1,14 @@
 """A hundred thousand documents through one process: the whole of a run beside the bare engine.
 
-    python benchmarks/documents.py [--documents 100000] [--in-flight 32] [--repeat 1]
+    python benchmarks/documents.py [--documents 100000] [--in-flight 32] [--repeat 1] [--per-minute 30000]
 
 Two ways, each in a process of its own, against one fast local server that answers with a thousand different invoices of
 eight lines: the local engine by itself, with a ledger that keeps nothing and rows that go nowhere, and `extract run` of
 a pipeline with its ledger, a JSON Lines output and its account. Documents are rows of a file, about 1 KB each. Printed
 are documents a second and processor time for each, the ratio, the memory when a tenth and when all is done, and the
-bytes that a document takes in the ledger. Memory is read from /proc, and is left out where that is not there.
+bytes that a document takes in the ledger. Memory is read from /proc, and is left out where that is not there. With
+`--per-minute` a run of its own keeps that pace, and what is printed is how much of one processor it takes;
+`--synchronous full` makes the runs wait for the disk.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ name: documents
 model: openai/{MODEL}
 documents: {{rows: documents.jsonl, text: text}}
 limits: {{in_flight: IN_FLIGHT}}
+record: {{synchronous: SYNCHRONOUS}}
 steps:
   - extract: speed_invoice.py:Invoice
     instructions: {INSTRUCTIONS}
@@ -180,6 +183,16 @@ def run(command: list[str], folder: Path, environ: dict[str, str]) -> Found:
     return replace(found, early=statistics.median(tenth), late=statistics.median(last)) if sizes else found
 
 
+def paced(folder: Path, environ: dict[str, str], per_minute: int, documents: int) -> None:
+    """Prints how much of a processor a run takes that keeps a pace."""
+    path = folder / "documents.yaml"
+    path.write_text(path.read_text().replace("limits: {", f"limits: {{requests_per_minute: {per_minute}, "))
+    found = run([sys.executable, "-m", "extract", "run", "documents.yaml", "--run", "r", "--quiet"], folder, environ)
+    kept, share = 60 * documents / found.seconds, found.processor / found.seconds
+    print(f"{documents:,} documents at {per_minute:,} requests a minute: {kept:,.0f} were kept, the start among them,")
+    print(f"with {100 * share:.0f} % of a processor and {found.most:.0f} MB")
+
+
 def _megabytes(pid: int) -> float:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -187,13 +200,14 @@ def _megabytes(pid: int) -> float:
         return 0.0
 
 
-def make(folder: Path, documents: int, in_flight: int) -> None:
+def make(folder: Path, documents: int, in_flight: int, synchronous: str = "normal") -> None:
     made = random.Random(2)
     with (folder / "documents.jsonl").open("w") as file:
         for number in range(documents):
             text = f"Invoice {number}\n" + " ".join(made.choices(_WORDS, k=160))
             file.write(json.dumps({"n": number, "text": text}) + "\n")
-    (folder / "documents.yaml").write_text(PIPELINE.replace("IN_FLIGHT", str(in_flight)))
+    written = PIPELINE.replace("IN_FLIGHT", str(in_flight)).replace("SYNCHRONOUS", synchronous)
+    (folder / "documents.yaml").write_text(written)
     (folder / "speed_invoice.py").write_text((HERE / "peers" / "speed_invoice.py").read_text())
 
 
@@ -202,6 +216,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--per-minute", type=int, help="requests a minute, for a run of its own")
+    parser.add_argument("--synchronous", choices=["normal", "full"], default="normal")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -212,8 +228,10 @@ def main() -> None:
     found: dict[str, list[Found]] = {"the engine by itself": [], "extract run": []}
     with served() as address, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make(folder, given.documents, given.in_flight)
+        make(folder, given.documents, given.in_flight, given.synchronous)
         environ = {**os.environ, "OPENAI_BASE_URL": address, "OPENAI_API_KEY": "none", "PYTHONPATH": str(HERE.parent)}
+        if given.per_minute:
+            return paced(folder, environ, given.per_minute, given.documents)
         for number in range(given.repeat):
             alone = [sys.executable, __file__, "--bare", "--in-flight", str(given.in_flight)]
             found["the engine by itself"].append(run(alone, folder, environ))
