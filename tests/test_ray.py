@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from extract.limits import Fleet, Limits
 from extract.models.scripted import Scripted
 from extract.pipeline import Pipeline
 from extract.runner import Run, execute, open_models
+from extract.runner.fleet import sent
 from extract.testing import FakeOpenAI, Request
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'typed-extract[ray]'")
@@ -294,6 +296,13 @@ def _held_by_nobody(folder: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("somebody holds the folder")
+
+
+def test_a_pipeline_that_has_been_run_here_can_be_sent(server: FakeOpenAI) -> None:
+    one = pipeline({"check": "number >= 0"}, {"classify": ["a", "b"]}, documents="in/0*.txt")
+    limits = Limits(timeout=5.0, tries=1)
+    asyncio.run(execute(one, open_models(one), Path("run"), engine="local", limits=limits))
+    assert pickle.loads(sent(one)).fingerprint == one.fingerprint
 
 
 # ---- what is refused

@@ -1,0 +1,109 @@
+"""What a document costs in processor time on one machine, and spread over two workers with Ray.
+
+    python benchmarks/ray_workers.py [--documents 2000]
+
+The fake server runs in a process of its own and answers at once, so that what is measured is this package and Ray:
+the processor time of all processes but the server's, without that of a run over one document, which is what it takes
+to start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from extract import Pipeline
+from extract.limits import Fleet, Limits
+
+SCHEMA = "from pydantic import BaseModel\n\nclass Bill(BaseModel):\n    number: int\n    word: str\n"
+SERVER = """
+import re, sys
+from extract.testing import FakeOpenAI
+
+def said(request):
+    number = re.search(r"document (\\d+)", request.document)[1]
+    return {"number": int(number), "word": f"w{number}"}
+
+with FakeOpenAI(said, keep=1) as server:
+    print(server.base_url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def taken(root: int) -> float:
+    """Seconds of processor time of a process and all below it that are there."""
+    tick, parents, times = os.sysconf("SC_CLK_TCK"), {}, {}
+    for one in Path("/proc").iterdir():
+        if one.name.isdecimal():
+            try:
+                fields = (one / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(one.name)] = int(fields[1])
+            times[int(one.name)] = sum(map(int, fields[11:15])) / tick  # with those of children that have ended
+
+    def within(pid: int) -> bool:
+        while pid and pid != root:
+            pid = parents.get(pid, 0)
+        return pid == root
+
+    return sum(time for pid, time in times.items() if within(pid))
+
+
+def measured(pipeline: Pipeline, engine: str, limit: int | None, server: int) -> tuple[float, float]:
+    """Seconds of processor time, and on the clock, of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, began = taken(os.getpid()) - taken(server), time.monotonic()
+        options = {"limit": limit, "limits": Limits(in_flight=32), "fleet": Fleet(workers=2)}
+        most = 0.0
+
+        def watch(progress: object) -> None:
+            nonlocal most
+            if getattr(progress, "done", 0) == getattr(progress, "total", None):
+                most = taken(os.getpid()) - taken(server)
+
+        run = pipeline.run(f"{folder}/run", engine=engine, watch=watch, **options)
+        assert run.stopped is None
+        return most - before, time.monotonic() - began
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--documents", type=int, default=2000)
+    count = arguments.parse_args().documents
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "OPENAI_API_KEY": "none"}
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("bill.py").write_text(SCHEMA)
+        Path("in").mkdir()
+        for n in range(count):
+            Path(f"in/{n:06}.txt").write_text(f"document {n}, of a benchmark")
+        line = [sys.executable, "-c", SERVER]
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            os.environ["OPENAI_BASE_URL"] = server.stdout.readline().strip()
+            _compare(count, server.pid)
+            server.terminate()
+
+
+def _compare(count: int, server: int) -> None:
+    import ray
+
+    pipeline = Pipeline([{"extract": "bill.py:Bill"}], documents="in/*.txt", model="openai/gpt-4o-mini")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    for engine in ("local", "ray"):
+        small, whole = (measured(pipeline, engine, limit, server) for limit in (1, None))
+        each, clock = ((b - a) / (count - 1) * 1000 for a, b in zip(small, whole, strict=True))
+        print(f"{engine:6}{each:6.2f} ms of processor time a document, {clock:6.2f} ms on the clock", flush=True)
+        print(f"       a start takes {small[0]:.1f} s, {small[1]:.1f} s on the clock", flush=True)
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
