@@ -38,7 +38,7 @@ from .errors import DocumentError, ExtractError, ModelError, SchemaError, Valida
 from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
-from .ledger import Entry, Memory, RunLedger, State
+from .ledger import Entry, Memory, RunLedger, State, came_to
 from .limits import Batching, DocumentLimits, Engine, Limits, Traffic, check_priced
 from .load import open_document
 from .models.cascade import Cascade, Models, facts_of, open_cascade
@@ -152,6 +152,7 @@ class _Extractor(Generic[P, T]):
         self.task, self.limits = task, use.limits
         self._use = use
         self._signature = inspect.signature(function)
+        self._parameters = tuple(self._signature.parameters)
         self._cascade: Cascade | None = None
         self._asked: Task[T] | None = None
         self._first: Traffic | None = None
@@ -168,18 +169,18 @@ class _Extractor(Generic[P, T]):
         return render(job.task.first_call(job.open()), "strict")
 
     async def _detail(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Extraction[T]:
-        engine, task, document = await self._begun(args, kwargs)
-        return await engine.drive(task, document, self._finish(task))
+        engine, job, document = await self._begun(args, kwargs)
+        return await engine.drive(job.task, document, job.finish)
 
-    async def _begun(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Local, Task[T], Document]:
-        """What one call needs: the engine, the task, and the document, opened."""
+    async def _begun(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Local, Job[T], Document]:
+        """What one call needs: the engine, what is to be done, and the document, opened."""
         job = self._job(self._ready(), args, kwargs)
         document = job.open() if job.at_hand else await asyncio.to_thread(job.open)
-        return self._engine(), job.task, document
+        return self._engine(), job, document
 
     async def _stream(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
-        engine, task, document = await self._begun(args, kwargs)
-        async with aclosing(engine.stream(task, document, self._finish(task))) as items:
+        engine, job, document = await self._begun(args, kwargs)
+        async with aclosing(engine.stream(job.task, document, job.finish)) as items:
             async for item in items:
                 yield item
 
@@ -252,13 +253,13 @@ class _Extractor(Generic[P, T]):
         problems = extraction.problems or extraction.waived if extraction else ()
         source = extraction.source or name if extraction else name
         reasons = tuple(map(str, problems))
-        entry = Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons)
-        if extraction is None or extraction.ok:
-            return entry.after(extraction)
-        return entry.after(extraction, keys={state: [attempt.key for attempt in extraction.attempts]})
+        failing = extraction is not None and not extraction.ok
+        keys = {"keys": {state: [one.key for one in extraction.attempts]}} if extraction and failing else {}
+        known = came_to(extraction, **keys)
+        return Entry(name, ordinal, source, state, self.schema.fingerprint, reasons=reasons, **known)
 
     def _jobs(self, inputs: Iterable[Any], task: Task[T]) -> Iterator[Job[T]]:
-        several = len(self._signature.parameters) > 1
+        several = len(self._parameters) > 1
         for number, given in enumerate(inputs):
             args, kwargs = (given, {}) if several and isinstance(given, tuple) else ((given,), {})
             if several and isinstance(given, dict):
@@ -271,8 +272,8 @@ class _Extractor(Generic[P, T]):
 
     def _job(self, task: Task[T], args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str = "") -> Job[T]:
         """What is to be done for these inputs: the documents among them, and the values that stand beside them."""
-        if len(args) == 1 and not kwargs and len(self._signature.parameters) == 1:
-            given: Mapping[str, Any] = {next(iter(self._signature.parameters)): args[0]}
+        if len(args) == 1 and not kwargs and len(self._parameters) == 1:
+            given: Mapping[str, Any] = {self._parameters[0]: args[0]}
         else:
             bound = self._signature.bind(*args, **kwargs)
             bound.apply_defaults()
@@ -550,7 +551,7 @@ def _example(schema: Schema[Any], text: str, record: Any, context: Any) -> Examp
 def _end(ledger: RunLedger, folder: Path) -> None:
     """The end of a start of a batch: what gave no record is written out, of the inputs that it came to."""
     try:
-        write_not_written(folder, ledger.entered_now)
+        write_not_written(folder, ledger.refused)
     finally:
         ledger.close()
 
@@ -563,8 +564,9 @@ def _raising(error: ExtractError) -> Callable[[], Document]:
 
 
 def _document(sources: Mapping[str, Any]) -> Document:
-    opened = {name: _one(source) for name, source in sources.items()}
-    return next(iter(opened.values())) if len(opened) == 1 else Document.joined(opened)
+    if len(sources) == 1:
+        return _one(*sources.values())
+    return Document.joined({name: _one(source) for name, source in sources.items()})
 
 
 def _one(source: str | Path | bytes | bytearray | Document) -> Document:

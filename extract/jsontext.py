@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from decimal import MAX_EMAX, Decimal
+from functools import cache
 from typing import Any
 
 import orjson
@@ -23,9 +25,14 @@ def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
     """The JSON text of a plain value. Raises TypeError for what is no JSON value, ValueError for inf and nan."""
     comma, colon = (", ", ": ") if spaced else (",", ":")
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=sort_keys, separators=(comma, colon))
+        return _encoder(sort_keys, comma, colon).encode(value)
     except (TypeError, ValueError):  # a Decimal, a mapping that is no dict, an integer of thousands of digits
         return "".join(_pieces(value, sort_keys, comma, colon))
+
+
+@cache
+def _encoder(sort_keys: bool, comma: str, colon: str) -> json.JSONEncoder:
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=sort_keys, separators=(comma, colon))
 
 
 def _pieces(value: Any, sort_keys: bool, comma: str, colon: str) -> Iterator[str]:
@@ -54,7 +61,13 @@ def _pieces(value: Any, sort_keys: bool, comma: str, colon: str) -> Iterator[str
 
 def load(text: str | bytes) -> Any:
     """The value of a JSON text, exactly: a number that a float would change is a Decimal."""
-    return json.loads(text, parse_float=_number, parse_int=_integer)
+    if isinstance(text, bytes):
+        with suppress(orjson.JSONDecodeError, TypeError):  # the other decoder takes more, and says what is wrong
+            value = orjson.loads(text)
+            if orjson.dumps(value) == text:  # the fast encoder's own: then no float has lost a digit of it
+                return value
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    return _DECODER.decode(text)
 
 
 def _integer(digits: str) -> int:
@@ -62,6 +75,8 @@ def _integer(digits: str) -> int:
 
 
 def _number(digits: str) -> float | Decimal:
+    if len(digits) <= _EXACT and "e" not in digits and "E" not in digits:
+        return float(digits)
     try:
         short, exact = float(digits), Decimal(digits)
     except ArithmeticError:
@@ -69,6 +84,12 @@ def _number(digits: str) -> float | Decimal:
     if short in (float("inf"), float("-inf")):
         return exact
     return short if Decimal(repr(short)) == exact else exact
+
+
+_EXACT = 15
+"""So many digits a float gives back as they were."""
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_integer)
 
 
 def canonical(value: Any) -> bytes:
@@ -84,8 +105,8 @@ _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_P
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
+    """SHA-256 in hexadecimal. Values are known by it, and nothing is secured, which OpenSSL prepares less for."""
+    return hashlib.sha256(data, usedforsecurity=False).hexdigest()
 
 
 def same(a: Any, b: Any) -> bool:

@@ -307,6 +307,9 @@ class Traffic:
 
     def settle(self, reserved: Amounts, taken: Amounts) -> None:
         """Replaces what was set aside by what was taken. Dollars are counted in any case, to be shown."""
+        if not self.limited:
+            self.budget.settle(reserved[0], taken[0])
+            return
         for budget, before, after in zip(self._budgets, reserved, taken, strict=True):
             if budget.limit is not None or budget is self.budget:
                 budget.settle(before, after)

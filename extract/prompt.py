@@ -108,7 +108,7 @@ def _inputs(parts: tuple[Part, ...]) -> Iterable[Part]:
 def _fenced(name: str, text: str) -> str:
     """Text between two marks that stand on lines of their own and do not occur in it."""
     mark = "=" * 3
-    while mark in text:
+    while "=" in text and mark in text:  # one character is looked for many times faster than three
         mark += "="
     return f"{name}:\n{mark}\n{text}\n{mark}"
 

@@ -178,9 +178,13 @@ def _replace(path: Path, lines: Iterable[str]) -> int:
     """Writes the lines beside the file and moves them into its place."""
     count = 0
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        for line in lines:
-            file.write(line + "\n")
-            count += 1
-    os.replace(beside, path)
+    try:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            for line in lines:
+                file.write(line + "\n")
+                count += 1
+        os.replace(beside, path)
+    except OSError as error:
+        message, fix = f"It could not be written: {error.strerror}.", "Make room and start the same run again."
+        raise RunError(message, str(path), fix, retryable=True) from None
     return count

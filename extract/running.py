@@ -101,7 +101,7 @@ class Pipeline:
         *,
         limits: Limits | None = None,
         limit: int | None = None,
-        watch: Callable[[Progress], None] = lambda progress: None,
+        watch: Callable[[Progress], None] | None = None,
         on_event: OnEvent | None = None,
         models: Models | None = None,
         on_rows: Callable[[list[Row]], Any] | None = None,

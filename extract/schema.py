@@ -206,7 +206,7 @@ class Schema(Generic[T]):
             return self._placed(found, self.decode_partial(wire), wire)
         value = self.decode(wire) if found.complete else self.decode_partial(wire)
         if not (found.events or self._has_entries):
-            return replace(found, value=value)
+            return found if value is wire else replace(found, value=value)
         if self._has_entries and not same(value, view_of(self._wired.codec).take(wire, 0)):
             # the view keeps the first of two entries with one name, decoding the last
             doubled = Problem("", "A name stands twice among the entries of an object", "reading")

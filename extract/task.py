@@ -100,7 +100,7 @@ class Task(Generic[T]):
 
     def steps(self, document: Document) -> Rounds[T]:
         """The rounds of calls for one document; returns its `Extraction`, always."""
-        state: State[T] = State()
+        state: State[T] = _BEGUN
         if document.empty:
             return self._extraction(document, state.halt(Problem("", "The document is empty.", "document")))
         for facts in self.models:
@@ -118,7 +118,7 @@ class Task(Generic[T]):
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""
-        return self._whole(self.models[0], document, State(), None, self.settings)
+        return self._whole(self.models[0], document, _BEGUN, None, self.settings)
 
     def _handed_on(self, state: State[T]) -> State[T]:
         """The state as the next model begins with it: what the last one doubted is to be asked for."""
@@ -386,11 +386,11 @@ class Task(Generic[T]):
                 if not reading.complete and (begun := self._begun(state, reply)) is not None:
                     return but(begun, unread=unread) if begun.open else begun
             return but(state, unread=unread, events=state.events + reading.events)
-        state = but(state, events=state.events + reading.events)
-        state, new = but(state, unread=None), reading.value
+        state, new = but(state, unread=None, events=state.events + reading.events), reading.value
         if state.value is ABSENT or state.open:
             sure = self._sure(reply, new, reading.events)
-            return self._settled(but(state, value=ABSENT, open=()), reply, new, reading.problems, sure, ("",))
+            begun = but(state, value=ABSENT, open=()) if state.open else state
+            return self._settled(begun, reply, new, reading.problems, sure, ("",))
         wanted = self._wanted(state)
         value, events = mend(state.value, new, wanted)
         left, gone = still_wrong(state.left, state.value, new, value, reading.problems, events)
@@ -520,6 +520,9 @@ class Task(Generic[T]):
 
 
 _Turn = Generator[tuple[Call, ...], tuple[Reply, ...], State[T]]
+
+_BEGUN: State[Any] = State()
+"""What is known of a document before anybody is asked."""
 
 
 def _halt(reply: Reply, facts: ModelFacts) -> Problem | None:

@@ -55,6 +55,8 @@ def waive(
 ) -> Extraction[T]:
     """The extraction without the fields that its record can do without, if that leaves nothing wrong; otherwise as it
     was. Runs the schema's validators."""
+    if not extraction.problems:
+        return extraction
     own = [one for one in extraction.problems if one.pointer and one.kind in _OF_FIELDS]
     beside = [one for one in extraction.problems if one not in own]
     if not own or any(one.pointer or one.kind not in _BESIDE for one in beside):

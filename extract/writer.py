@@ -34,7 +34,7 @@ Work = Callable[[sqlite3.Connection], T]
 _OFTEN = 2_000
 """After so many changes one goes to the thread."""
 
-_TOGETHER, _LATER = 0.004, 0.02
+_TOGETHER, _LATER = 0.01, 0.2
 """Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
 
 _SLOW, _SHARE = 0.01, 50
@@ -60,6 +60,7 @@ class Writer:
         self._close_together = False
         self._handed: dict[asyncio.AbstractEventLoop, int] = {}
         self._closed = False
+        self._lost: BaseException | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
         self._thread.start()
@@ -73,37 +74,51 @@ class Writer:
         except sqlite3.Error:  # it is held, or broken: the thread can wait for it, and says what is wrong
             return await self.ask(work)
 
-    def soon(self, work: Work[Any], *, lazily: bool = False) -> asyncio.Future[None]:
-        """Makes a small change at the end of this turn of the event loop, or of a later one if it is made `lazily`. The
-        future is done when it is committed; the change is made even if that is cancelled."""
+    def soon(self, work: Work[Any]) -> asyncio.Future[None]:
+        """Makes a small change at the end of this turn of the event loop. The future is done when it is committed; the
+        change is made even if that is cancelled."""
         self._check_open()
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future(), write=True)
-        waiting = (self._patient if lazily else self._waiting).setdefault(loop, [])
-        waiting.append(job)
+        future: asyncio.Future[None] = loop.create_future()
+        waiting = self._waiting.setdefault(loop, [])
+        waiting.append(_Job(work, loop, future, write=True))
         if len(waiting) == 1:
-            if lazily:
-                loop.call_later(_LATER, self._commit_all, loop)
-            elif self._close_together:
+            if self._close_together:
                 loop.call_later(_TOGETHER, self._turn_ends, loop)
             else:
                 loop.call_soon(self._turn_ends, loop)
-        return job.future
+        return future
+
+    def later(self, work: Work[Any]) -> None:
+        """Makes a small change at the end of a later turn of the event loop. Nobody waits for it; that it could not be
+        made is raised by `idle`."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        waiting = self._patient.setdefault(loop, [])
+        waiting.append(_Job(work, loop, None, write=True))
+        if len(waiting) == 1:
+            loop.call_later(_LATER, self._commit_all, loop)
 
     async def ask(self, work: Work[T], *, write: bool = False) -> T:
         """What the thread finds or changes, after all that came before."""
         self._check_open()
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future(), write)
-        self._hand_over(loop, [*self._come_in(loop), job])
-        return await job.future  # type: ignore[no-any-return]
+        future: asyncio.Future[T] = loop.create_future()
+        self._hand_over(loop, [*self._come_in(loop), _Job(work, loop, future, write)])
+        return await future
 
     async def idle(self) -> None:
-        """Waits until every change that came in from this event loop is committed, whoever waits for it."""
+        """Waits until every change that came in from this event loop is committed, whoever waits for it; raises why one
+        for which nobody waited could not be made."""
         loop = asyncio.get_running_loop()
         self._commit_all(loop)
-        if self._handed.get(loop):
-            await self.ask(lambda db: None)
+        try:
+            if self._handed.get(loop):
+                await self.ask(lambda db: None)
+        finally:
+            lost, self._lost = self._lost, None  # it is told once, and not after something worse either
+        if lost is not None:
+            raise lost
 
     def close(self) -> None:
         """Commits what has come in, and closes the file."""
@@ -140,7 +155,7 @@ class Writer:
         self._since += len(jobs)
         here = not self._handed.get(loop) and self._since < _OFTEN and time.monotonic() >= self._not_before
         if here and self._committed(jobs):
-            _settle([(job, None, None) for job in jobs])
+            self._settle([(job, None, None) for job in jobs])
         else:
             self._since = 0
             self._hand_over(loop, jobs)
@@ -211,7 +226,18 @@ class Writer:
         left = self._handed.pop(loop, 0) - len(done)
         if left > 0:
             self._handed[loop] = left
-        _settle(done)
+        self._settle(done)
+
+    def _settle(self, done: list[_Done]) -> None:
+        for job, result, error in done:
+            if job.future is None:
+                self._lost = self._lost or error
+            elif job.future.done():
+                continue  # whoever waited was cancelled
+            elif error is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(error)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -222,21 +248,11 @@ class Writer:
 class _Job:
     work: Work[Any]
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | None
     write: bool
 
 
 _Done = tuple[_Job, Any, BaseException | None]
-
-
-def _settle(done: list[_Done]) -> None:
-    for job, result, error in done:
-        if job.future.done():
-            continue  # whoever waited was cancelled
-        if error is None:
-            job.future.set_result(result)
-        else:
-            job.future.set_exception(error)
 
 
 def _closed(path: Path) -> RunError:
@@ -246,5 +262,5 @@ def _closed(path: Path) -> RunError:
 def _said(error: BaseException, path: Path) -> BaseException:
     if isinstance(error, sqlite3.OperationalError):
         message = f"The ledger could not be written: {error}."
-        return RunError(message, str(path), "Make room and start the same run again.")
+        return RunError(message, str(path), "Make room and start the same run again.", retryable=True)
     return error

@@ -403,3 +403,48 @@ def test_events_are_lines_and_the_run_is_the_last(project: Path) -> None:
     ended = [line for line in lines if line["event"] == "DocumentEnded"]
     assert sorted((line["source"], line["state"]) for line in ended) == [("in/a.txt", "ok"), ("in/b.txt", "ok")]
     assert (lines[-1]["event"], lines[-1]["written"]) == ("RunEnded", 2)
+
+
+def test_what_was_rejected_is_tried_again_and_a_threshold_stops_a_run(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.answers(lambda request: {"company": "A", "total": "many" if wrong else 1})
+    wrong = True
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--run", "r")
+    done = command(*args, "--max-rejected", "0", code=3)
+    assert "`max_rejected` is 0 of 2." in done.stderr
+    wrong = False
+    again = json.loads(command(*args, "--retry", "rejected", "--json").stdout)
+    assert (again["written"], again["rejected"]) == (2, 0)
+    assert json.loads(command(*args, "--max-rejected", "1", "--json").stdout)["tolerated"] == 1
+    refused = said("run", "pipelines/bills.yaml", "--retry", "rejected")
+    assert refused.endswith("Error: --retry goes with --run: it names the run whose documents are tried again.\n")
+    assert said(*args, "--max-rejected", "some").startswith(
+        "error: `max_rejected` is a whole number or a share such as 5%, and this is some.\n"
+    )
+
+
+def test_runs_are_listed_shown_compared_and_pruned(project: Path, fake_openai: FakeOpenAI) -> None:
+    fake_openai.answers(lambda request: {"company": "A", "total": 1})
+    args = ("run", "pipelines/bills.yaml", "--model", "openai/gpt-4o-mini", "--cache", "cache", "--quiet", "--run")
+    command(*args, "runs/one")
+    Path("in/c.txt").write_text("nothing\n")
+    command(*args, "runs/two")
+    assert fake_openai.count == 3  # two answers of the first run were taken from the cache
+    listed = json.loads(command("runs", "--json").stdout)
+    assert [(one["run"], one["state"], one["calls"]) for one in listed] == [
+        ("runs/one", "done", 2),
+        ("runs/two", "done", 1),
+    ]
+    shown = json.loads(command("runs", "show", "runs/two", "--json").stdout)
+    assert (shown["written"], shown["from_cache"], shown["starts"][0]["outcome"]) == (3, 2, "done")
+    document = json.loads(command("runs", "show", "runs/two", "--document", "in/a.txt", "--json").stdout)
+    assert document["attempts"][0]["model"] == "openai/gpt-4o-mini"
+    assert document["rows"][0]["company"] == "A"
+    assert "in/a.txt" in command("runs", "show", "runs/two", "--document", "in/a.txt").stdout
+    assert said("runs", "show", "runs/two", "--document", "in/x.txt").startswith(
+        "error: runs/two: The run has no document in/x.txt.\n"
+    )
+    assert "2 documents are in both, 0 of them differ" in command("runs", "diff", "runs/one", "runs/two", code=3).stdout
+    assert json.loads(command("runs", "diff", "runs/one", "runs/one", "--json").stdout)["same"] is True
+    pruned = json.loads(command("runs", "prune", "--older-than", "0 hours", "--json").stdout)
+    assert [one["what"] for one in pruned] == ["pruned", "pruned"]
+    assert said(*args, "runs/one").startswith("error: runs/one: What this run recorded was pruned (")

@@ -30,7 +30,6 @@ from extract.report import read_run, runs_in, standing
 from extract.runner import Run, execute
 from extract.runner.progress import Meter
 
-
 ENTRY = Entry("a", 0, "a", "written", "f")
 
 

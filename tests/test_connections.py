@@ -110,7 +110,7 @@ def test_an_answer_is_what_the_session_makes_of_it(case: str) -> None:
                 return response.status, response.headers, await connections.whole(response)
 
         found = []
-        for ask in (lambda: connections.answer(b"{}"), through_the_session):
+        for ask in (lambda: connections.answer(b"{}", 5), through_the_session):
             try:
                 async with asyncio.timeout(5):
                     status, headers, body = await ask()

@@ -19,7 +19,7 @@ from extract.call import Call, Failure, Reply, Usage
 from extract.catalogue import ModelFacts, Price
 from extract.document import Document
 from extract.engines.local import Job, Local, Outcome
-from extract.errors import BudgetExceeded, DocumentError, ExtractError, ModelError
+from extract.errors import BudgetExceeded, DocumentError, ExtractError, ModelError, RunError
 from extract.ledger import Ledger, Memory, RunLedger
 from extract.limits import Budget, Limits, Pace, Traffic
 from extract.models.scripted import Scripted
@@ -264,6 +264,33 @@ def test_a_call_that_waits_gives_up_its_place() -> None:
 
     asyncio.run(outcomes(engine(Scripted(answer), in_flight=1), jobs(["slow", "b", "c", "d"])))
     assert order[0] == order[-1] == "slow"
+
+
+class Slow(Memory):
+    """A ledger that takes its time, and may fail; `lost` is the greatest number of answers that it had not yet."""
+
+    def __init__(self, model: Scripted, fails: int | None = None):
+        super().__init__()
+        self.model, self.fails, self.lost = model, fails, 0
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        await asyncio.sleep(0.01)
+        self.lost = max(self.lost, len(self.model.calls) - len(self.replies))
+        if self.fails is not None and len(self.replies) >= self.fails:
+            raise RunError("The ledger could not be written: the disk is full.")
+        await super().record(call, reply, cost)
+
+
+@pytest.mark.parametrize("fails", [None, 20])
+def test_no_more_answers_wait_to_be_recorded_than_there_are_places_on_the_wire(fails: int | None) -> None:
+    """So many and no more can be lost, if the process is killed or the disk is full: then nothing more is sent."""
+    model = Scripted(echo)
+    ledger = Slow(model, fails)
+    local = engine(model, ledger, in_flight=4)
+    done = asyncio.run(outcomes(local, jobs([f"d{n}" for n in range(60)])))
+    assert ledger.lost == 4
+    assert sum(one.extraction is not None for one in done) == len(ledger.replies) == (60 if fails is None else fails)
+    assert len(model.calls) == (60 if fails is None else fails + 4)
 
 
 def test_the_pace_lets_a_second_through_at_once_and_then_one_by_one() -> None:

@@ -178,6 +178,47 @@ def test_a_newer_layout_and_a_file_that_is_no_ledger_are_refused(tmp_path: Path)
         RunLedger(tmp_path / "other")
 
 
+FULL = """
+import asyncio, resource, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from test_ledger import ENTRY, RunLedger, replace
+
+async def write(folder, most):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    ledger = RunLedger(Path(folder))
+    await ledger.begin("x", (), {})
+    try:
+        for n in range(200):
+            await ledger.enter_soon(replace(ENTRY, id=str(n), detail={"n": [str(i * n) for i in range(900)]}))
+        await ledger.entered()
+    finally:
+        ledger.close()
+
+try:
+    asyncio.run(write(sys.argv[1], int(sys.argv[2])))
+except Exception as error:
+    print(error, error.retryable)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on the size of files")
+@pytest.mark.parametrize("most", [4_096, 30_000, 70_000, 150_000])
+def test_a_full_disk_is_told_once_whenever_it_is_full(tmp_path: Path, most: int) -> None:
+    """While the ledger is made, while its layout is brought up to date, while it is written to: and the next start
+    finds what was safe."""
+    command = [sys.executable, "-c", FULL, str(tmp_path), str(most)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (
+        f"{tmp_path / 'ledger.sqlite'}: The ledger could not be written: disk I/O error.\n"
+        "  Make room and start the same run again. True\n",
+        "",
+    )
+    ledger = RunLedger(tmp_path)
+    assert [one.id for one in ledger.entries()] == []
+    ledger.close()
+
+
 def test_memory_keeps_the_same_promise_for_one_process() -> None:
     memory = Memory()
     asyncio.run(memory.record(CALL, REPLY, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from extract.nodes import Array, Field, Null, Number, Record, Text, Type, Union
 from extract.sinks import SUFFIXES, Target, open_writer, target_of, write_rows
 from extract.sources import read_rows, source_of
 
+ROOT = Path(__file__).parent.parent
 LONG = Decimal("12345678901234567890.123456789")
 ROWS: list[dict[str, Any]] = [
     {
@@ -489,3 +491,50 @@ def test_several_files_without_a_number_in_their_name_are_refused() -> None:
     with pytest.raises(PipelineError) as caught:
         target_of("shop.db", table="receipts", per_file=10)
     assert str(caught.value) == "shop.db: `rows_per_file` is for files, and this is a database.\n  Leave it out."
+
+
+# ---- a disk that is full
+
+FULL = """
+import resource, sys
+from extract.errors import PipelineError
+from extract.sinks import open_writer, target_of
+
+where, when, most = sys.argv[1], sys.argv[2], int(sys.argv[3])
+table = {"table": "words"} if where.endswith(("db", "duckdb")) else {}
+
+def limited(now):
+    if now == when:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+limited("first")
+try:
+    writer = open_writer(target_of(where, **table), type=None)
+    limited("rows")
+    for n in range(3000):
+        writer.add({"_id": str(n), "word": f"{n} " * 20})
+    limited("last")
+    writer.finish()
+except PipelineError as error:
+    print(error.where, error.message, sep="|")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on the size of files")
+@pytest.mark.parametrize(("when", "most"), [("first", 100), ("rows", 50_000), ("last", 5_000)])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.db", "a.duckdb"])
+def test_a_full_disk_is_one_sentence_and_the_next_writer_writes_all(
+    tmp_path: Path, name: str, when: str, most: int
+) -> None:
+    where = tmp_path / name
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", FULL, str(where), when, str(most)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    told, _, said = done.stdout.strip().partition("|")
+    if said or when != "last":  # a Parquet file of these rows is small
+        assert told == str(where)
+        assert said.startswith(("The output cannot be written: ", "The database refuses: ", "DuckDB refuses: "))
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+    table: dict[str, Any] = {"table": "words"} if name in ("a.db", "a.duckdb") else {}
+    assert write_rows(target_of(str(where), **table), ROWS) == 2

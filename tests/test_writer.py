@@ -113,10 +113,11 @@ def test_a_change_is_made_though_whoever_waits_for_it_is_cancelled(opened: Write
 
 def test_a_change_that_nobody_waits_for_is_made_soon(opened: Writer, path: Path) -> None:
     async def lazily() -> None:
-        changes = [opened.soon(tell(word), lazily=True) for word in "abc"]
+        for word in "abc":
+            opened.later(tell(word))
         await asyncio.sleep(0)
         assert told(path) == []
-        await asyncio.gather(*changes)
+        await opened.idle()
 
     asyncio.run(lazily())
     assert told(path) == ["a", "b", "c"]
@@ -124,7 +125,7 @@ def test_a_change_that_nobody_waits_for_is_made_soon(opened: Writer, path: Path)
 
 def test_closing_makes_the_changes_of_loops_that_have_ended(opened: Writer, path: Path) -> None:
     async def leaves() -> None:
-        opened.soon(tell("a"), lazily=True)
+        opened.later(tell("a"))
         opened.soon(tell("b"))
 
     asyncio.run(leaves())
@@ -194,3 +195,14 @@ def test_the_log_does_not_grow_with_the_run(opened: Writer, path: Path, monkeypa
     asyncio.run(much())
     assert path.stat().st_size > 5e6
     assert path.with_name("file.sqlite-wal").stat().st_size < 9e6  # of 37 MB that went through it
+
+
+def test_a_change_that_nobody_waits_for_and_that_fails_is_told_by_whoever_waits_for_all(opened: Writer) -> None:
+    async def fails() -> None:
+        opened.later(lambda db: db.execute("insert into nowhere values (1)"))
+        await asyncio.sleep(0.2)
+        with pytest.raises(RunError, match="The ledger could not be written: no such table: nowhere"):
+            await opened.idle()
+        await opened.idle()
+
+    asyncio.run(fails())

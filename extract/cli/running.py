@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -108,6 +109,7 @@ def run(
     for warning in cascade.warnings:
         say(f"warning: {warning}")
     where = Path(folder) if folder else new_folder(loaded.name)
+    _settle()
     with progress(silent) as watch:
         done = door.run(lambda: execute(loaded, cascade, where, watch=watch, **options), "await")
     if events:
@@ -119,6 +121,14 @@ def run(
     if silent and done.stopped is not None:
         say(f"stopped: {done.stopped}")
     return _code(done)
+
+
+def _settle() -> None:
+    """This process only runs the pipeline. What is loaded by now stays to the end, and is no longer looked through for
+    garbage; what comes is looked through less often. That takes a fifth of the time of a run otherwise."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _code(done: Run) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BudgetExceeded, ExtractError, ModelError, ValidationFailed
+from ..errors import BudgetExceeded, ExtractError, ModelError, RunError, ValidationFailed
 from ..events import DocumentEnded
 from ..jsontext import dump
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["account", "emit", "fail", "progress", "say", "table", "tell", "told_of"]
 
-_MINUTE = 60.0
+_MINUTE, _OFTEN = 60.0, 0.1
+"""Seconds between lines, and between two looks of the bar: it is not seen more often."""
 
 STATES = ("written", "merged", "filtered", "review", "rejected", "pending")
 
@@ -66,7 +67,7 @@ def fail(error: ExtractError, *, as_json: bool) -> int:
     if as_json:
         emit({"error": {"message": error.message, "where": error.where, "fix": error.fix}})
     say(f"error: {error}")
-    if isinstance(error, BudgetExceeded):
+    if isinstance(error, BudgetExceeded) or (isinstance(error, RunError) and error.retryable):
         return 4
     if isinstance(error, ModelError):
         return 2 if error.kind == "configuration" else 1
@@ -118,10 +119,10 @@ def _cell(value: Any) -> str:
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def progress(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     """A bar on a terminal, a line for each fifth elsewhere, nothing if `quiet`."""
     if quiet:
-        yield lambda update: None
+        yield None
     elif sys.stderr.isatty():
         with _bar() as watch:
             yield watch
@@ -136,10 +137,13 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
     columns = (TextColumn("documents"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None, told="")
+        task, last = bar.add_task("", total=None, told=""), -1.0
 
         def watch(update: Any) -> None:
-            bar.update(task, completed=update.done, total=update.total, told=_told(update))
+            nonlocal last
+            if update.seconds - last >= _OFTEN or update.done == update.total:
+                last = update.seconds
+                bar.update(task, completed=update.done, total=update.total, told=_told(update))
 
         yield watch
 

@@ -26,10 +26,9 @@ Check = Callable[[Any, Any], tuple[Any, tuple[Problem, ...]]]
 
 def pydantic_check(declared: Declared) -> Check:
     """Validation with a pydantic type."""
+    from pydantic import ValidationError
 
     def check(value: Any, context: Any) -> tuple[Any, tuple[Problem, ...]]:
-        from pydantic import ValidationError
-
         try:
             return declared.validate(value, context), ()
         except ValidationError as wrong:

@@ -47,11 +47,17 @@ class RecordCodec(Codec):
         self._names = frozenset(part.name for part in self.parts)
         self._required = frozenset(part.name for part in self.parts if not part.optional)
         self._special = [(part.name, part.codec) for part in self.parts if not part.codec.identity]
+        self._decoded = [(part.name, part.codec) for part in self.parts if not part.codec.kept]
         self._strict = [part for part in self.parts if part.optional]
         self._nulls = frozenset(part.name for part in self.parts if not part.optional or part.missing)
         self._marked = [(part.name, part.missing) for part in self.parts if part.missing]
         self._optional = any(part.optional for part in self.parts)
         self._by_name = {part.name: part for part in self.parts}
+        self._kept = not (self._optional or self._marked or self._decoded or self.carrier)
+
+    @property
+    def kept(self) -> bool:
+        return self._kept
 
     def encode(self, value: Any) -> Any:
         if type(value) is not dict:
@@ -79,6 +85,8 @@ class RecordCodec(Codec):
         return wire
 
     def decode(self, wire: Any) -> Any:
+        if self._kept:
+            return wire
         if self._optional:
             nulls = self._nulls
             value = {name: inner for name, inner in wire.items() if inner is not None or name in nulls}
@@ -87,7 +95,7 @@ class RecordCodec(Codec):
         for name, missing in self._marked:
             if value[name] == missing:
                 del value[name]
-        for name, codec in self._special:
+        for name, codec in self._decoded:
             if name in value:
                 value[name] = codec.decode(value[name])
         if self.others is not None and self.carrier is not None:

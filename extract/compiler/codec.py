@@ -6,7 +6,8 @@ not finished or not whole: what isn't there is left out (`ABSENT`) and never mad
 be decoded stays as it was written, so that the places of the others do not change. `locate` brings a place in the
 wire value to the place of the same thing in the user's value.
 
-A codec whose forms are the same on both sides says so (`identity`), and then nothing is copied or walked.
+A codec whose forms are the same on both sides says so (`identity`), and then nothing is copied or walked. One that only
+leaves something out when it encodes has nothing to do when it decodes (`kept`).
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ class Codec:
     """The same on both sides; the other forms override what differs."""
 
     identity: bool = True
+
+    @property
+    def kept(self) -> bool:
+        """Whether every wire value is the value that it stands for; of a codec in the making that is not known."""
+        return self.identity
 
     def encode(self, value: Any) -> Any:
         return value
@@ -275,6 +281,10 @@ class OrNull(Codec):
     inner: Codec
     identity: bool = False
 
+    @property
+    def kept(self) -> bool:
+        return self.inner.kept
+
     def encode(self, value: Any) -> Any:
         return None if value is None else self.inner.encode(value)
 
@@ -330,9 +340,13 @@ class ListCodec(Codec):
         except SchemaError:
             return [placed(encode, one, index) for index, one in enumerate(value)]
 
+    @property
+    def kept(self) -> bool:
+        return self.item.kept
+
     def decode(self, wire: Any) -> Any:
         decode = self.item.decode
-        return [decode(one) for one in wire]
+        return wire if self.kept else [decode(one) for one in wire]
 
     def partial(self, wire: Any) -> Any:
         if not isinstance(wire, list):

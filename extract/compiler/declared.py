@@ -50,17 +50,18 @@ class Declared:
         A Decimal goes as text where a Decimal is made of it: pydantic reads JSON numbers through floats and would
         round it.
         """
+        decimals, text = _examined(value)
+        if not decimals:
+            return self._validated(value, context, text)
         from pydantic import ValidationError
 
-        decimals, text = _examined(value)
-        if decimals:
-            places = [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
-            with suppress(ValidationError):  # a type that takes no text for a number says so below, of the number
-                instance = self._validated(_texted(value, places), context)
-                shown = self.dumped(instance)
-                numbers = [place for place in places if not isinstance(get(shown, place), str)]
-                return instance if numbers == places else self._validated(_texted(value, numbers), context)
-        return self._validated(value, context, text)
+        places = [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
+        with suppress(ValidationError):  # a type that takes no text for a number says so below, of the number
+            instance = self._validated(_texted(value, places), context)
+            shown = self.dumped(instance)
+            numbers = [place for place in places if not isinstance(get(shown, place), str)]
+            return instance if numbers == places else self._validated(_texted(value, numbers), context)
+        return self._validated(value, context)
 
     def _validated(self, value: Any, context: Any, text: bytes | None = None) -> Any:
         text = text or jsontext.dump(value).encode("utf-8", "surrogatepass")
@@ -78,10 +79,12 @@ class Declared:
 def _examined(value: Any) -> tuple[bool, bytes | None]:
     """Whether there is a Decimal anywhere, and the JSON text of a value that the fast encoder writes exactly: it takes
     no Decimals, and writes null for what is no number."""
-    with suppress(TypeError):
+    try:
         text = orjson.dumps(value, option=_PLAIN)
-        if b"null" not in text:
-            return False, text
+    except TypeError:
+        text = None
+    if text is not None and b"null" not in text:
+        return False, text
     waiting, plain = [value], True
     while waiting:
         held = waiting.pop()

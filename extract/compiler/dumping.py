@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 
 from ..errors import SchemaError
@@ -110,7 +111,7 @@ def _refuse_hidden(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """A value as JSON by what it is. Raises `SchemaError` where it has no JSON form."""
-    rule = next((rule for kinds, rule in _BY_KIND if isinstance(value, kinds)), None)
+    rule = _BY_CLASS.get(value.__class__) or next((r for kinds, r in _BY_KIND if isinstance(value, kinds)), None)
     if rule is not None:
         return rule(value)
     if hasattr(value, "get_secret_value"):
@@ -127,13 +128,22 @@ def plain(value: Any) -> Any:
 
 def _by_pydantic(value: Any, serialization: Any = None) -> Any:
     """What pydantic makes of a value of a type that needs none of the rules here."""
-    from pydantic_core import PydanticSerializationError, SchemaSerializer, core_schema
+    from pydantic_core import PydanticSerializationError
 
-    schema = core_schema.any_schema(serialization=serialization)
+    serializer = _serializer() if serialization is None else _serializer_with(serialization)
     try:
-        return SchemaSerializer(schema).to_python(value, mode="json", warnings="error")
+        return serializer.to_python(value, mode="json", warnings="error")
     except (PydanticSerializationError, UnicodeDecodeError, RecursionError):
         raise _unfit(value) from None
+
+
+def _serializer_with(serialization: Any) -> Any:
+    from pydantic_core import SchemaSerializer, core_schema
+
+    return SchemaSerializer(core_schema.any_schema(serialization=serialization))
+
+
+_serializer = cache(partial(_serializer_with, None))
 
 
 def _unfit(value: Any, fix: str = "Leave the value out, or give the field a type that JSON can hold.") -> SchemaError:
@@ -187,6 +197,8 @@ _BY_KIND: tuple[tuple[type | tuple[type, ...], Dump], ...] = (
     (Mapping, lambda value: _object(value.items())),
     ((list, tuple, set, frozenset, deque), _list),
 )
+_MOSTLY = (bool, type(None), str, int, float, Decimal, bytes, dict, list, tuple)
+_BY_CLASS = {kind: next(rule for kinds, rule in _BY_KIND if issubclass(kind, kinds)) for kind in _MOSTLY}
 
 
 # ---- rules for kinds of core schema
@@ -197,8 +209,11 @@ def _by_value(builder: _Builder, core: _Core) -> _Way:
 
 
 def _kind(write: Dump, kinds: type | tuple[type, ...], but: tuple[type, ...] = ()) -> Callable[[_Builder, _Core], _Way]:
-    """A scalar kind: the values of some Python types."""
-    way = _Way(write, lambda value: isinstance(value, kinds) and not isinstance(value, but))
+    """A scalar kind: the values of some Python types. Those that JSON has are mostly of the very type."""
+    quick: Dump = (
+        (lambda value: value if value.__class__ is kinds else write(value)) if kinds in (bool, int, str) else write
+    )
+    way = _Way(quick, lambda value: isinstance(value, kinds) and not isinstance(value, but))
     return lambda builder, core: way
 
 
@@ -491,7 +506,8 @@ def _fields_of(kind: type) -> frozenset[str]:
 
 
 def _of_model(members: list[_Member], extras: Dump, value: Any) -> dict[str, Any]:
-    made = _written(members, lambda name: getattr(value, name, _NOTHING))
+    held = getattr(value, "__dict__", {})
+    made = _written(members, lambda name: held[name] if name in held else getattr(value, name, _NOTHING))
     more = getattr(value, "__pydantic_extra__", None)
     return made | _object(more.items(), extras) if more else made
 

@@ -127,7 +127,9 @@ class Calls:
                     request.reply = item
                 elif call.ask == "whole" and reader.feed(item).value is not None:
                     yield reader.snapshot()
-        reply = await self._taken(call, request.reply or Reply(text=""), facts, watch)
+            reply = request.reply or Reply(text="")
+            await self._record(call, reply, facts)
+        await self._taken(call, reply, facts, watch)
         if reply.failure is not None:
             reply = await self._after(call, facts, watch, reply, self._served[facts.name])
         yield reply
@@ -253,6 +255,7 @@ class Calls:
             return admitted
         async with _Request(self, call, facts, admitted, watch, tried) as request:
             request.reply = reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
+            await self._record(call, reply, facts)
         return await self._taken(call, reply, facts, watch)
 
     async def _admitted(self, call: Call, facts: ModelFacts, watch: Watch) -> int | Reply:
@@ -266,11 +269,19 @@ class Calls:
         limited = await self._place(call, facts, self.models[facts.name], watch)
         return tokens if limited is None else limited
 
-    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch) -> Reply:
-        """The reply to one request, once it is recorded and told."""
-        self._note(reply, facts)
+    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
+        """Records a reply, before the place on the wire is given up: no more answers can be lost than places there are.
+        Where that cannot be done nothing more is sent, by nobody."""
         if reply.paid:
-            await self.ledger.record(call, reply, cost_of(reply, facts))
+            try:
+                await self.ledger.record(call, reply, cost_of(reply, facts))
+            except RunError as error:
+                self.stop(error)
+                raise
+
+    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch) -> Reply:
+        """The reply to one request, once it is told."""
+        self._note(reply, facts)
         if not watch.silent:
             await watch.replied(call, reply, cost_of(reply, facts))
         return reply
@@ -408,7 +419,7 @@ def too_long_for(call: Call, facts: ModelFacts) -> Failure | None:
     """Why a call is not sent that cannot fit into the model's context. Counting is left out where the number of
     characters shows that it fits; what is counted leans upwards, so a fifth is taken off. Images and files are left to
     the provider: of gpt-4o-mini's tokens for an image, most are a price and take no room."""
-    if facts.context is None or sum(len(part.text) for part in call.inputs) < facts.context:
+    if facts.context is None or call.length < facts.context or _characters(call) < facts.context:
         return None
     text = tuple(part for part in call.inputs if part.kind in ("text", "value"))
     tokens = int(0.8 * estimate_call(replace(call, inputs=text)))
@@ -416,6 +427,10 @@ def too_long_for(call: Call, facts: ModelFacts) -> Failure | None:
         return None
     message = f"The document is too long for {facts.name}: about {tokens:,} tokens, and it takes {facts.context:,}"
     return Failure("document", f"{message}; cutting documents is not built yet.", code="context_length_exceeded")
+
+
+def _characters(call: Call) -> int:
+    return sum(len(part.text) for part in call.inputs)
 
 
 def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:

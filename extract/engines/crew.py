@@ -27,6 +27,8 @@ _unit: ContextVar[_Unit | None] = ContextVar("extract_unit", default=None)
 class Crew:
     """Counts who is `taking` a unit and how many units are `at_work`; `changed` is called when one of these falls."""
 
+    __slots__ = ("at_work", "changed", "taking")
+
     def __init__(self) -> None:
         self.taking = self.at_work = 0
         self.changed: Callable[[], None] = lambda: None
@@ -36,28 +38,13 @@ class Crew:
         """Whether nothing happens until a reply comes."""
         return not self.taking and not self.at_work
 
-    @contextmanager
-    def takes(self) -> Iterator[None]:
-        self.taking += 1
-        try:
-            yield
-        finally:
-            self.taking -= 1
-            self.changed()
+    def takes(self) -> _Taking:
+        """Around taking a unit."""
+        return _Taking(self)
 
-    @contextmanager
-    def works(self) -> Iterator[None]:
+    def works(self) -> _Working:
         """Around all of a unit."""
-        unit = _Unit()
-        token = _unit.set(unit)
-        self.at_work += 1
-        try:
-            yield
-        finally:
-            _unit.reset(token)
-            unit.ended = True
-            self.at_work -= not unit.waiting
-            self.changed()
+        return _Working(self)
 
     @contextmanager
     def waits(self) -> Iterator[None]:
@@ -74,3 +61,34 @@ class Crew:
         finally:
             unit.waiting -= 1
             self.at_work += not unit.waiting and not unit.ended
+
+
+class _Taking:
+    __slots__ = ("_crew",)
+
+    def __init__(self, crew: Crew):
+        self._crew = crew
+
+    def __enter__(self) -> None:
+        self._crew.taking += 1
+
+    def __exit__(self, *raised: object) -> None:
+        self._crew.taking -= 1
+        self._crew.changed()
+
+
+class _Working:
+    __slots__ = ("_before", "_crew", "_unit")
+
+    def __init__(self, crew: Crew):
+        self._crew, self._unit = crew, _Unit()
+
+    def __enter__(self) -> None:
+        self._before = _unit.set(self._unit)
+        self._crew.at_work += 1
+
+    def __exit__(self, *raised: object) -> None:
+        _unit.reset(self._before)
+        self._unit.ended = True
+        self._crew.at_work -= not self._unit.waiting
+        self._crew.changed()

@@ -10,8 +10,8 @@ the ledger is still replayed, and the other documents stay pending. A hook is to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
@@ -96,7 +96,7 @@ class _Course(Generic[T]):
     async def after(self, replies: tuple[Reply, ...] | None) -> None:
         """`advance`, on a worker thread unless that would take longer than the work."""
         if self.light and all(len(reply.text or "") <= _SHORT for reply in replies or ()):
-            on_the_spot(lambda: self.advance(replies))
+            on_the_spot(self.advance, replies)
         else:
             await on_thread(lambda: self.advance(replies))
 
@@ -144,7 +144,7 @@ class Local:
         never succeed, with what was paid for until then; any other failure is in the extraction."""
         watch = Watch(self.hook)
         watch.opened(document)
-        async with self._hooked(watch):
+        async with _Hooked(self.calls, watch):
             course = _course(task, document, finish)
             try:
                 extraction = await self._driven(task, course, watch)
@@ -214,7 +214,7 @@ class Local:
         facts = {one.name: one for one in task.models}
         watch = Watch(self.hook)
         watch.opened(document)
-        async with self._hooked(watch):
+        async with _Hooked(self.calls, watch):
             course = _course(task, document, finish)
             try:
                 await course.after(None)
@@ -238,28 +238,13 @@ class Local:
         """Waits until nothing is under way and everything that was paid for is recorded."""
         await self.calls.settled()
 
-    @asynccontextmanager
-    async def _hooked(self, watch: Watch) -> AsyncIterator[None]:
-        """Where one document is driven by itself and a hook is told: what that raised comes out as it was, when all is
-        recorded."""
-        try:
-            try:
-                yield
-            except (BudgetExceeded, ModelError, RunError):
-                await watch.ended(None)
-                raise
-        except HookRaised as raised:
-            self.calls.stop(raised)
-            await self.calls.settled()
-            raise raised.error from None
-
     async def outcome(self, job: Job[T]) -> Outcome[T]:
         """The outcome of one job, whatever goes wrong."""
         watch = Watch(self.hook, job.source or job.name)
         try:
             outcome = await self._done(job, watch)
             await watch.ended(outcome.extraction)
-            return replace(outcome, asked=watch.asked) if watch.asked else outcome
+            return outcome
         except HookRaised as raised:
             self.calls.stop(raised)
             raise
@@ -270,7 +255,8 @@ class Local:
             document = on_the_spot(job.open) if job.at_hand else await on_thread(job.open)
             watch.opened(document)
             course = _course(job.task, document, job.finish)
-            return Outcome(job, await self._driven(job.task, course, watch))
+            extraction = await self._driven(job.task, course, watch)
+            return Outcome(job, extraction, watch.asked)
         except HookRaised:
             raise
         except DocumentError as error:
@@ -282,7 +268,9 @@ class Local:
             self.calls.stop(error)
             return Outcome(job, None)
         except NestedCall as error:
-            return Outcome(job, error.extraction) if error.extraction else _failed(job, error.message, "configuration")
+            if error.extraction is None:
+                return _failed(job, error.message, "configuration")
+            return Outcome(job, error.extraction, watch.asked)
         except ExtractError as error:
             return _failed(job, error.message, "invalid", error.where)
         except Exception as error:  # noqa: BLE001  a user's own model or loader may raise anything
@@ -300,6 +288,28 @@ class Local:
                 replies = tuple(await asyncio.gather(*asked))
             await course.after(replies)
         return course.extraction
+
+
+class _Hooked:
+    """Where one document is driven by itself and a hook is told: what that raised comes out as it was, when all is
+    recorded."""
+
+    def __init__(self, calls: Calls, watch: Watch):
+        self._calls, self._watch = calls, watch
+
+    async def __aenter__(self) -> None:
+        """There is nothing to begin with."""
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (BudgetExceeded, ModelError, RunError)):
+            try:
+                await self._watch.ended(None)
+            except HookRaised as raised:
+                error = raised
+        if isinstance(error, HookRaised):
+            self._calls.stop(error)
+            await self._calls.settled()
+            raise error.error from None
 
 
 class _Workers(Generic[A, B]):

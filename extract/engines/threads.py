@@ -13,12 +13,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from ..door import working
 
 __all__ = ["on_the_spot", "on_thread"]
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 _MOST = 1_000
@@ -46,11 +47,11 @@ async def on_thread(
     return await asyncio.get_running_loop().run_in_executor(executor or _shared(), lambda: context.run(guarded))
 
 
-def on_the_spot(work: Callable[[], R]) -> R:
+def on_the_spot(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What `work` gives, here and now; for work that is short and runs none of the user's code, so far as is known."""
     token = working.set(True)
     try:
-        return work()
+        return work(*args, **kwargs)
     except (SystemExit, GeneratorExit) as error:
         raise RuntimeError(f"code of a schema or a model raised {error!r}") from error
     finally:

@@ -9,7 +9,7 @@ kept small (`packing`); `layout` knows the tables.
 from __future__ import annotations
 
 from .cache import Cache, Lookup
-from .entries import Entry, State, attempts_of
+from .entries import Entry, State, attempts_of, came_to
 from .layout import Synchronous, is_held
 from .memory import Ledger, Memory
 from .reading import LedgerReader, Start
@@ -31,6 +31,7 @@ __all__ = [
     "State",
     "Synchronous",
     "attempts_of",
+    "came_to",
     "forget",
     "is_held",
     "prune",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from ..call import Usage
 from ..extraction import Extraction
 
-__all__ = ["Entry", "State", "attempts_of"]
+__all__ = ["Entry", "State", "attempts_of", "came_to"]
 
 State = Literal["written", "filtered", "merged", "review", "rejected", "pending"]
 """What became of an input; each has exactly one of these."""
@@ -34,23 +33,35 @@ class Entry:
     detail: Mapping[str, Any] | None = None
     stage: int = 0
 
-    def after(self, *extractions: Extraction[Any] | None, **detail: Any) -> Entry:
-        """The entry with what its extractions came to (None: one is pending), and what else is to be known of it."""
-        several = [one for one in extractions if one is not None]
-        if not several:
-            return replace(self, detail=detail or None)
-        usage = sum((one.usage for one in several), Usage())
-        detail = {
-            "partial": next((one.partial for one in several if not one.ok), None),
-            "attempts": [attempt for one in several for attempt in attempts_of(one)],
-            "tokens": [usage.input, usage.cached, usage.output],
-            "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
-            "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
-            **detail,
-        }
-        costs = [one.cost for one in several]
-        cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
-        return replace(self, calls=len(detail["attempts"]), cost=cost, detail=detail)
+    @property
+    def refused(self) -> bool:
+        """Whether it was rejected or held for review, or one of its rows was."""
+        return self.state in ("rejected", "review") or bool(self.detail and "refused" in self.detail)
+
+
+def came_to(*extractions: Extraction[Any] | None, **detail: Any) -> dict[str, Any]:
+    """What extractions came to (None: one is pending), and what else is to be known of an entry: its `calls`, its
+    `cost` and its `detail`."""
+    several = [one for one in extractions if one is not None]
+    if not several:
+        return {"detail": detail or None}
+    failed = next((one for one in several if not one.ok), None)
+    made = [attempt for one in several for attempt in one.attempts]
+    used, costs = [one.usage for one in made], [one.cost for one in made]
+    known = {
+        "attempts": [attempt for one in several for attempt in attempts_of(one)],
+        "tokens": [sum(one.input for one in used), sum(one.cached for one in used), sum(one.output for one in used)],
+        "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
+        "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
+    }
+    detail = {**({} if failed is None else {"partial": failed.partial}), **_some(known), **detail}
+    cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
+    return {"calls": len(made), "cost": cost, "detail": detail}
+
+
+def _some(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the lists that are empty: of most documents there is little to tell."""
+    return {name: value for name, value in known.items() if value}
 
 
 def attempts_of(extraction: Extraction[Any]) -> list[list[Any]]:

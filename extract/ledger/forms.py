@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ __all__ = ["ENTRY", "PAID", "ROW", "Forms", "encoded", "key_of"]
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it, and whether it was taken from a cache; the first to a call stays."""
 
-ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
 
 _STRICTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -29,7 +30,7 @@ class Forms:
 
     def __init__(self, packer: Packer):
         self.packer = packer
-        self.made: list[Dictionary] = []
+        self.made: deque[Dictionary] = deque()
 
     def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None) -> tuple[Any, ...]:
         """The row of a paid reply to the call of this key."""
@@ -53,6 +54,7 @@ class Forms:
             entry.calls,
             None if entry.cost is None else str(entry.cost),
             None if entry.detail is None else self._in("detail", entry.detail),
+            entry.refused,
         )
         about = (entry.stage, entry.ordinal)
         rows = [(start, step, *about, place, self._in("row", row)) for place, (step, row) in enumerate(entry.rows)]
@@ -60,7 +62,7 @@ class Forms:
 
     def entry(self, row: tuple[Any, ...]) -> Entry:
         """An entry without its rows, which have a table of their own."""
-        stage, id, _, ordinal, source, state, fingerprint, reasons, calls, cost, detail = row
+        stage, id, _, ordinal, source, state, fingerprint, reasons, calls, cost, detail, _ = row
         return Entry(
             id=id,
             ordinal=ordinal,

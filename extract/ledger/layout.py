@@ -82,10 +82,15 @@ MIGRATIONS = (
     insert into calls select unhex(key), model, reply, cost, input, cached, output, 0 from calls_before;
     drop table calls_before;
     create table dictionaries (number integer primary key, kind text not null, content blob not null);
+    alter table entries add column refused integer not null default 1;
     alter table starts add column ended text;
     alter table starts add column outcome text;
     """,
 )
+
+
+_NO_LEDGER = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR")
+"""What SQLite says of a file that holds something else."""
 
 
 def hold(folder: Path, *, wait: float = 0.2) -> sqlite3.Connection:
@@ -135,10 +140,10 @@ def open_ledger(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
             db.executescript(f"begin; {script} pragma user_version = {number}; commit;")
     except sqlite3.Error as error:
         db.close()
-        full = "full" in str(error)
-        message = f"The ledger could not be written: {error}." if full else f"This is not a ledger: {error}."
-        fix = "Make room and start the same run again." if full else "Name another folder with --run."
-        raise RunError(message, str(path), fix) from None
+        none = getattr(error, "sqlite_errorname", "") in _NO_LEDGER
+        message = f"This is not a ledger: {error}." if none else f"The ledger could not be written: {error}."
+        fix = "Name another folder with --run." if none else "Make room and start the same run again."
+        raise RunError(message, str(path), fix, retryable=not none) from None
     except RunError:
         db.close()
         raise

@@ -74,10 +74,11 @@ class LedgerReader:
         """How many documents ended in each state."""
         return dict(self._db.execute("select state, count(*) from entries where stage = 0 group by state"))
 
-    def entries(self, since: int = 0) -> Iterator[Entry]:
+    def entries(self, since: int = 0, *, refused: bool = False) -> Iterator[Entry]:
         """All documents in the order of the inputs, then the rows that later stages began with; or those that starts
-        from this one on came to. What rows they gave is read by `rows`."""
-        for row in self._db.execute("select * from entries where start >= ? order by stage, ordinal, id", (since,)):
+        from this one on came to, or of which something was `refused`. What rows they gave is read by `rows`."""
+        asked = f"start >= ?{' and refused = 1' if refused else ''}"
+        for row in self._db.execute(f"select * from entries where {asked} order by stage, ordinal, id", (since,)):
             yield self._forms.entry(row)
 
     def entry(self, id: str, stage: int = 0) -> Entry | None:

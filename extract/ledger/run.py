@@ -32,6 +32,7 @@ from .forms import ENTRY, PAID, ROW, Forms, encoded, key_of
 from .layout import Synchronous, hold, open_ledger
 from .packing import Dictionary, Packer
 from .reading import LedgerReader, dictionaries_in, taken_in, totals_in
+from .sieve import Sieve
 
 __all__ = ["RunLedger"]
 
@@ -56,7 +57,7 @@ class RunLedger:
         self.cache: Lookup | None = None
         self._begun = False
         self._pid = os.getpid()
-        self._entering: set[asyncio.Future[None]] = set()
+        self._entering = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -71,7 +72,9 @@ class RunLedger:
         packer = Packer()
         for one in dictionaries_in(connection):
             packer.adopt(one)
-        self._forms = Forms(packer)
+        self._forms, self._sieve = Forms(packer), Sieve()
+        for (key,) in connection.execute("select key from calls"):
+            self._sieve.add(key)
         try:
             _check_whole(connection, folder)
         except RunError:
@@ -84,26 +87,30 @@ class RunLedger:
     async def reply(self, key: str) -> Reply | None:
         """What is recorded is committed, and so seen; what only the cache has is recorded now."""
         kept = key_of(key)
-        row = await self._writer.read(lambda db: db.execute(_REPLY, (kept,)).fetchone())
-        if row is not None:
-            return self._forms.reply(row[0])
+        if kept in self._sieve:
+            row = await self._writer.read(lambda db: db.execute(_REPLY, (kept,)).fetchone())
+            if row is not None:
+                return self._forms.reply(row[0])
         if self.cache is None or (found := self.cache.reply(key)) is None:
             return None
         model, reply = found
         taken = replace(reply, usage=Usage(), batch=False)
         values = (*self._forms.paid(key, model, taken, Decimal(0)), 1)
+        self._sieve.add(kept)
         await self._changed(lambda db: db.execute(PAID, values))
         return taken
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        values = (*self._forms.paid(call.key, call.model, reply, cost), 0)
+        self._sieve.add(key_of(call.key))
         if self.cache is not None:
             self.cache.keep(call.key, call.model, reply)
-        await self._changed(lambda db: db.execute(PAID, values))
+        await self._changed(lambda db: db.execute(PAID, (*self._forms.paid(call.key, call.model, reply, cost), 0)))
 
     async def record_all(self, replies: Sequence[tuple[str, str, Reply, Decimal | None]]) -> list[bool]:
         """Records paid replies (key, model, reply, cost) in one transaction; says which of them are new."""
         rows = [(*self._forms.paid(*one), 0) for one in replies]
+        for row in rows:
+            self._sieve.add(row[0])
         for key, model, reply, _ in replies if self.cache is not None else ():
             self.cache.keep(key, model, reply)  # type: ignore[union-attr]
         self._adopt_new()
@@ -165,15 +172,16 @@ class RunLedger:
     async def enter_soon(self, entry: Entry) -> None:
         """Records an entry while the caller goes on, so that many are committed at once; waits where too many are on
         their way, and raises what became of an earlier one."""
-        self._entering.add(self._changed(self._entry_in(entry), lazily=True))
-        if len(self._entering) >= _ENTERING:
+        self._writer.later(self._entry_in(entry))
+        self._adopt_new()
+        self._entering += 1
+        if self._entering >= _ENTERING:
             await self.entered()
 
     async def entered(self) -> None:
         """Waits until all of those are recorded."""
-        entering, self._entering = self._entering, set()
+        self._entering = 0
         await self._writer.idle()
-        await asyncio.gather(*entering)
 
     def entries(self) -> Iterator[Entry]:
         """All documents in the order of the inputs, then the rows that later stages began with; read through a
@@ -181,10 +189,10 @@ class RunLedger:
         with LedgerReader(self.path.parent) as reader:
             yield from reader.entries()
 
-    def entered_now(self) -> Iterator[Entry]:
-        """Those that this start came to."""
+    def refused(self) -> Iterator[Entry]:
+        """Those that this start came to and of which something was refused."""
         with LedgerReader(self.path.parent) as reader:
-            yield from reader.entries(since=self.start)
+            yield from reader.entries(self.start, refused=True)
 
     def rows(
         self, *steps: int, stage: int | None = None, ordinals: range | None = None
@@ -236,15 +244,15 @@ class RunLedger:
     async def _ask(self, work: Work[T], *, write: bool = False) -> T:
         return await self._writer.ask(work, write=write)
 
-    def _changed(self, work: Work[Any], *, lazily: bool = False) -> asyncio.Future[None]:
+    def _changed(self, work: Work[Any]) -> asyncio.Future[None]:
         """Makes a small change soon; a dictionary that was made for it by the way is for what comes later."""
         self._adopt_new()
-        return self._writer.soon(work, lazily=lazily)
+        return self._writer.soon(work)
 
     def _adopt_new(self) -> None:
         """Writes new dictionaries down; each is used from when it is safe."""
-        made, self._forms.made = self._forms.made, []
-        for one in made:
+        while self._forms.made:
+            one = self._forms.made.popleft()
             written = self._writer.soon(_dictionary_in(one))
             written.add_done_callback(partial(self._written, one))
 
@@ -253,10 +261,12 @@ class RunLedger:
             self._forms.packer.adopt(one)
 
     def _entry_in(self, entry: Entry) -> Work[None]:
-        """The change that records an entry, with its rows."""
-        values, rows = self._forms.entered(entry, self.start)
+        """The change that records an entry, with its rows. They are packed when it is made: one after another they take
+        a fraction of the time that each takes in between other work."""
+        start = self.start
 
         def work(db: sqlite3.Connection) -> None:
+            values, rows = self._forms.entered(entry, start)
             db.execute(ENTRY, values)
             if rows:
                 db.executemany(ROW, rows)
@@ -275,7 +285,7 @@ def _check_whole(db: sqlite3.Connection, folder: Path) -> None:
 def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> None:
     """Sets the answers aside that led to these states: they are asked for again, and what was paid stays counted."""
     keys = dict[str, None]()
-    for row in db.execute("select * from entries where detail is not null"):
+    for row in db.execute("select * from entries where refused = 1"):
         led = (forms.entry(row).detail or {}).get("keys", {})
         keys.update((key, None) for state in states for key in led.get(state, ()))
     aside = b"~%d" % start  # longer than any key, so nobody looks it up

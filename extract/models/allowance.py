@@ -94,9 +94,10 @@ class Allowance:
     def take(self, now: float, tokens: float) -> Ticket:
         """Notes that a request is sent."""
         self._last = now
-        for level, amount in zip(self._levels, (1.0, tokens), strict=True):
-            level.take(now, amount)
-        return Ticket(now, (self._levels[0].sent, self._levels[1].sent))
+        requests, counted = self._levels
+        requests.take(now, 1.0)
+        counted.take(now, tokens)
+        return Ticket(now, (requests.sent, counted.sent))
 
     def refused(self, ticket: Ticket, now: float) -> None:
         """A request came too early for a server that may not say what its limits are: the next ones are set further

@@ -67,8 +67,7 @@ class Direct:
     async def post(self, body: bytes, seconds: float) -> Answer:
         client = await self._clients.of_this_loop()
         try:
-            async with asyncio.timeout(seconds):
-                return Answer(*await client.answer(body))
+            return Answer(*await client.answer(body, seconds))
         except client.errors as error:
             raise NoAnswer from error
 

@@ -11,6 +11,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ class Rows:
     columns: tuple[str, ...] = ()
     type: Type = field(default=Type(Anything()), repr=False, compare=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What the rows are called, with their number behind it: the file as a person would write it, or the table."""
         return str(self.source) if self.source.path is None else shown(self.source.path)

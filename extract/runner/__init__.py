@@ -107,7 +107,7 @@ async def execute(
     batching: Batching | None = None,
     fleet: Fleet | None = None,
     retry: Collection[State] = (),
-    watch: Callable[[Progress], None] = lambda progress: None,
+    watch: Callable[[Progress], None] | None = None,
     on_event: OnEvent | None = None,
     on_rows: Callable[[list[Row]], Any] | None = None,
     on_wave: Callable[[Wave], None] | None = None,
@@ -126,12 +126,7 @@ async def execute(
     began = time.monotonic()
     limits, conduct = limits or Limits(**pipeline.limits), conduct or pipeline.conduct
     engine = engine or conduct.engine
-    check_priced(limits, cascade.facts)
-    pipeline.per_document.check_priced(cascade.facts)
-    if engine == "batch":
-        for facts in cascade.facts:
-            open_door(facts, cascade.models[facts.name])
-    check_writable(pipeline)
+    _check(pipeline, cascade, limits, engine)
     decisions = _decisions(pipeline)
     fleet = _fleet(engine, fleet, pipeline)
     async with _recording(folder, conduct, cascade, fleet, limits) as ledger:
@@ -155,6 +150,16 @@ async def execute(
         run = replace(run, not_written=())
         write_run(folder, run.plain())
     return run
+
+
+def _check(pipeline: Pipeline, cascade: Cascade, limits: Limits, engine: Engine) -> None:
+    """Raises what would keep the run from being done, before anything is sent or written."""
+    check_priced(limits, cascade.facts)
+    pipeline.per_document.check_priced(cascade.facts)
+    if engine == "batch":
+        for facts in cascade.facts:
+            open_door(facts, cascade.models[facts.name])
+    check_writable(pipeline)
 
 
 def _fleet(engine: Engine, fleet: Fleet | None, pipeline: Pipeline) -> Fleet | None:

@@ -95,7 +95,7 @@ class KeptLedger:
 
     lasting = True
     cache = None
-    entries, entered_now, rows = RunLedger.entries, RunLedger.entered_now, RunLedger.rows
+    entries, refused, rows = RunLedger.entries, RunLedger.refused, RunLedger.rows
 
     def __init__(self, folder: Path, camp: Camp, start: int):
         self.path, self.camp, self.start = folder / "ledger.sqlite", camp, start

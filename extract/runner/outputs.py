@@ -11,7 +11,7 @@ from contextlib import closing
 from itertools import islice
 
 from ..errors import ExtractError, PipelineError
-from ..ledger import RunLedger
+from ..ledger import LedgerReader, RunLedger
 from ..operators.rows import HIDDEN, Row
 from ..pipeline import Pipeline, Write
 from ..sinks import Writer, open_writer
@@ -47,6 +47,7 @@ class Outputs:
         self.failure: ExtractError | None = None
         self._broken: set[int] = set()
         self._pipeline, self._ledger = pipeline, ledger
+        self._rows = LedgerReader(ledger.path.parent)
         self._writers: list[tuple[Write, Writer]] = []
         self._done: set[int] = set()
         self._next, self._handed = 0, 0
@@ -67,14 +68,14 @@ class Outputs:
         self._handed = self._next
         for write, writer in self._writers:
             if self._whole(write) == stage and ready:
-                self._add(write, writer, self._ledger.rows(*write.reads, stage=stage, ordinals=ready))
+                self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ready))
 
     def ended(self, stage: int) -> None:
         """Gives them the rest of the rows of a stage that has ended, whatever is pending before them."""
         rest = range(self._handed, 2**62)
         for write, writer in self._writers:
             if self._whole(write) == stage:
-                self._add(write, writer, self._ledger.rows(*write.reads, stage=stage, ordinals=rest))
+                self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=rest))
         self._done.clear()
         self._next = self._handed = 0
 
@@ -89,13 +90,15 @@ class Outputs:
                 continue
             writer.abandon()
             self.left.append(str(write.target))
-        head = islice(self._ledger.rows(self._pipeline.end), _SHOWN)
+        head = list(islice(self._rows.rows(self._pipeline.end), _SHOWN))
+        self._rows.close()
         return tuple({name: value for name, value in row.items() if not name.startswith("_")} for row in head)
 
     def abandon(self) -> None:
         """Leaves every output as it was."""
         for _, writer in self._writers:
             writer.abandon()
+        self._rows.close()
 
     def _whole(self, write: Write) -> int | None:
         """The one stage that all rows of an output come from; None where there are several."""

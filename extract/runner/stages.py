@@ -129,7 +129,7 @@ class Stages:
         """What happened in all of them; what is no longer among the inputs is forgotten."""
         units, engine, outputs = self.units, self.engine, self.outputs
         await self.ledger.forget_older()
-        await asyncio.to_thread(write_not_written, folder, self.ledger.entries)
+        await asyncio.to_thread(write_not_written, folder, self.ledger.refused)
         calls, usage, cost = await self.ledger.totals()
         return Run(
             folder=folder,
@@ -154,7 +154,7 @@ class Stages:
             **units.reuse.plain(),
         )
 
-    async def whole(self, limit: int | None, watch: Callable[[Progress], None]) -> tuple[Row, ...]:
+    async def whole(self, limit: int | None, watch: Callable[[Progress], None] | None) -> tuple[Row, ...]:
         """All stages, and then the outputs, which appear whole or not at all; gives the first rows at the end."""
         try:
             await self.run(limit, watch)
@@ -163,14 +163,15 @@ class Stages:
             self.outputs.abandon()
             raise
 
-    async def run(self, limit: int | None, watch: Callable[[Progress], None]) -> None:
+    async def run(self, limit: int | None, watch: Callable[[Progress], None] | None) -> None:
         self.total = await asyncio.to_thread(count, self.pipeline, limit)
         meter = Meter(self.engine.traffic, self.total)
 
         def told(entry: Entry | None = None) -> None:
             if entry is not None:
                 meter.took(entry)
-            watch(meter.progress(self.units.states, entry))
+            if watch is not None:
+                watch(meter.progress(self.units.states, entry))
 
         ticking = asyncio.create_task(_ticking(told))
         try:

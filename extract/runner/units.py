@@ -19,7 +19,7 @@ from ..engines.local import Local
 from ..errors import ExtractError
 from ..extraction import Extraction
 from ..jsontext import canonical, digest
-from ..ledger import Entry, State, attempts_of
+from ..ledger import Entry, State, attempts_of, came_to
 from ..operators import Outcome, apply
 from ..operators.decisions import Decision
 from ..operators.rows import HIDDEN, Row
@@ -127,7 +127,8 @@ class Units:
             rows=tuple(found.rows),
             reasons=tuple(_reasons(found)),
             stage=given.stage,
-        ).after(*found.extractions, **_told(found))
+            **came_to(*found.extractions, **_told(found)),
+        )
         if entry.state in ("rejected", "review") and len(self.refused) < _SHOWN:
             self.refused.append(entry)
         return entry

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from ..errors import PipelineError
 from ..nodes import Type
 from ..tables import Row
 from .database import DatabaseWriter
@@ -38,9 +40,11 @@ def open_writer(
         return file_writer(target.path, target.shown, type, columns)
     assert target.address is not None
     kind = DuckWriter if target.address.dialect == "duckdb" else DatabaseWriter
-    return kind(
-        target.address, target.table, target.mode, target.key, type=type, columns=columns, run=run, output=output
-    )
+    names: dict[str, Any] = {"type": type, "columns": columns, "run": run, "output": output}
+    try:
+        return kind(target.address, target.table, target.mode, target.key, **names)
+    except OSError as error:
+        raise PipelineError(f"The output cannot be written: {error.strerror or error}.", target.shown) from None
 
 
 def write_rows(

@@ -66,13 +66,31 @@ def _said(address: Address) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         said = str(error).strip().splitlines()[0].rstrip(".")
-        fix = "Another program may have it open: close it there." if isinstance(error, duckdb.IOException) else None
+        held = isinstance(error, duckdb.IOException) and "No space left" not in said
+        fix = "Another program may have it open: close it there." if held else None
         raise PipelineError(f"DuckDB refuses: {said}.", address.shown, fix) from None
 
 
 def _attach(connection: DuckDBPyConnection, path: Path, *options: str) -> None:
     file = str(path).replace("'", "''")
     connection.execute(f"attach '{file}' as target ({', '.join(('type duckdb', *options))})")
+
+
+def _make(path: Path) -> None:
+    """Makes a file without tables where there is none, as a whole: one that was begun and not finished, because the
+    disk was full or the process was killed, could not be opened ever again."""
+    import duckdb
+
+    if path.exists():
+        return
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        duckdb.connect(str(part)).close()
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _place(table: str) -> _Place:
@@ -152,6 +170,7 @@ class DuckWriter(TableWriter):
         with _said(self._address), workplace() as (connection, folder):
             extra = {_ROW: Column("VARCHAR"), _NTH: Column("BIGINT")} if self._run else {}
             store(connection, folder, "rows", self._rows(), columns | extra)
+            _make(path)
             _attach(connection, path)
             connection.execute("begin")
             self._fill(connection, columns)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ class _Lines(Writer):
         return self._rows
 
     def _drop(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what the disk had no room for is in the way once more, and is dropped anyway
+            self._file.close()
         part_of(self._path).unlink(missing_ok=True)
 
 

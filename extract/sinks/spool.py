@@ -6,10 +6,12 @@ where the output needs one; rows come out in the order they came in, all of them
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -33,10 +35,12 @@ class Spool:
         self._file = sqlite3.connect(f"{self._folder.name}/rows", isolation_level=None, check_same_thread=False)
         for setting in ("journal_mode = off", "synchronous = off", "cache_size = -8000", "temp_store = file"):
             self._file.execute(f"pragma {setting}")
-        self._file.execute("create table rows (n integer primary key, identity blob, line blob)")
+        with _on_disk():
+            self._file.execute("create table rows (n integer primary key, identity blob, line blob)")
 
     def add(self, row: Row, identity: bytes | None = None) -> None:
-        """Takes a row; rows of one `identity` stand for the same. Raises QueryError for what is no JSON value."""
+        """Takes a row; rows of one `identity` stand for the same. Raises QueryError for what is no JSON value, and
+        OSError where the disk does not take it."""
         try:
             for name, value in row.items():
                 if name not in self.seen:
@@ -77,11 +81,21 @@ class Spool:
 
     def _keep(self) -> None:
         if self._waiting:
-            self._file.execute("begin")
-            self._file.executemany("insert into rows (identity, line) values (?, ?)", self._waiting)
-            self._file.execute("commit")
+            with _on_disk():
+                self._file.execute("begin")
+                self._file.executemany("insert into rows (identity, line) values (?, ?)", self._waiting)
+                self._file.execute("commit")
             self._waiting.clear()
             self._bytes = 0
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """What the disk does not take is said as of any other file, with the folder that needs room."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.ENOSPC, f"rows cannot wait in {tempfile.gettempdir()}: {error}") from None
 
 
 def _row(line: bytes) -> dict[str, Any]:

@@ -10,8 +10,10 @@ A query that cannot run is a `QueryError` with its position in the text. What th
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -99,12 +101,25 @@ def run_query(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a query over tables of rows, one by one, in the query's order. `types` gives the types of the rows by
     table, where they are known."""
-    with workplace() as (connection, folder):
-        for name, rows in tables.items():
-            _fill(connection, folder, name, rows, (types or {}).get(name, _UNKNOWN))
-        shut(connection)
-        one_select(connection, query)
-        yield from results(connection, query)
+    try:
+        with on_disk(), workplace() as (connection, folder):
+            yield from _queried(connection, folder, query, tables, types or {})
+    except OSError as error:
+        raise QueryError(f"The query cannot run: {error.strerror or error}.") from None
+
+
+def _queried(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    query: str,
+    tables: Mapping[str, Iterable[Row]],
+    types: Mapping[str, nodes.Type],
+) -> Iterator[dict[str, Any]]:
+    for name, rows in tables.items():
+        _fill(connection, folder, name, rows, types.get(name, _UNKNOWN))
+    shut(connection)
+    one_select(connection, query)
+    yield from results(connection, query)
 
 
 def results(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
@@ -137,11 +152,24 @@ def result_type(connection: duckdb.DuckDBPyConnection, query: str) -> nodes.Type
 
 
 def write_parquet(path: Path, rows: Iterable[Row], columns: Mapping[str, Column]) -> None:
-    """Writes rows to a Parquet file with these columns."""
-    with workplace() as (connection, folder):
+    """Writes rows to a Parquet file with these columns. Raises OSError where the disk does not take them."""
+    with on_disk(), workplace() as (connection, folder):
         store(connection, folder, "rows", rows, columns)
         target = str(path).replace("'", "''")
         connection.execute(f"copy (select * from rows) to '{target}' (format parquet)")
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """What DuckDB cannot write is an OSError, as of any other file."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.IOException as error:
+        facts = re.search(r'"exception_message":"(.*?)","', str(error))
+        said = facts[1].replace('\\"', '"') if facts else str(error).strip().splitlines()[0]
+        raise OSError(errno.EIO, said.removeprefix("IO Error: ").rstrip(".")) from None
 
 
 @contextmanager
