@@ -215,17 +215,6 @@ def test_a_limit_of_calls_holds_over_all_workers_and_the_run_goes_on(server: Fak
     assert server.count == DOCUMENTS
 
 
-def test_a_wrong_key_stops_all_workers(server: FakeOpenAI) -> None:
-    server.key = "another"
-    try:
-        done = run()
-    finally:
-        server.key = None
-    assert isinstance(done.stopped, ModelError)
-    assert done.states == {"pending": DOCUMENTS}
-    assert server.count <= 4
-
-
 def test_what_a_callback_raises_comes_out_and_nothing_that_was_paid_for_is_lost(server: FakeOpenAI) -> None:
     def raises(happening: Happening) -> None:
         if isinstance(happening, DocumentEnded):
