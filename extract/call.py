@@ -77,6 +77,10 @@ class Shape:
     full: Mapping[str, Any] = field(repr=False)
     wire: Mapping[str, Any] = field(repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what a wire keeps, which may be of a kind that no other process takes."""
+        return {"name": self.name, "full": self.full, "wire": self.wire}
+
     @cached_property
     def length(self) -> int:
         """The characters of the wire schema, which each request carries."""

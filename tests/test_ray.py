@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -20,12 +21,15 @@ from typing import Any
 
 import pytest
 
+from extract import Pipeline as Pipelines
 from extract.errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError
 from extract.events import DocumentEnded, Happening
 from extract.ledger import RunLedger
 from extract.limits import Fleet, Limits
+from extract.models.scripted import Scripted
 from extract.pipeline import Pipeline
 from extract.runner import Run, execute, open_models
+from extract.runner.fleet import sent
 from extract.testing import FakeOpenAI, Request
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'typed-extract[ray]'")
@@ -178,9 +182,12 @@ def test_two_workers_write_what_one_machine_writes_and_the_other_engine_asks_not
 
 def test_a_killed_worker_costs_what_it_had_in_flight(server: FakeOpenAI) -> None:
     server.latency = 0.02
-    done = run({"python": "code/deadly.py:once"})
+    parts = {"to": "out/parts/*.parquet", "rows_per_file": 16}
+    done = run({"python": "code/deadly.py:once"}, write=["out/bills.jsonl", parts])
     assert Path("killed").exists()
     whole(done)
+    assert done.outputs[1] == ("out/parts/*.parquet", DOCUMENTS)
+    assert [path.name for path in sorted(Path("out/parts").glob("*.parquet"))] == [f"0000{n}.parquet" for n in range(3)]
     assert done.calls == DOCUMENTS
     assert DOCUMENTS <= server.count <= DOCUMENTS + 4  # two on the wire, and two whose replies were being recorded
     assert all(flow.conserved for flow in done.flows)
@@ -206,17 +213,6 @@ def test_a_limit_of_calls_holds_over_all_workers_and_the_run_goes_on(server: Fak
     assert (server.count, done.calls, done.states["written"], done.states["pending"]) == (15, 15, 15, DOCUMENTS - 15)
     whole(run(engine="local"))
     assert server.count == DOCUMENTS
-
-
-def test_a_wrong_key_stops_all_workers(server: FakeOpenAI) -> None:
-    server.key = "another"
-    try:
-        done = run()
-    finally:
-        server.key = None
-    assert isinstance(done.stopped, ModelError)
-    assert done.states == {"pending": DOCUMENTS}
-    assert server.count <= 4
 
 
 def test_what_a_callback_raises_comes_out_and_nothing_that_was_paid_for_is_lost(server: FakeOpenAI) -> None:
@@ -291,6 +287,13 @@ def _held_by_nobody(folder: Path) -> None:
     raise AssertionError("somebody holds the folder")
 
 
+def test_a_pipeline_that_has_been_run_here_can_be_sent(server: FakeOpenAI) -> None:
+    one = pipeline({"check": "number >= 0"}, {"classify": ["a", "b"]}, documents="in/0*.txt")
+    limits = Limits(timeout=5.0, tries=1)
+    asyncio.run(execute(one, open_models(one), Path("run"), engine="local", limits=limits))
+    assert pickle.loads(sent(one)).fingerprint == one.fingerprint
+
+
 # ---- what is refused
 
 
@@ -321,6 +324,38 @@ def test_a_worker_that_would_ask_elsewhere_is_refused(server: FakeOpenAI, monkey
         "runs.\n  Set it where Ray is started on each machine, or in the `runtime_env` of the Fleet."
     )
     assert server.count == 0
+
+
+def test_what_goes_with_another_engine_or_reaches_nobody_is_refused(server: FakeOpenAI) -> None:
+    Path("bills.yaml").write_text(
+        "name: bills\nmodel: rules\ndocuments: in/*.txt\nsteps: [{extract: schemas/bill.py:Bill}]\nwrite: out/b.jsonl\n"
+    )
+
+    def command(*words: str) -> str:
+        line = [sys.executable, "-W", "ignore", "-m", "extract", "run", "bills.yaml", "--run", "run", *words]
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert ended.returncode != 0
+        return ended.stderr
+
+    assert command("--workers", "2").endswith("Error: --workers goes with --engine ray.\n")
+    assert command("--engine", "ray", "--address", "127.0.0.1:1") == (
+        "error: 127.0.0.1:1: Ray cannot be reached: Connection refused.\n"
+        "  Start a cluster there (`ray start --head`), or leave the address out to use this machine alone.\n"
+    )
+    assert command("--engine", "ray", "--address", "ray://127.0.0.1:1") == (
+        "error: ray://127.0.0.1:1: A run writes its folder beside the process that runs it, and `ray://` runs that "
+        "elsewhere.\n  Start it on a machine of the cluster with --address auto: `ray job submit`.\n"
+    )
+
+
+def test_models_that_are_passed_in_are_refused() -> None:
+    one = Pipelines([{"extract": "schemas/bill.py:Bill"}], documents="in/*.txt", model="rules")
+    with pytest.raises(ModelError) as caught:
+        one.run("run", engine="ray", models=[Scripted([])])
+    assert str(caught.value) == (
+        "Models that are passed in cannot go to the workers of the engine `ray`.\n"
+        "  Name them in the pipeline: each worker opens its own."
+    )
 
 
 def test_more_processors_than_there_are_is_said_after_some_patience(server: FakeOpenAI) -> None:

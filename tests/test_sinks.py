@@ -429,6 +429,70 @@ def test_rows_as_large_as_documents(tmp_path: Path) -> None:
     assert sum(len(row["text"]) for row in read_rows(source_of(to, table="t"), 20)) == 20_000_000
 
 
+# ---- rows in several files
+
+
+def shards(folder: Path) -> dict[str, list[Any]]:
+    files = sorted(folder.glob("*.parquet"))
+    return {one.name: [n for (n,) in duckdb.connect().sql(f"select n from '{one}'").fetchall()] for one in files}
+
+
+def test_rows_go_to_several_files_of_the_same_columns(tmp_path: Path) -> None:
+    target = target_of(f"{tmp_path}/out/bills-*.parquet", per_file=2)
+    target.check()
+    assert write_rows(target, [{"n": n, "late": None if n < 4 else "x"} for n in range(5)]) == 5
+    assert shards(tmp_path / "out") == {
+        "bills-00000.parquet": [0, 1],
+        "bills-00001.parquet": [2, 3],
+        "bills-00002.parquet": [4],
+    }
+    assert {tuple(parquet(one)[0]) for one in (tmp_path / "out").glob("*.parquet")} == {
+        ("_id VARCHAR", "_source VARCHAR", "n BIGINT", "late VARCHAR")
+    }
+    whole = {one.name: one.read_bytes() for one in (tmp_path / "out").iterdir()}
+    write_rows(target, [{"n": n, "late": None if n < 4 else "x"} for n in range(5)])
+    assert {one.name: one.read_bytes() for one in (tmp_path / "out").iterdir()} == whole
+
+
+def test_fewer_files_take_the_place_of_more_and_other_peoples_stay(tmp_path: Path) -> None:
+    target = target_of(f"{tmp_path}/*.parquet", per_file=1)
+    write_rows(target, [{"n": n} for n in range(3)])
+    write_rows(tmp_path / "mine.parquet", [{"n": 7}])
+    target.check()
+    assert write_rows(target, [], ("n",)) == 0
+    assert shards(tmp_path) == {"00000.parquet": [], "mine.parquet": [7]}
+    write_rows(tmp_path / "00001.parquet", [{"n": 8}])
+    for attempt in (target.check, lambda: write_rows(target, [{"n": n} for n in range(3)])):
+        with pytest.raises(PipelineError) as caught:
+            attempt()
+        assert str(caught.value) == (
+            f"{tmp_path}/*.parquet: This output has not written 00001.parquet, and its own files have such names.\n"
+            "  Write into a folder of its own, or move what is there."
+        )
+    assert shards(tmp_path) == {"00000.parquet": [], "00001.parquet": [8], "mine.parquet": [7]}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_several_files_without_a_number_in_their_name_are_refused() -> None:
+    star = "Write one star into the name of the file: out/receipts/*.parquet."
+    for to, per_file, message in (
+        ("out/rows.parquet", 10, "Rows go to several Parquet files by a star for their number, and there is none."),
+        ("out/*.csv", None, "The star of an output stands for the number of a Parquet file, in its name and once."),
+        ("*/a.parquet", None, "The star of an output stands for the number of a Parquet file, in its name and once."),
+        (
+            "out/*-*.parquet",
+            None,
+            "The star of an output stands for the number of a Parquet file, in its name and once.",
+        ),
+    ):
+        with pytest.raises(PipelineError) as caught:
+            target_of(to, per_file=per_file)
+        assert str(caught.value) == f"{to}: {message}\n  {star}"
+    with pytest.raises(PipelineError) as caught:
+        target_of("shop.db", table="receipts", per_file=10)
+    assert str(caught.value) == "shop.db: `rows_per_file` is for files, and this is a database.\n  Leave it out."
+
+
 # ---- a disk that is full
 
 FULL = """

@@ -68,7 +68,7 @@ PER_DOCUMENT = ("attempts", "tokens", "budget_usd")
 
 ON_FAILURE = ("reject", "review", "keep")
 
-OUTPUT = ("to", "with", "from", "when", "table", "mode", "key")
+OUTPUT = ("to", "with", "from", "when", "table", "mode", "key", "rows_per_file")
 
 EXTRAS = ("evidence", "confidence", "cost")
 

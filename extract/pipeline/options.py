@@ -112,15 +112,16 @@ class Outputs:
         table = self.problems.text(entries["table"], "table") if "table" in entries else None
         key = self.problems.texts(entries["key"], "key") if "key" in entries else ()
         mode = self.problems.choice(entries["mode"], "mode", MODES) if "mode" in entries else None
+        each = entries.get("rows_per_file")
+        per_file = None if each is None else self.problems.number(each, "rows_per_file", above=True, whole=True)
         known = () if type is None or not is_record(type) else field_names(type)
         for one in key if known else ():
             if one.value not in known:
                 message = f"The rows have no field `{one.shown}`."
                 self.problems.add(one.place, message, nearest(str(one.value), known, "Their fields"))
         try:
-            target = target_of(
-                to, table=table, mode=mode, key=[str(one.value) for one in key], shown=entries["to"].shown
-            )
+            names = [str(one.value) for one in key]
+            target = target_of(to, table=table, mode=mode, key=names, per_file=per_file, shown=entries["to"].shown)
         except PipelineError as error:
             self.problems.carry(entries["to"].place, error)
             return None

@@ -210,6 +210,7 @@ MEANINGS: Mapping[str, tuple[Shape, str]] = {
     "output.table": (_TEXT, "The table of a database, or the sheet of a workbook."),
     "output.mode": (_choice(*MODES), "What becomes of rows that are there already."),
     "output.key": (_TEXTS, "The fields by which rows are merged."),
+    "output.rows_per_file": (_number(1, whole=True), "How many rows a file has where the rows go to several."),
 }
 """The shape of each word and what it means; a name with a point is that of the word in this place only."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -55,6 +56,9 @@ _GATHERING = 5.0
 
 _SOON = 0.2
 """Seconds until a worker that died is asked again what happens there."""
+
+_ANSWERS = 5.0
+"""Seconds that a cluster has to answer in."""
 
 _ENDING = 30.0
 """Seconds that the ledger has to be closed in."""
@@ -185,6 +189,7 @@ def _connect(fleet: Fleet) -> None:
     if address is not None and address.startswith("ray://"):
         message = "A run writes its folder beside the process that runs it, and `ray://` runs that elsewhere."
         raise RunError(message, address, "Start it on a machine of the cluster with --address auto: `ray job submit`.")
+    _check_reached(address)
     alone = {} if address else {"include_dashboard": False}
     try:
         ray.init(
@@ -195,9 +200,23 @@ def _connect(fleet: Fleet) -> None:
             **alone,
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        fix = "Start a cluster there (`ray start --head`), or leave the address out to use this machine alone."
-        raise RunError(f"Ray cannot be reached: {said.rstrip('.')}.", address, fix) from None
+        raise _unreached(error, address) from None
+
+
+def _check_reached(address: str | None) -> None:
+    """Raises `RunError` where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS).close()
+        except OSError as error:
+            raise _unreached(error, address) from None
+
+
+def _unreached(error: Exception, address: str | None) -> RunError:
+    said = getattr(error, "strerror", None) or next(iter(str(error).strip().splitlines()), type(error).__name__)
+    fix = "Start a cluster there (`ray start --head`), or leave the address out to use this machine alone."
+    return RunError(f"Ray cannot be reached: {said.rstrip('.')}.", address, fix)
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
 """Where rows go: files of JSON Lines, JSON, CSV and Parquet, SQLite, DuckDB, PostgreSQL and other databases.
 
 `target_of` reads where they go and checks the words, `Target.check` looks whether they can go there, `open_writer`
-takes them one by one. An output appears whole, at once: a file by its name, a table by one transaction. It appears
-once, also where a run is killed after it and writes again: `database` says how.
+takes them one by one. An output appears whole, at once: a file by its name, a table by one transaction (several
+files, one after another: `shards`). It appears once, also where a run is killed after it and writes again: `database`
+says how.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..tables import Row
 from .database import DatabaseWriter
 from .duck import DuckWriter
 from .files import SUFFIXES, file_writer
+from .shards import Shards
 from .targets import Mode, Target, target_of
 from .writing import Writer
 
@@ -33,6 +35,8 @@ def open_writer(
     every writer's rows are new ones. Raises PipelineError if writing cannot begin.
     """
     if target.path is not None:
+        if target.per_file:
+            return Shards(target.path, target.shown, type, columns, target.per_file)
         return file_writer(target.path, target.shown, type, columns)
     assert target.address is not None
     kind = DuckWriter if target.address.dialect == "duckdb" else DatabaseWriter

@@ -24,7 +24,7 @@ from ..tables import Row, columns_of, fields_of, plain_dates, write_parquet
 from .spool import Spool
 from .writing import Writer
 
-__all__ = ["SUFFIXES", "check", "file_writer"]
+__all__ = ["SUFFIXES", "Spooled", "check", "file_writer", "part_of", "put"]
 
 _PLAIN_EXPONENT = 40
 
@@ -36,7 +36,7 @@ def check(path: Path, shown: str) -> None:
     except OSError as error:
         message = f"The folder of this output cannot be made: {error.strerror}."
         raise PipelineError(message, shown, "Write somewhere else.") from None
-    if path.is_dir() or _part(path).is_dir():
+    if path.is_dir() or part_of(path).is_dir():
         raise PipelineError("This output is a folder.", shown, "Name a file in it.")
     if not os.access(path.parent, os.W_OK):
         raise PipelineError("This output cannot be written.", shown, "Write somewhere else.")
@@ -51,7 +51,8 @@ def file_writer(path: Path, shown: str, type: Type | None, columns: Sequence[str
         raise PipelineError(f"The output cannot be written: {error.strerror or error}.", shown) from None
 
 
-def _part(path: Path) -> Path:
+def part_of(path: Path) -> Path:
+    """Where a file is on its way."""
     return path.with_name(f"{path.name}.part")
 
 
@@ -65,7 +66,7 @@ class _Lines(Writer):
     def __init__(self, path: Path, shown: str, type: Type | None, columns: Sequence[str]):
         super().__init__(shown)
         self._path, self._columns, self._rows = path, columns, 0
-        self._file = _part(path).open("w", encoding="utf-8", newline="\n")
+        self._file = part_of(path).open("w", encoding="utf-8", newline="\n")
 
     def _take(self, row: Row) -> None:
         lead = self.between if self._rows else self.opening
@@ -76,13 +77,13 @@ class _Lines(Writer):
     def _appear(self) -> int:
         self._file.write(self.closing if self._rows else self.empty)
         self._file.close()
-        _put(self._path)
+        put(self._path)
         return self._rows
 
     def _drop(self) -> None:
         with suppress(OSError):  # what the disk had no room for is in the way once more, and is dropped anyway
             self._file.close()
-        _part(self._path).unlink(missing_ok=True)
+        part_of(self._path).unlink(missing_ok=True)
 
 
 class _List(_Lines):
@@ -92,7 +93,7 @@ class _List(_Lines):
     opening, closing, empty = "[\n", "\n]\n", "[]\n"
 
 
-class _Spooled(Writer):
+class Spooled(Writer):
     """A file whose columns are known when all rows are."""
 
     least: tuple[str, ...] = ()
@@ -106,8 +107,8 @@ class _Spooled(Writer):
         self._spool.add(row)
 
     def _appear(self) -> int:
-        self._write(_part(self._path))
-        _put(self._path)
+        self._write(part_of(self._path))
+        put(self._path)
         return self._spool.count
 
     def _write(self, part: Path) -> None:
@@ -115,10 +116,10 @@ class _Spooled(Writer):
 
     def _drop(self) -> None:
         self._spool.close()
-        _part(self._path).unlink(missing_ok=True)
+        part_of(self._path).unlink(missing_ok=True)
 
 
-class _Csv(_Spooled):
+class _Csv(Spooled):
     def _write(self, part: Path) -> None:
         with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -127,16 +128,16 @@ class _Csv(_Spooled):
                 writer.writerow([_cell(row.get(name)) for name in self._spool.seen])
 
 
-class _Parquet(_Spooled):
+class _Parquet(Spooled):
     least = ("_id", "_source")  # a Parquet file has at least one column
 
     def _write(self, part: Path) -> None:
         write_parquet(part, self._spool.rows(), columns_of(self._spool.seen, self._type, floats=True))
 
 
-def _put(path: Path) -> None:
+def put(path: Path) -> None:
     """Moves the part to its place, whole and on the disk before that."""
-    part = _part(path)
+    part = part_of(path)
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     if path.exists():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from ..databases import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, Address, address_of
 from ..errors import PipelineError
 from ..nodes import Type
-from . import database, duck, files
+from . import database, duck, files, shards
 
 __all__ = ["Mode", "Target", "target_of"]
 
@@ -28,7 +28,8 @@ _ENDINGS = (*files.SUFFIXES, *DUCKDB_SUFFIXES, *SQLITE_SUFFIXES)
 @dataclass(frozen=True)
 class Target:
     """Where rows go. `str` of it is what people may see, `plain` what a fingerprint is made of: a password is in
-    neither. Either `path` is that of a file of rows, or `address` is that of a database with its `table`."""
+    neither. Either `path` is that of a file of rows, or of several of at most `per_file` rows with a star for their
+    number, or `address` is that of a database with its `table`."""
 
     shown: str
     mode: Mode = "replace"
@@ -36,6 +37,7 @@ class Target:
     address: Address | None = None
     table: str = ""
     key: tuple[str, ...] = ()
+    per_file: int = 0
 
     def __str__(self) -> str:
         return f"{self.shown} ({self.table})" if self.table else self.shown
@@ -43,13 +45,13 @@ class Target:
     def plain(self) -> dict[str, Any]:
         """JSON values that say all of it but the password."""
         if self.address is None:
-            return {"to": self.shown}
+            return {"to": self.shown, **({"rows_per_file": self.per_file} if self.per_file else {})}
         return {"to": self.shown, "table": self.table, "mode": self.mode, "key": list(self.key)}
 
     def check(self, type: Type | None = None) -> None:
         """Raises PipelineError for what would keep rows (of this type, where it is known) from being written."""
         if self.path is not None:
-            files.check(self.path, self.shown)
+            (shards if self.per_file else files).check(self.path, self.shown)
             return
         assert self.address is not None
         if self.address.path is not None:
@@ -66,6 +68,7 @@ def target_of(
     table: str | None = None,
     mode: Mode | None = None,
     key: Sequence[str] = (),
+    per_file: int | None = None,
     shown: str | None = None,
 ) -> Target:
     """The target that these words name; raises PipelineError for words that do not go together.
@@ -78,7 +81,9 @@ def target_of(
         raise PipelineError(f"Nothing is known of the mode `{mode}`.", None, fix)
     address = address_of(to, shown)
     if address is None:
-        return _file(to, shown, {"table": table, "key": tuple(key)}, mode)
+        return _sharded(_file(to, shown, {"table": table, "key": tuple(key)}, mode), per_file)
+    if per_file:
+        raise PipelineError("`rows_per_file` is for files, and this is a database.", address.shown, "Leave it out.")
     if not table:
         raise PipelineError(
             "A database needs the name of a table.", address.shown, "Write `table: receipts` beside it."
@@ -112,6 +117,21 @@ def _file(to: str, shown: str | None, words: dict[str, Any], mode: Mode | None) 
         fix = f"Leave out `mode`, or write to a database: {path.stem}.db, {path.stem}.duckdb or a URL."
         raise PipelineError(f"A file is always replaced as a whole, and the mode is `{mode}`.", shown, fix)
     return Target(shown, "replace", path)
+
+
+def _sharded(target: Target, per_file: int | None) -> Target:
+    """The target as several files, where there is a star for their number."""
+    assert target.path is not None
+    stars = str(target.path).count("*")
+    if not stars and not per_file:
+        return target
+    if stars != 1 or "*" not in target.path.stem or target.path.suffix.lower() != shards.SUFFIX:
+        fix = f"Write one star into the name of the file: out/receipts/*{shards.SUFFIX}."
+        message = "Rows go to several Parquet files by a star for their number, and there is none."
+        if stars:
+            message = "The star of an output stands for the number of a Parquet file, in its name and once."
+        raise PipelineError(message, target.shown, fix)
+    return replace(target, per_file=per_file or shards.ROWS)
 
 
 def _nearest(word: str, known: Sequence[str], what: str) -> str:
