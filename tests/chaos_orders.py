@@ -102,8 +102,8 @@ def document(number: int) -> str:
 
 
 class Book:
-    """What is said to each request. Of the orders a sixth comes with a wrong total at first, some are cut off or broken,
-    and a few are wrong however they are asked for, and rejected in the end."""
+    """What is said to each request. Of the orders a sixth comes with a wrong total at first, some are cut off or
+    broken, and a few are wrong however they are asked for, and rejected in the end."""
 
     def __init__(self, count: int, seed: int) -> None:
         self._gold = Gold({f"order {n:05},": record(n) for n in range(count)}, compile(Order))

@@ -1,8 +1,9 @@
 """Runs that are killed, and what is demanded of them: the driver of the chaos benchmark and of its test.
 
-A `World` is a folder with a pipeline and its documents, beside a server in a process of its own. A `Chase` is one run of
-it, in a folder that it is started in again and again; whatever stops a start, what the server was asked for, what the
-ledger holds and what was written are held against each other afterwards. What does not agree is a sentence in `broken`.
+A `World` is a folder with a pipeline and its documents, beside a server in a process of its own. A `Chase` is one run
+of it, in a folder that it is started in again and again; whatever stops a start, what the server was asked for, what
+the ledger holds and what was written are held against each other afterwards. What does not agree is a sentence in
+`broken`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -29,7 +30,9 @@ from typing import Any, Literal
 
 from chaos_orders import PIPELINE, SCHEMA, document
 
-__all__ = ["IN_FLIGHT", "Chase", "Kill", "Log", "Moment", "Reference", "Seen", "Server", "World", "served"]
+from extract.ledger import LedgerReader
+
+__all__ = ["IN_FLIGHT", "Chase", "Disk", "Kill", "Log", "Moment", "Reference", "Seen", "Server", "World", "served"]
 
 HERE = Path(__file__).resolve().parent
 IN_FLIGHT = 16
@@ -136,6 +139,38 @@ def served(documents: int, seed: int) -> Iterator[Server]:
         server.end()
 
 
+class Disk:
+    """A small disk of its own (a tmpfs), for whoever may mount one."""
+
+    def __init__(self, at: Path, kilobytes: int):
+        self.at, self.kilobytes = at, kilobytes
+
+    def __enter__(self) -> Disk:
+        self.at.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.kilobytes}k", "tmpfs", self.at], check=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", self.at], check=True)
+
+    def grow(self, kilobytes: int) -> None:
+        self.kilobytes += kilobytes
+        subprocess.run(["mount", "-o", f"remount,size={self.kilobytes}k", self.at], check=True)
+
+    @staticmethod
+    def possible() -> bool:
+        """Whether this user may mount one here."""
+        with tempfile.TemporaryDirectory() as folder:
+            tried = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+            try:
+                mounted = subprocess.run(tried, capture_output=True).returncode == 0
+            except OSError:
+                return False
+            if mounted:
+                subprocess.run(["umount", folder], check=True)
+            return mounted
+
+
 # ---- the ledger, as anybody may read it
 
 
@@ -168,20 +203,26 @@ def at_rest(run: Path) -> Seen:
                 shutil.copy(run / name, folder)
         with closing(sqlite3.connect(Path(folder) / "ledger.sqlite")) as db:
             whole = [said for (said,) in db.execute("pragma integrity_check") if said != "ok"]
-            seen = _seen(db)
-    return Seen(seen.calls, seen.starts, seen.documents, seen.waves, (*seen.wrong, *whole))
+            if not _made(db):
+                return Seen(wrong=tuple(whole))
+            seen = _seen(db, Path(folder))
+    return replace(seen, wrong=(*seen.wrong, *whole))
 
 
-def _seen(db: sqlite3.Connection) -> Seen:
-    db.execute("begin")
-    if not db.execute("select 1 from sqlite_master where name = 'waves'").fetchone():
-        return Seen()
+def _made(db: sqlite3.Connection) -> bool:
+    """Whether the tables are there, up to the last layout."""
+    return db.execute("select 1 from sqlite_master where name = 'dictionaries'").fetchone() is not None
+
+
+def _seen(db: sqlite3.Connection, folder: Path) -> Seen:
     calls, wrong = {}, []
-    for key, reply, cost, asked, said in db.execute("select key, reply, cost, input, output from calls"):
-        told = json.loads(reply)
-        calls[key] = (told["model"], told["text"], (asked, said), Decimal(cost))
-        if told["usage"][:3:2] != [asked, said]:
-            wrong.append(f"the tokens of {key} are not those of its reply")
+    paid = db.execute("select lower(hex(key)), cost, input, output from calls").fetchall()
+    with LedgerReader(folder) as reader:
+        for (key, cost, asked, said), reply in zip(paid, reader.replies([key for key, *_ in paid]), strict=True):
+            assert reply is not None
+            calls[key] = (reply.model, reply.text, (asked, said), Decimal(cost))
+            if (reply.usage.input, reply.usage.output) != (asked, said):
+                wrong.append(f"the tokens of {key} are not those of its reply")
     starts = db.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
     waves = dict(db.execute("select state, count(*) from waves group by state"))
     documents, without = _entered(db, starts)
@@ -214,7 +255,7 @@ class Reader:
         try:
             with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as db:
                 db.execute("begin")
-                if not db.execute("select 1 from sqlite_master where name = 'waves'").fetchone():
+                if not _made(db):
                     return 0, 0
                 start = db.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
                 documents, without = _entered(db, start)
@@ -303,7 +344,7 @@ class Chase:
         self.run, self.out = run or world.root / name / "run", world.root / name / "out"
         self.kills: list[Kill] = []
         self.broken: list[str] = []
-        self.looks = 0
+        self.looks = self.others = 0
         self.said, self.code = "", 0
         self._asked: list[range] = []
         self._said = world.root / f"{name}.said"
@@ -316,17 +357,16 @@ class Chase:
         more = ["--run", str(self.run), "--set", f"OUT={self.out}", "--quiet"]
         return [sys.executable, "-m", "extract", "run", "chaos.yaml", *more]
 
+    def _environ(self) -> dict[str, str]:
+        own = {"OPENAI_BASE_URL": self.world.server.address, "OPENAI_API_KEY": "sk-of-chaos"}
+        return {**os.environ, **own, "PYTHONPATH": str(HERE.parent)}
+
     @contextmanager
     def _started(self, command: list[str], most_bytes: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
         """A start of the run, as a process that is gone afterwards; what is demanded of every start is looked at."""
         before, log = at_rest(self.run), self.world.server.log()
         first = log.asks + 1
-        environ = {
-            **os.environ,
-            "OPENAI_BASE_URL": self.world.server.address,
-            "OPENAI_API_KEY": "sk-of-chaos",
-            "PYTHONPATH": str(HERE.parent),
-        }
+        environ = self._environ()
         limit = None if most_bytes is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes,) * 2)
         with self._said.open("wb") as said:
             process = subprocess.Popen(
@@ -374,7 +414,8 @@ class Chase:
         self.looks += reader.looks
         if alive:
             self._note(number, files, log)
-            if by == signal.SIGINT and self.code != 130 and self.kills[-1].phase not in ("starting", "ended"):
+            early = self.kills[-1].phase in ("starting", "ended")
+            if by == signal.SIGINT and self.code not in (130, -signal.SIGINT) and not early:
                 self.broken.append(f"Ctrl-C ended it with {self.code}: {self.said[-500:]}")
         return alive
 
@@ -387,6 +428,45 @@ class Chase:
         if self.code == -signal.SIGKILL:
             self._note(number, files, log)
         return self.code == -signal.SIGKILL
+
+    def starved(self, most_bytes: int | None = None) -> bool:
+        """A start with a disk that may be too small: no file may have more than so many bytes, or the run's folder is
+        on a `Disk`. Whether it was."""
+        files, number = self._files(), at_rest(self.run).starts + 1
+        with self._started(self.command(), most_bytes) as process:
+            process.wait(120)
+            log = self.world.server.log()
+        if self.code in (0, 3):
+            return False
+        self._note(number, files, log)
+        told = re.match(
+            r"(error|stopped): [^\n]*?: [^\n]*(could not|cannot) be written: |stopped: [^\n]* refuses: ", self.said
+        )
+        if self.code != 4 or told is None or len(self.said.splitlines()) > 3:
+            self.broken.append(f"a full disk ended it with {self.code}: {self.said[-500:]}")
+        return True
+
+    def beside_another(self) -> None:
+        """A start that comes to its end, while others try to work on the same run and are refused."""
+        refused = (
+            f"error: {self.run}: Another process is working on this run.\n"
+            "  Wait for it, stop it, or name another folder with --run.\n"
+        )
+        with self._started(self.command()) as process:
+            while process.poll() is None and not (self.run / "ledger.sqlite").exists():
+                time.sleep(0.004)
+            with tempfile.TemporaryFile("w+") as said:
+                while process.poll() is None:
+                    other = subprocess.run(self.command(), cwd=self.world.root, env=self._environ(), stderr=said)
+                    said.seek(0)
+                    told = said.read()
+                    said.seek(0)
+                    said.truncate()
+                    if process.poll() is None and (other.returncode, told) != (2, refused):
+                        self.broken.append(f"a second process ended with {other.returncode}: {told[-500:]}")
+                    self.others += 1
+        if self.code not in (0, 3):
+            self.broken.append(f"it ended with {self.code}, beside another one: {self.said[-500:]}")
 
     def _note(self, number: int, files: Mapping[Path, tuple[int, int]], log: Log) -> None:
         asks = self._asked[-1]
@@ -440,7 +520,7 @@ class Chase:
         return found
 
     def twice(self, log: Log) -> int:
-        """The requests for which a whole answer had been sent before."""
+        """The requests for which a whole answer had been charged before."""
         answered: set[str] = set()
         count = 0
         for one in log.events:
@@ -534,6 +614,8 @@ def _content(path: Path) -> bytes:
 
 
 def _rows(path: Path) -> list[str]:
+    if not path.exists() or path.stat().st_size == 0:
+        return []
     with closing(sqlite3.connect(path)) as db:
         return sorted(map(repr, db.execute("select * from parts")))
 
@@ -541,6 +623,8 @@ def _rows(path: Path) -> list[str]:
 def _duck_rows(path: Path) -> list[str]:
     import duckdb
 
+    if not path.exists():
+        return []
     with duckdb.connect(str(path), read_only=True) as db:
         return sorted(map(repr, db.execute("select * from orders").fetchall()))
 
