@@ -38,7 +38,7 @@ from random import Random
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "tests")]
 
-from chaos_runs import IN_FLIGHT, Chase, Disk, World, at_rest, moment, served  # noqa: E402
+from chaos_runs import Chase, Disk, World, at_rest, moment, served  # noqa: E402
 
 A_RUN = 6
 """So many kills a run, and then it is left to finish."""
@@ -139,15 +139,15 @@ class Bench:
                     left -= chase.killed_at(random.choice(STATES), random.randint(1, 3))
                 else:
                     left -= chase.killed(moment(random, known, len(at_rest(chase.run).calls)), by)
-            yield self._ended(chase, 0 if by == signal.SIGINT else IN_FLIGHT)
+            yield self._ended(chase)
 
     def _begin(self, kind: str, number: int) -> None:
         self.world.reference("batch" if kind == "batch" else "local")
-        self.world.server.begin(1000 * self.seed + number)
+        self.world.begin(1000 * self.seed + number)
 
-    def _ended(self, chase: Chase, most_lost: int = IN_FLIGHT) -> Chase:
+    def _ended(self, chase: Chase) -> Chase:
         chase.to_its_end()
-        chase.judge(most_lost)
+        chase.judge()
         return chase
 
 

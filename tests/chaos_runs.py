@@ -279,12 +279,13 @@ class Reader:
 @dataclass(frozen=True)
 class Kill:
     """One end of a start that was not its own: in which phase, what was asked for in this start (the numbers of the
-    requests), and how many of them were on the wire then."""
+    requests), how many of them were on the wire then, the waves by their state, and how many answers may be lost."""
 
     phase: Phase
     asks: range
     in_flight: int
     waves: Mapping[str, int]
+    may_lose: int
 
 
 @dataclass(frozen=True)
@@ -301,22 +302,23 @@ class Reference:
 
 
 class World:
-    """A folder with documents and a pipeline."""
+    """A folder with documents and a pipeline; `faults` is how much goes wrong, as a multiple of the usual."""
 
-    def __init__(self, root: Path, server: Server, documents: int, in_flight: int = IN_FLIGHT):
-        self.root, self.server, self.documents, self.in_flight = root, server, documents, in_flight
+    def __init__(self, root: Path, server: Server, documents: int, faults: float = 1.0):
+        self.root, self.server, self.documents, self.in_flight = root, server, documents, IN_FLIGHT
+        self.faults = faults
         for name in ("in", "schemas"):
             (root / name).mkdir(parents=True)
         for n in range(documents):
             (root / "in" / f"{n:05}.txt").write_text(document(n), "utf-8")
         (root / "schemas" / "order.py").write_text(SCHEMA, "utf-8")
-        (root / "chaos.yaml").write_text(PIPELINE.replace("IN_FLIGHT", str(in_flight)), "utf-8")
+        (root / "chaos.yaml").write_text(PIPELINE.replace("IN_FLIGHT", str(IN_FLIGHT)), "utf-8")
         self._known: dict[str, Reference] = {}
 
     def reference(self, engine: str) -> Reference:
         """What an undisturbed run comes to; it is made once."""
         if engine not in self._known:
-            self.server.begin(0)
+            self.begin(0)
             chase = Chase(self, f"undisturbed-{engine}", engine)
             seconds = _took(chase.to_its_end)
             replay = _took(chase.to_its_end)
@@ -327,6 +329,10 @@ class World:
             end = replay / 4
             self._known[engine] = Reference(chase.account(), chase.outputs(), values, seconds, replay, end)
         return self._known[engine]
+
+    def begin(self, seed: int) -> None:
+        """Another run begins: the server forgets the last one, and goes wrong in other places."""
+        self.server.begin(seed, faults=self.faults)
 
 
 def _took(work: Callable[[], object]) -> float:
@@ -413,7 +419,7 @@ class Chase:
         self.broken += reader.wrong
         self.looks += reader.looks
         if alive:
-            self._note(number, files, log)
+            self._note(number, files, log, 0 if by == signal.SIGINT else self.world.in_flight)
             early = self.kills[-1].phase in ("starting", "ended")
             if by == signal.SIGINT and self.code not in (130, -signal.SIGINT) and not early:
                 self.broken.append(f"Ctrl-C ended it with {self.code}: {self.said[-500:]}")
@@ -468,11 +474,12 @@ class Chase:
         if self.code not in (0, 3):
             self.broken.append(f"it ended with {self.code}, beside another one: {self.said[-500:]}")
 
-    def _note(self, number: int, files: Mapping[Path, tuple[int, int]], log: Log) -> None:
+    def _note(self, number: int, files: Mapping[Path, tuple[int, int]], log: Log, may_lose: int | None = None) -> None:
+        most = self.world.in_flight if may_lose is None else may_lose
         asks = self._asked[-1]
         on_the_wire = [ask for ask in log.bodies if ask in asks and ask not in log.done]
         seen = at_rest(self.run)
-        self.kills.append(Kill(self._phase(seen, number, files), asks, len(on_the_wire), seen.waves))
+        self.kills.append(Kill(self._phase(seen, number, files), asks, len(on_the_wire), seen.waves, most))
 
     def _files(self) -> dict[Path, tuple[int, int]]:
         """The outputs and the account as they lie there."""
@@ -530,15 +537,14 @@ class Chase:
                 answered.add(log.bodies[one["ask"]])
         return count
 
-    def judge(self, most_lost: int | None = None) -> None:
-        """Holds the finished run against the server's log and against the undisturbed run; `most_lost` is how many
-        answers each stopped start may have lost."""
+    def judge(self) -> None:
+        """Holds the finished run against the server's log and against the undisturbed run."""
         time.sleep(0.5)  # answers that are still on their way to nobody
         log, seen, known = self.world.server.log(), at_rest(self.run), self.world.reference(self.engine)
         if self.engine == "batch":
             self._judge_batches(log, seen)
         else:
-            self._judge_calls(log, seen, self.world.in_flight if most_lost is None else most_lost)
+            self._judge_calls(log, seen)
         values = {key: value[1:] for key, value in seen.calls.items()}
         if values != known.calls:
             other = sum(known.calls.get(key) != value for key, value in values.items())
@@ -553,7 +559,7 @@ class Chase:
         if self.account()["cost_usd"] != str(seen.cost):
             self.broken.append(f"the run says that it cost {self.account()['cost_usd']}, its replies {seen.cost}")
 
-    def _judge_calls(self, log: Log, seen: Seen, most: int) -> None:
+    def _judge_calls(self, log: Log, seen: Seen) -> None:
         whole = set(log.whole().values())
         if not seen.serials() <= whole:
             self.broken.append("the ledger holds answers that were not sent")
@@ -562,9 +568,9 @@ class Chase:
         charged = sum((log.cost(serial) for serial in seen.serials() & whole), Decimal(0))
         if charged != seen.cost:
             self.broken.append(f"the server charged {charged} for what is recorded, the ledger says {seen.cost}")
-        stopped = {id(kill.asks) for kill in self.kills}
+        may_lose = {kill.asks.start: kill.may_lose for kill in self.kills if kill.asks}
         for start, serials in self.lost(log).items():
-            allowed = most if start >= 0 and id(self._asked[start]) in stopped else 0
+            allowed = may_lose.get(self._asked[start].start, 0) if start >= 0 else 0
             if len(serials) > allowed:
                 said = f"{len(serials)} answers of the start {start + 1} are not recorded, and at most {allowed} may be"
                 self.broken.append(said)
