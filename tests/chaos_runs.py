@@ -649,8 +649,8 @@ def moment(random: Random, known: Reference, recorded: int) -> Moment:
     which it asks, or of that after its last document, so that none of them is left out where it is short."""
     kind = random.random()
     left = (known.seconds - known.replay) * (1 - min(1.0, recorded / max(1, len(known.calls))))
-    if kind < 0.25:
+    if kind < 0.3:
         return Moment("done", random.uniform(0, known.end))
-    if kind < 0.6 and left > 0.1:
-        return Moment("begun", random.uniform(0, min(left, (known.seconds - known.replay) / 3)))
+    if kind < 0.8 and left > 0.1:
+        return Moment("begun", random.uniform(0, min(left, (known.seconds - known.replay) / 4)))
     return Moment("made", random.uniform(0, known.replay + left))
