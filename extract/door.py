@@ -48,7 +48,10 @@ class _Door:
 
     def close(self) -> None:
         """Closes what is open and stops the loop, at the exit of the process. Clients are kept by asynchronous
-        generators (see `models.openai`), which a loop closes before it ends."""
+        generators (see `models.openai`), which a loop closes before it ends. What is still at work, after a second
+        Ctrl-C, is left as it is."""
+        if any(not task.done() for task in asyncio.all_tasks(self.loop)):
+            return
         with suppress(Exception):  # the process is leaving: what cannot be closed in time is closed by the system
             asyncio.run_coroutine_threadsafe(self.loop.shutdown_asyncgens(), self.loop).result(GRACE)
         self.loop.call_soon_threadsafe(self.loop.stop)

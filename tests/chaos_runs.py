@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -30,7 +30,9 @@ from typing import Any, Literal
 
 from chaos_orders import PIPELINE, SCHEMA, document
 
-__all__ = ["IN_FLIGHT", "Chase", "Kill", "Log", "Moment", "Reference", "Seen", "Server", "World", "served"]
+from extract.ledger import LedgerReader
+
+__all__ = ["IN_FLIGHT", "Chase", "Disk", "Kill", "Log", "Moment", "Reference", "Seen", "Server", "World", "served"]
 
 HERE = Path(__file__).resolve().parent
 IN_FLIGHT = 16
@@ -137,6 +139,38 @@ def served(documents: int, seed: int) -> Iterator[Server]:
         server.end()
 
 
+class Disk:
+    """A small disk of its own (a tmpfs), for whoever may mount one."""
+
+    def __init__(self, at: Path, kilobytes: int):
+        self.at, self.kilobytes = at, kilobytes
+
+    def __enter__(self) -> Disk:
+        self.at.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.kilobytes}k", "tmpfs", self.at], check=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", self.at], check=True)
+
+    def grow(self, kilobytes: int) -> None:
+        self.kilobytes += kilobytes
+        subprocess.run(["mount", "-o", f"remount,size={self.kilobytes}k", self.at], check=True)
+
+    @staticmethod
+    def possible() -> bool:
+        """Whether this user may mount one here."""
+        with tempfile.TemporaryDirectory() as folder:
+            tried = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+            try:
+                mounted = subprocess.run(tried, capture_output=True).returncode == 0
+            except OSError:
+                return False
+            if mounted:
+                subprocess.run(["umount", folder], check=True)
+            return mounted
+
+
 # ---- the ledger, as anybody may read it
 
 
@@ -169,20 +203,26 @@ def at_rest(run: Path) -> Seen:
                 shutil.copy(run / name, folder)
         with closing(sqlite3.connect(Path(folder) / "ledger.sqlite")) as db:
             whole = [said for (said,) in db.execute("pragma integrity_check") if said != "ok"]
-            seen = _seen(db)
-    return Seen(seen.calls, seen.starts, seen.documents, seen.waves, (*seen.wrong, *whole))
+            if not _made(db):
+                return Seen(wrong=tuple(whole))
+            seen = _seen(db, Path(folder))
+    return replace(seen, wrong=(*seen.wrong, *whole))
 
 
-def _seen(db: sqlite3.Connection) -> Seen:
-    db.execute("begin")
-    if not db.execute("select 1 from sqlite_master where name = 'waves'").fetchone():
-        return Seen()
+def _made(db: sqlite3.Connection) -> bool:
+    """Whether the tables are there, up to the last layout."""
+    return db.execute("select 1 from sqlite_master where name = 'dictionaries'").fetchone() is not None
+
+
+def _seen(db: sqlite3.Connection, folder: Path) -> Seen:
     calls, wrong = {}, []
-    for key, reply, cost, asked, said in db.execute("select key, reply, cost, input, output from calls"):
-        told = json.loads(reply)
-        calls[key] = (told["model"], told["text"], (asked, said), Decimal(cost))
-        if told["usage"][:3:2] != [asked, said]:
-            wrong.append(f"the tokens of {key} are not those of its reply")
+    paid = db.execute("select lower(hex(key)), cost, input, output from calls").fetchall()
+    with LedgerReader(folder) as reader:
+        for (key, cost, asked, said), reply in zip(paid, reader.replies([key for key, *_ in paid]), strict=True):
+            assert reply is not None
+            calls[key] = (reply.model, reply.text, (asked, said), Decimal(cost))
+            if (reply.usage.input, reply.usage.output) != (asked, said):
+                wrong.append(f"the tokens of {key} are not those of its reply")
     starts = db.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
     waves = dict(db.execute("select state, count(*) from waves group by state"))
     documents, without = _entered(db, starts)
@@ -215,7 +255,7 @@ class Reader:
         try:
             with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as db:
                 db.execute("begin")
-                if not db.execute("select 1 from sqlite_master where name = 'waves'").fetchone():
+                if not _made(db):
                     return 0, 0
                 start = db.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
                 documents, without = _entered(db, start)
@@ -239,12 +279,13 @@ class Reader:
 @dataclass(frozen=True)
 class Kill:
     """One end of a start that was not its own: in which phase, what was asked for in this start (the numbers of the
-    requests), and how many of them were on the wire then."""
+    requests), how many of them were on the wire then, the waves by their state, and how many answers may be lost."""
 
     phase: Phase
     asks: range
     in_flight: int
     waves: Mapping[str, int]
+    may_lose: int
 
 
 @dataclass(frozen=True)
@@ -261,22 +302,23 @@ class Reference:
 
 
 class World:
-    """A folder with documents and a pipeline."""
+    """A folder with documents and a pipeline; `faults` is how much goes wrong, as a multiple of the usual."""
 
-    def __init__(self, root: Path, server: Server, documents: int, in_flight: int = IN_FLIGHT):
-        self.root, self.server, self.documents, self.in_flight = root, server, documents, in_flight
+    def __init__(self, root: Path, server: Server, documents: int, faults: float = 1.0):
+        self.root, self.server, self.documents, self.in_flight = root, server, documents, IN_FLIGHT
+        self.faults = faults
         for name in ("in", "schemas"):
             (root / name).mkdir(parents=True)
         for n in range(documents):
             (root / "in" / f"{n:05}.txt").write_text(document(n), "utf-8")
         (root / "schemas" / "order.py").write_text(SCHEMA, "utf-8")
-        (root / "chaos.yaml").write_text(PIPELINE.replace("IN_FLIGHT", str(in_flight)), "utf-8")
+        (root / "chaos.yaml").write_text(PIPELINE.replace("IN_FLIGHT", str(IN_FLIGHT)), "utf-8")
         self._known: dict[str, Reference] = {}
 
     def reference(self, engine: str) -> Reference:
         """What an undisturbed run comes to; it is made once."""
         if engine not in self._known:
-            self.server.begin(0)
+            self.begin(0)
             chase = Chase(self, f"undisturbed-{engine}", engine)
             seconds = _took(chase.to_its_end)
             replay = _took(chase.to_its_end)
@@ -287,6 +329,10 @@ class World:
             end = replay / 4
             self._known[engine] = Reference(chase.account(), chase.outputs(), values, seconds, replay, end)
         return self._known[engine]
+
+    def begin(self, seed: int) -> None:
+        """Another run begins: the server forgets the last one, and goes wrong in other places."""
+        self.server.begin(seed, faults=self.faults)
 
 
 def _took(work: Callable[[], object]) -> float:
@@ -304,7 +350,7 @@ class Chase:
         self.run, self.out = run or world.root / name / "run", world.root / name / "out"
         self.kills: list[Kill] = []
         self.broken: list[str] = []
-        self.looks = 0
+        self.looks = self.others = 0
         self.said, self.code = "", 0
         self._asked: list[range] = []
         self._said = world.root / f"{name}.said"
@@ -317,17 +363,16 @@ class Chase:
         more = ["--run", str(self.run), "--set", f"OUT={self.out}", "--quiet"]
         return [sys.executable, "-m", "extract", "run", "chaos.yaml", *more]
 
+    def _environ(self) -> dict[str, str]:
+        own = {"OPENAI_BASE_URL": self.world.server.address, "OPENAI_API_KEY": "sk-of-chaos"}
+        return {**os.environ, **own, "PYTHONPATH": str(HERE.parent)}
+
     @contextmanager
     def _started(self, command: list[str], most_bytes: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
         """A start of the run, as a process that is gone afterwards; what is demanded of every start is looked at."""
         before, log = at_rest(self.run), self.world.server.log()
         first = log.asks + 1
-        environ = {
-            **os.environ,
-            "OPENAI_BASE_URL": self.world.server.address,
-            "OPENAI_API_KEY": "sk-of-chaos",
-            "PYTHONPATH": str(HERE.parent),
-        }
+        environ = self._environ()
         limit = None if most_bytes is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes,) * 2)
         with self._said.open("wb") as said:
             process = subprocess.Popen(
@@ -374,8 +419,9 @@ class Chase:
         self.broken += reader.wrong
         self.looks += reader.looks
         if alive:
-            self._note(number, files, log)
-            if by == signal.SIGINT and self.code != 130 and self.kills[-1].phase not in ("starting", "ended"):
+            self._note(number, files, log, 0 if by == signal.SIGINT else self.world.in_flight)
+            early = self.kills[-1].phase in ("starting", "ended")
+            if by == signal.SIGINT and self.code not in (130, -signal.SIGINT) and not early:
                 self.broken.append(f"Ctrl-C ended it with {self.code}: {self.said[-500:]}")
         return alive
 
@@ -389,11 +435,51 @@ class Chase:
             self._note(number, files, log)
         return self.code == -signal.SIGKILL
 
-    def _note(self, number: int, files: Mapping[Path, tuple[int, int]], log: Log) -> None:
+    def starved(self, most_bytes: int | None = None) -> bool:
+        """A start with a disk that may be too small: no file may have more than so many bytes, or the run's folder is
+        on a `Disk`. Whether it was."""
+        files, number = self._files(), at_rest(self.run).starts + 1
+        with self._started(self.command(), most_bytes) as process:
+            process.wait(120)
+            log = self.world.server.log()
+        if self.code in (0, 3):
+            return False
+        self._note(number, files, log)
+        told = re.match(
+            r"(error|stopped): [^\n]*?: [^\n]*(could not|cannot) be written: |stopped: [^\n]* refuses: ", self.said
+        )
+        if self.code != 4 or told is None or len(self.said.splitlines()) > 3:
+            self.broken.append(f"a full disk ended it with {self.code}: {self.said[-500:]}")
+        return True
+
+    def beside_another(self) -> None:
+        """A start that comes to its end, while others try to work on the same run and are refused."""
+        refused = (
+            f"error: {self.run}: Another process is working on this run.\n"
+            "  Wait for it, stop it, or name another folder with --run.\n"
+        )
+        with self._started(self.command()) as process:
+            while process.poll() is None and not (self.run / "ledger.sqlite").exists():
+                time.sleep(0.004)
+            with tempfile.TemporaryFile("w+") as said:
+                while process.poll() is None:
+                    other = subprocess.run(self.command(), cwd=self.world.root, env=self._environ(), stderr=said)
+                    said.seek(0)
+                    told = said.read()
+                    said.seek(0)
+                    said.truncate()
+                    if process.poll() is None and (other.returncode, told) != (2, refused):
+                        self.broken.append(f"a second process ended with {other.returncode}: {told[-500:]}")
+                    self.others += 1
+        if self.code not in (0, 3):
+            self.broken.append(f"it ended with {self.code}, beside another one: {self.said[-500:]}")
+
+    def _note(self, number: int, files: Mapping[Path, tuple[int, int]], log: Log, may_lose: int | None = None) -> None:
+        most = self.world.in_flight if may_lose is None else may_lose
         asks = self._asked[-1]
         on_the_wire = [ask for ask in log.bodies if ask in asks and ask not in log.done]
         seen = at_rest(self.run)
-        self.kills.append(Kill(self._phase(seen, number, files), asks, len(on_the_wire), seen.waves))
+        self.kills.append(Kill(self._phase(seen, number, files), asks, len(on_the_wire), seen.waves, most))
 
     def _files(self) -> dict[Path, tuple[int, int]]:
         """The outputs and the account as they lie there."""
@@ -441,7 +527,7 @@ class Chase:
         return found
 
     def twice(self, log: Log) -> int:
-        """The requests for which a whole answer had been sent before."""
+        """The requests for which a whole answer had been charged before."""
         answered: set[str] = set()
         count = 0
         for one in log.events:
@@ -451,15 +537,14 @@ class Chase:
                 answered.add(log.bodies[one["ask"]])
         return count
 
-    def judge(self, most_lost: int | None = None) -> None:
-        """Holds the finished run against the server's log and against the undisturbed run; `most_lost` is how many
-        answers each stopped start may have lost."""
+    def judge(self) -> None:
+        """Holds the finished run against the server's log and against the undisturbed run."""
         time.sleep(0.5)  # answers that are still on their way to nobody
         log, seen, known = self.world.server.log(), at_rest(self.run), self.world.reference(self.engine)
         if self.engine == "batch":
             self._judge_batches(log, seen)
         else:
-            self._judge_calls(log, seen, self.world.in_flight if most_lost is None else most_lost)
+            self._judge_calls(log, seen)
         values = {key: value[1:] for key, value in seen.calls.items()}
         if values != known.calls:
             other = sum(known.calls.get(key) != value for key, value in values.items())
@@ -474,7 +559,7 @@ class Chase:
         if self.account()["cost_usd"] != str(seen.cost):
             self.broken.append(f"the run says that it cost {self.account()['cost_usd']}, its replies {seen.cost}")
 
-    def _judge_calls(self, log: Log, seen: Seen, most: int) -> None:
+    def _judge_calls(self, log: Log, seen: Seen) -> None:
         whole = set(log.whole().values())
         if not seen.serials() <= whole:
             self.broken.append("the ledger holds answers that were not sent")
@@ -483,9 +568,9 @@ class Chase:
         charged = sum((log.cost(serial) for serial in seen.serials() & whole), Decimal(0))
         if charged != seen.cost:
             self.broken.append(f"the server charged {charged} for what is recorded, the ledger says {seen.cost}")
-        stopped = {id(kill.asks) for kill in self.kills}
+        may_lose = {kill.asks.start: kill.may_lose for kill in self.kills if kill.asks}
         for start, serials in self.lost(log).items():
-            allowed = most if start >= 0 and id(self._asked[start]) in stopped else 0
+            allowed = may_lose.get(self._asked[start].start, 0) if start >= 0 else 0
             if len(serials) > allowed:
                 said = f"{len(serials)} answers of the start {start + 1} are not recorded, and at most {allowed} may be"
                 self.broken.append(said)
@@ -535,6 +620,8 @@ def _content(path: Path) -> bytes:
 
 
 def _rows(path: Path) -> list[str]:
+    if not path.exists() or path.stat().st_size == 0:
+        return []
     with closing(sqlite3.connect(path)) as db:
         return sorted(map(repr, db.execute("select * from parts")))
 
@@ -542,6 +629,8 @@ def _rows(path: Path) -> list[str]:
 def _duck_rows(path: Path) -> list[str]:
     import duckdb
 
+    if not path.exists():
+        return []
     with duckdb.connect(str(path), read_only=True) as db:
         return sorted(map(repr, db.execute("select * from orders").fetchall()))
 
@@ -560,8 +649,8 @@ def moment(random: Random, known: Reference, recorded: int) -> Moment:
     which it asks, or of that after its last document, so that none of them is left out where it is short."""
     kind = random.random()
     left = (known.seconds - known.replay) * (1 - min(1.0, recorded / max(1, len(known.calls))))
-    if kind < 0.25:
+    if kind < 0.3:
         return Moment("done", random.uniform(0, known.end))
-    if kind < 0.6 and left > 0.1:
-        return Moment("begun", random.uniform(0, min(left, (known.seconds - known.replay) / 3)))
+    if kind < 0.8 and left > 0.1:
+        return Moment("begun", random.uniform(0, min(left, (known.seconds - known.replay) / 4)))
     return Moment("made", random.uniform(0, known.replay + left))

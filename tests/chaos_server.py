@@ -89,7 +89,15 @@ class Chaotic(FakeOpenAI):
         }
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        return await asyncio.shield(super()._handle(http))
+        return await asyncio.shield(self._undeterred(http))
+
+    async def _undeterred(self, http: web.BaseRequest) -> web.StreamResponse:
+        from aiohttp import web
+
+        try:
+            return await super()._handle(http)
+        except ConnectionResetError:  # of an answer that is cut short, and its client is gone
+            return web.Response()
 
     async def _chat(self, http: web.BaseRequest, request: Request, model: str) -> web.StreamResponse:
         self.asks += 1

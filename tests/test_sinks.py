@@ -405,6 +405,13 @@ def test_a_check_makes_the_folder_and_refuses_what_cannot_be_written(tmp_path: P
         assert str(raised.value) == f"{tmp_path / name}: {message}"
 
 
+@pytest.mark.parametrize("sign", ["?", "\\"])
+def test_a_path_that_duckdb_would_read_otherwise_is_refused(tmp_path: Path, sign: str) -> None:
+    with pytest.raises(PipelineError) as raised:
+        target_of(str(tmp_path / f"a{sign}b" / "shop.duckdb"), table="t").check()
+    assert raised.value.message == "DuckDB cannot keep a file whose path has a question mark or a backslash."
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     for name, message in (
         ("shop.db", "The database refuses: file is not a database.\n  This is no SQLite file."),

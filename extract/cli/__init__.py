@@ -7,7 +7,11 @@ command's body is a few lines; the modules that do the work are loaded when it r
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -58,7 +62,8 @@ def main(args: list[str] | None = None) -> Any:
     """Runs the command; errors become messages and exit codes."""
     given = sys.argv[1:] if args is None else args
     try:
-        code = cli.main(args, standalone_mode=False)
+        with _terminable():
+            code = cli.main(args, standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the one of the other
         click.echo("Interrupted. What was paid for is recorded: the same run can be started again.", err=True)
         code = 130
@@ -71,3 +76,20 @@ def main(args: list[str] | None = None) -> Any:
         click.echo(f"error: {error.filename or 'the output'}: {error.strerror}.", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Takes SIGTERM, by which services and containers are stopped, for Ctrl-C: what is on the wire is taken in."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

@@ -44,6 +44,9 @@ class _Place:
 
 def check(address: Address, table: str, mode: str, key: Sequence[str], type: Type | None) -> None:
     """Raises PipelineError where the file cannot be opened, or the table does not take the rows."""
+    if address.path is not None and any(sign in str(address.path) for sign in "?\\"):
+        message = "DuckDB cannot keep a file whose path has a question mark or a backslash."
+        raise PipelineError(message, address.shown, "Write somewhere else.")
     if address.path is None or not address.path.exists():
         return
     with _said(address), workplace() as (connection, _):
