@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from .frozen import quick
 from .jsontext import canonical, digest
 
 __all__ = [
@@ -134,6 +135,7 @@ class Example:
         return [self.text, self.value]
 
 
+@quick
 @dataclass(frozen=True)
 class Call:
     """One frozen request. `attempt` counts from 1 over the whole task; it is in the key and is never rendered.
@@ -220,6 +222,7 @@ class TokenLogprob:
     logprob: float
 
 
+@quick
 @dataclass(frozen=True)
 class Reply:
     """What came back for a call: `text`, a `refusal`, or a `failure`; exactly one of the three is set.

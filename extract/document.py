@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from .call import Part
+from .frozen import quick
 from .jsontext import canonical, digest
 
 __all__ = ["Attachment", "Document", "Page"]
@@ -46,6 +47,7 @@ class Attachment:
         return self.known_as or digest(self.data)
 
 
+@quick
 @dataclass(frozen=True)
 class Document:
     """One source, opened. `source` is where it came from, as given, and takes no part in `id`. `shown` says whether the

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from .call import Usage
 from .events import Event
+from .frozen import quick
 
 __all__ = ["Attempt", "Evidence", "Extraction", "Problem", "ProblemKind"]
 
@@ -80,6 +81,7 @@ class Attempt:
     cost: Decimal | None = None
 
 
+@quick
 @dataclass(frozen=True)
 class Extraction(Generic[T]):
     """What came of one document.

@@ -28,6 +28,7 @@ from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
+from .frozen import quick
 from .jsontext import dump, same
 from .patch import Patch, patch_of
 from .pointer import ABSENT, get, join, leaves, split
@@ -48,6 +49,7 @@ _FIXES: Mapping[reading.Policy, str] = {
 }
 
 
+@quick
 @dataclass(frozen=True)
 class Checked(Generic[T]):
     """What validation gave: the value of the user's type, or None and what is wrong."""

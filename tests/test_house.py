@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "extract"
 
 FLOORS = (
-    {"call", "errors", "events", "extraction", "jsontext", "pointer"},
+    {"call", "errors", "events", "extraction", "frozen", "jsontext", "pointer"},
     {
         *("confidence", "document_limits", "endpoints", "image_rules", "settings", "waiving"),
         *(

@@ -58,6 +58,21 @@ def test_the_first_reply_to_a_call_stays(ledger: RunLedger) -> None:
     assert asyncio.run(twice()) == REPLY
 
 
+def test_every_reply_is_found_in_the_start_that_recorded_it_and_in_the_next(tmp_path: Path) -> None:
+    calls = [replace(CALL, attempt=number) for number in range(1, 40)]
+
+    async def found(recorded: int) -> list[bool]:
+        ledger = RunLedger(tmp_path)
+        for call in calls[recorded : recorded + 13]:
+            await ledger.record(call, REPLY, None)
+        there = [await ledger.reply(call.key) is not None for call in calls]
+        ledger.close()
+        return there
+
+    assert asyncio.run(found(0)) == [number < 13 for number in range(39)]
+    assert asyncio.run(found(13)) == [number < 26 for number in range(39)]
+
+
 def test_many_writers_at_once_lose_nothing(ledger: RunLedger) -> None:
     calls = [replace(CALL, attempt=n) for n in range(500)]
 

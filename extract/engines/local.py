@@ -20,6 +20,7 @@ from ..call import Call, Failure, Reply
 from ..document import Document
 from ..errors import BudgetExceeded, Detached, DocumentError, ExtractError, ModelError, NestedCall, RunError
 from ..extraction import Extraction, Problem, ProblemKind
+from ..frozen import quick
 from ..ledger import Ledger
 from ..limits import Traffic
 from ..models import Model
@@ -53,6 +54,7 @@ def _as_it_is(extraction: Extraction[T]) -> Extraction[T]:
     return extraction
 
 
+@quick
 @dataclass(frozen=True)
 class Job(Generic[T]):
     """One document to be done: how to open it and the task. `name` is what the caller knows it by, `source` what a hook
@@ -66,6 +68,7 @@ class Job(Generic[T]):
     at_hand: bool = False
 
 
+@quick
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
     """What came of a job: an extraction, or None where the engine stopped before it was done (the document is pending);

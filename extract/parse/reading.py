@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..events import Event
 from ..extraction import Problem
+from ..frozen import quick
 
 __all__ = ["POLICIES", "Cut", "Policy", "Reading", "require_policy"]
 
@@ -39,6 +40,7 @@ class Cut:
     goes_on: bool = False
 
 
+@quick
 @dataclass(frozen=True)
 class Reading:
     """`value` is a JSON value; numbers that a float would round are Decimals. Pointers of events and problems are in

@@ -1,0 +1,38 @@
+"""Frozen values that are made several times for each call, made in less than half the time.
+
+A frozen dataclass sets each field by a call of its own, past the guard that keeps it frozen. `quick` gives it an
+``__init__`` with the same parameters that writes the fields into the value's dictionary; all else about the value is
+the dataclass's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from functools import update_wrapper
+from typing import Any, TypeVar
+
+__all__ = ["quick"]
+
+C = TypeVar("C")
+
+
+def quick(cls: type[C]) -> type[C]:
+    """The frozen dataclass with the quick ``__init__``; it has no slots, no ``__post_init__``, and fields only that are
+    given by their names."""
+    names: dict[str, Any] = {"_to_be_made": object()}
+    parameters, lines = ["self"], ["own = self.__dict__"]
+    for one in fields(cls):  # type: ignore[arg-type]
+        value = one.name
+        if one.default is not MISSING:
+            names[f"_{one.name}"] = one.default
+            parameters.append(f"{one.name}=_{one.name}")
+        elif one.default_factory is not MISSING:
+            names[f"_{one.name}"] = one.default_factory
+            parameters.append(f"{one.name}=_to_be_made")
+            value = f"_{one.name}() if {one.name} is _to_be_made else {one.name}"
+        else:
+            parameters.append(one.name)
+        lines.append(f"own[{one.name!r}] = {value}")
+    exec(f"def init({', '.join(parameters)}):\n " + "\n ".join(lines), names)  # as dataclasses make theirs
+    setattr(cls, "__init__", update_wrapper(names["init"], cls.__init__))  # noqa: B010  mypy knows of no other way
+    return cls
