@@ -194,6 +194,7 @@ def test_json_lines_can_be_watched_as_they_come(tmp_path: Path) -> None:
     path.write_text("old\n")
     writer = open_writer(target_of(str(path)), type=None, columns=("b",))
     writer.add({"a": 1, "b": 2})
+    writer.hand_over()
     assert (tmp_path / "rows.jsonl.part").read_text() == '{"b": 2, "a": 1}\n'
     assert path.read_text() == "old\n"
     assert writer.finish() == writer.finish() == 1

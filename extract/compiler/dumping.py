@@ -166,12 +166,12 @@ def _object(pairs: Iterable[tuple[Any, Any]], write: Dump = plain, key: Callable
 
 
 def _list(items: Iterable[Any], write: Dump = plain) -> list[Any]:
-    made = []
-    for index, inner in enumerate(items):
-        try:
+    made = list[Any]()
+    try:
+        for inner in items:
             made.append(write(inner))
-        except SchemaError as wrong:
-            raise wrong.within(index) from None
+    except SchemaError as wrong:
+        raise wrong.within(len(made)) from None
     return made
 
 

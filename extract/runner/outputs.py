@@ -125,6 +125,7 @@ class Outputs:
                 for row in rows:
                     if write.when is None or write.when.holds(row):
                         writer.add(_shown(write, row))
+            writer.hand_over()
         except ExtractError as error:
             self._broken.add(write.number)
             self.failure = self.failure or error

@@ -112,10 +112,11 @@ class Units:
 
     async def unit(self, given: Input) -> Entry:
         """What became of a document or row, counted."""
+        found = _Found()
         if given.stage == DOCUMENTS:
-            found = await self._given(DOCUMENTS, given.row, given)
+            await self._given(DOCUMENTS, given.row, given, found)
         else:
-            found = await self._begun(self.pipeline.by_number[given.stage], given)
+            await self._begun(self.pipeline.by_number[given.stage], given, found)
         self.waived += any(one.waived for one in found.extractions if one is not None)
         self.rejected += found.ends["rejected"] > 0
         entry = Entry(
@@ -161,116 +162,115 @@ class Units:
             if entry.state in ("rejected", "review") and len(self.refused) < _SHOWN:
                 self.refused.append(entry)
 
-    async def _begun(self, step: Step, given: Input) -> _Found:
+    async def _begun(self, step: Step, given: Input, found: _Found) -> None:
         """A row of a stage that a step began: the step has made it, or asks about it now."""
         flow = self.flows[step.number]
         flow.made += 1
         if isinstance(step, Asked):
-            return await self._asked(step, given.row, given)
+            await self._asked(step, given.row, given, found)
+            return
         flow.counts["out"] += 1
-        return await self._given(step.number, given.row, given)
+        await self._given(step.number, given.row, given, found)
 
-    async def _given(self, number: int, row: Row, given: Input) -> _Found:
+    async def _given(self, number: int, row: Row, given: Input, found: _Found) -> None:
         """A row that a step gave, on its way to whoever reads it."""
-        found = _Found()
         if number in self._kept:
             found.rows.append((number, row))
         readers = self._readers[number]
         if not readers:
             found.ends["written"] += 1
         for reader in readers:
-            found.take(await self._read(reader, row, given))
-        return found
+            await self._read(reader, row, given, found)
 
-    async def _read(self, step: Step, row: Row, given: Input) -> _Found:
+    async def _read(self, step: Step, row: Row, given: Input, found: _Found) -> None:
         """A row at a step that takes it, if it does."""
         flow = self.flows.get(step.number)  # an output at the end is no step
         try:
             taken = step.when is None or step.when.condition(row)
         except ExtractError as error:
-            return self._stopped(step, flow, "rejected", row, error.message)
+            self._stopped(step, flow, "rejected", row, error.message, found)
+            return
         if not taken:
             if flow is not None:
                 flow.passed("filtered")
-            return _Found(Counter({"filtered": 1}))
-        if flow is None:
-            return _Found(Counter({"written": 1}))
-        if step.gathers:
-            flow.waits()
-            return _Found(Counter({"merged": 1}))
-        if isinstance(step, Asked):
-            flow.into += 1
-            return await self._asked(step, row, given)
-        if isinstance(step, Write):
-            flow.passed("out")
-            found = await self._given(step.number, row, given)
+            found.ends["filtered"] += 1
+        elif flow is None:
             found.ends["written"] += 1
-            return found
-        outcome = await self._applied(step, row)
-        if outcome.state != "out":
-            return self._stopped(step, flow, outcome.state, row, outcome.reason)
-        flow.passed("out", len(outcome.rows))
-        return await self._several(step, outcome.rows, given)
+        elif step.gathers:
+            flow.waits()
+            found.ends["merged"] += 1
+        elif isinstance(step, Asked):
+            flow.into += 1
+            await self._asked(step, row, given, found)
+        elif isinstance(step, Write):
+            flow.passed("out")
+            found.ends["written"] += 1
+            await self._given(step.number, row, given, found)
+        else:
+            outcome = await self._applied(step, row)
+            if outcome.state != "out":
+                self._stopped(step, flow, outcome.state, row, outcome.reason, found)
+                return
+            flow.passed("out", len(outcome.rows))
+            await self._several(step, outcome.rows, given, found)
 
-    async def _several(self, step: Step, rows: tuple[Row, ...], given: Input) -> _Found:
+    async def _several(self, step: Step, rows: tuple[Row, ...], given: Input, found: _Found) -> None:
         """The rows that a step made of one: side by side, where a model is to be asked about them."""
-        if len(rows) == 1:
-            return await self._given(step.number, rows[0], given)
-        found = _Found()
-        room = self.engine.calls.abreast if self._waits[step.number] else 1
+        room = self.engine.calls.abreast if self._waits[step.number] and len(rows) > 1 else 1
         for start in range(0, len(rows), room):
             block = rows[start : start + room]
             if room == 1:
-                found.take(await self._given(step.number, block[0], given))
+                await self._given(step.number, block[0], given, found)
                 continue
-            for one in await asyncio.gather(*(self._given(step.number, row, given) for row in block)):
+            several = [_Found() for _ in block]
+            going = (self._given(step.number, row, given, one) for row, one in zip(block, several, strict=True))
+            await asyncio.gather(*going)
+            for one in several:
                 found.take(one)
-        return found
 
     async def _applied(self, step: Step, row: Row) -> Outcome:
         if not isinstance(step, Python):
             return apply(step, row, self._decisions.get(step.number))
         return await called(step, row)
 
-    async def _asked(self, step: Asked, row: Row, given: Input) -> _Found:
+    async def _asked(self, step: Asked, row: Row, given: Input, found: _Found) -> None:
         """A row about which a model is asked; it has been counted as come in, or as made."""
         flow, asking = self.flows[step.number], self._asking[step.number]
         try:
             job = asking.job(row, given)
         except ExtractError as error:
             flow.counts["rejected"] += 1
-            return self._stopped(step, None, "rejected", row, error.message)
+            self._stopped(step, None, "rejected", row, error.message, found)
+            return
         outcome = await self.engine.outcome(job)
         extraction = outcome.extraction
         await self.reuse.note(given, step, asking, extraction, outcome.asked)
-        found = _Found(extractions=[extraction])
+        found.extractions.append(extraction)
         if extraction is None:
             flow.counts["pending"] += 1
             found.ends["pending"] += 1
-            return found
-        found.asked[step.name] = {extraction.document[:12]: None}
+            return
+        found.asked.setdefault(step.name, {})[extraction.document[:12]] = None
         if not extraction.ok:
             state: State = "review" if step.on_failure == "review" else "rejected"
             flow.counts[state] += 1
             found.ends[state] += 1
             found.refused.append(_Refused(step, state, tuple(map(str, extraction.problems)), row, extraction))
-            return found
+            return
         made = asking.answered(row, given, extraction)
         if made is None:
             flow.counts["filtered"] += 1
             found.ends["filtered"] += 1
-            return found
+            return
         flow.counts["out"] += 1
-        found.take(await self._given(step.number, made, given))
-        return found
+        await self._given(step.number, made, given, found)
 
-    def _stopped(self, step: Step, flow: Flow | None, state: Any, row: Row, reason: str) -> _Found:
+    def _stopped(self, step: Step, flow: Flow | None, state: Any, row: Row, reason: str, found: _Found) -> None:
         if flow is not None:
             flow.passed(state)
-        found = _Found(Counter({state: 1}))
+        found.ends[state] += 1
         if state != "filtered":
             found.refused.append(_Refused(step, state, (reason,), row))
-        return found
 
 
 def _waiting(pipeline: Pipeline) -> dict[int, bool]:

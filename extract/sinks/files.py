@@ -57,8 +57,7 @@ def part_of(path: Path) -> Path:
 
 
 class _Lines(Writer):
-    """JSON Lines. Each row is handed to the system as it comes: a call that costs microseconds, and nobody has to wait
-    for the next row to see this one."""
+    """JSON Lines."""
 
     before, between, after = "", "", "\n"
     opening, closing, empty = "", "", ""
@@ -71,8 +70,10 @@ class _Lines(Writer):
     def _take(self, row: Row) -> None:
         lead = self.between if self._rows else self.opening
         self._file.write(f"{lead}{_json(_ordered(row, self._columns))}{self.after}")
-        self._file.flush()
         self._rows += 1
+
+    def _hand_over(self) -> None:
+        self._file.flush()
 
     def _appear(self) -> int:
         self._file.write(self.closing if self._rows else self.empty)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -30,14 +30,12 @@ class Writer:
         """Takes one row. Raises PipelineError where the disk does not take it."""
         if not self._open:
             raise RuntimeError("the writer is finished")
-        taken = False
-        try:
-            with self._said():
-                self._take(row)
-            taken = True
-        finally:
-            if not taken:
-                self.abandon()
+        self._do(lambda: self._take(row))
+
+    def hand_over(self) -> None:
+        """Hands the rows that were added to the system, so that others see them under way."""
+        if self._open:
+            self._do(self._hand_over)
 
     def finish(self) -> int:
         """Makes the output appear, and says how many rows it holds of those that were added. Raises PipelineError if
@@ -62,11 +60,24 @@ class Writer:
     def _take(self, row: Row) -> None:
         raise NotImplementedError
 
+    def _hand_over(self) -> None:
+        """Nothing waits in this process."""
+
     def _appear(self) -> int:
         raise NotImplementedError
 
     def _drop(self) -> None:
         raise NotImplementedError
+
+    def _do(self, work: Callable[[], None]) -> None:
+        done = False
+        try:
+            with self._said():
+                work()
+            done = True
+        finally:
+            if not done:
+                self.abandon()
 
     @contextmanager
     def _said(self) -> Iterator[None]:
