@@ -111,6 +111,7 @@ class Writer:
         """Waits until every change that came in from this event loop is committed, whoever waits for it; raises why one
         for which nobody waited could not be made."""
         loop = asyncio.get_running_loop()
+        self._later_has_come(loop)
         self._commit(loop, self._come_in(loop))
         try:
             if self._handed.get(loop) or self._behind:

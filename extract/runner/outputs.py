@@ -6,6 +6,7 @@ its file while later documents are being read, and nothing waits in memory. An o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Generator
 from contextlib import closing
 from itertools import islice
@@ -20,8 +21,8 @@ from .entering import reads
 __all__ = ["Outputs", "check_writable"]
 
 _SHOWN = 20
-_BLOCK = 64
-"""How many inputs are done before their rows are handed on: each time costs a look into the ledger."""
+_OFTEN = 0.25
+"""Seconds between two times that rows are handed on: each costs a look into the ledger."""
 
 
 def check_writable(pipeline: Pipeline) -> None:
@@ -50,7 +51,7 @@ class Outputs:
         self._rows = LedgerReader(ledger.path.parent)
         self._writers: list[tuple[Write, Writer]] = []
         self._done: set[int] = set()
-        self._next, self._handed = 0, 0
+        self._next, self._handed, self._last = 0, 0, 0.0
         for write in pipeline.outputs():
             self._writers.append((write, open_writer(write.target, type=write.type, run=run, output=write.name)))
 
@@ -60,11 +61,11 @@ class Outputs:
         while self._next in self._done:
             self._done.remove(self._next)
             self._next += 1
-        return self._next - self._handed >= _BLOCK or (self._handed == 0 and self._next > 0)
+        return self._next > self._handed and time.monotonic() - self._last >= _OFTEN
 
     def hand_on(self, stage: int) -> None:
         """Gives the outputs the rows of the inputs that are done, up to the first that is not."""
-        ready = range(self._handed, self._next)
+        self._last, ready = time.monotonic(), range(self._handed, self._next)
         self._handed = self._next
         for write, writer in self._writers:
             if self._whole(write) == stage and ready:
