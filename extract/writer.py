@@ -3,10 +3,11 @@
 A small change takes less time than waking a thread and being woken by it. So what comes in during one turn of an event
 loop is committed at its end, together and on the spot: in WAL mode that does not wait for the disk. Changes that come
 so close together that a turn has several wait a few milliseconds for more, and those for which nobody waits a little
-longer. The thread does what may take time: work of any size (`ask`), the changes for which nobody waits, many of them
-at once, now and then one like all others, whose commit also moves the log into the file, and everything while another
-process holds the file or the disk is slow. An event loop's changes are made in the order in which they came, those for
-which nobody waits perhaps after others, and nobody is told of one before it is committed.
+longer. The thread does what may take time: work of any size (`ask`), now and then a change like all others, whose
+commit also moves the log into the file, and everything while another process holds the file or the disk is slow. It
+does no more than that: two threads that ask for the interpreter again and again, as each call of SQLite does, hold each
+other up. An event loop's changes are made in the order in which they came, those for which nobody waits perhaps after
+others, and nobody is told of one before it is committed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from .errors import RunError
 
@@ -36,6 +37,9 @@ _OFTEN = 2_000
 
 _TOGETHER, _LATER = 0.01, 0.2
 """Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
+
+_MANY = 64
+"""So many of the latter do not wait any longer: the loop is held up by them for two milliseconds."""
 
 _SLOW, _SHARE = 0.01, 50
 """Seconds from which a commit is too slow for an event loop, and how many times as long none is made there again."""
@@ -60,7 +64,7 @@ class Writer:
         self._close_together = False
         self._handed: dict[asyncio.AbstractEventLoop, int] = {}
         self._closed = False
-        self._behind, self._lost = 0, cast(BaseException | None, None)
+        self._lost: BaseException | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="extract-ledger", daemon=True)
         self._thread.start()
@@ -98,6 +102,8 @@ class Writer:
         waiting.append(_Job(work, loop, None, write=True))
         if len(waiting) == 1:
             loop.call_later(_LATER, self._later_has_come, loop)
+        elif len(waiting) == _MANY:
+            loop.call_soon(self._later_has_come, loop)
 
     async def ask(self, work: Work[T], *, write: bool = False) -> T:
         """What the thread finds or changes, after all that came before."""
@@ -111,10 +117,9 @@ class Writer:
         """Waits until every change that came in from this event loop is committed, whoever waits for it; raises why one
         for which nobody waited could not be made."""
         loop = asyncio.get_running_loop()
-        self._later_has_come(loop)
         self._commit(loop, self._come_in(loop))
         try:
-            if self._handed.get(loop) or self._behind:
+            if self._handed.get(loop):
                 await self.ask(lambda db: None)
         finally:
             lost, self._lost = self._lost, None  # it is told once, and not after something worse either
@@ -143,11 +148,7 @@ class Writer:
         self._commit(loop, jobs)
 
     def _later_has_come(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What nobody waits for goes to the thread, much of it at a time; it need not keep the order."""
-        jobs = self._patient.pop(loop, [])
-        self._behind += len(jobs)
-        for job in jobs:
-            self._jobs.put(job)
+        self._commit(loop, self._patient.pop(loop, []))
 
     def _come_in(self, loop: asyncio.AbstractEventLoop) -> list[_Job]:
         return [*self._waiting.pop(loop, ()), *self._patient.pop(loop, ())]
@@ -186,9 +187,7 @@ class Writer:
     # ---- the thread
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, jobs: list[_Job]) -> None:
-        patient = sum(job.future is None for job in jobs)
-        self._behind += patient
-        self._handed[loop] = self._handed.get(loop, 0) + len(jobs) - patient
+        self._handed[loop] = self._handed.get(loop, 0) + len(jobs)
         for job in jobs:
             self._jobs.put(job)
 
@@ -230,9 +229,7 @@ class Writer:
                 loop.call_soon_threadsafe(self._came_back, loop, its)
 
     def _came_back(self, loop: asyncio.AbstractEventLoop, done: list[_Done]) -> None:
-        patient = sum(job.future is None for job, _, _ in done)
-        self._behind -= patient
-        left = self._handed.pop(loop, 0) - len(done) + patient
+        left = self._handed.pop(loop, 0) - len(done)
         if left > 0:
             self._handed[loop] = left
         self._settle(done)

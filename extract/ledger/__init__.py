@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .cache import Cache, Lookup
 from .entries import Entry, State, attempts_of, came_to
+from .forms import as_kept
 from .layout import Synchronous, is_held
 from .memory import Ledger, Memory
 from .reading import LedgerReader, Start
@@ -30,6 +31,7 @@ __all__ = [
     "Start",
     "State",
     "Synchronous",
+    "as_kept",
     "attempts_of",
     "came_to",
     "forget",

@@ -14,7 +14,7 @@ from ..jsontext import dump, load
 from .entries import Entry
 from .packing import Body, Dictionary, Packer
 
-__all__ = ["ENTRY", "PAID", "ROW", "Forms", "encoded", "key_of"]
+__all__ = ["ENTRY", "PAID", "ROW", "Forms", "as_kept", "encoded", "key_of"]
 
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it, and whether it was taken from a cache; the first to a call stays."""
@@ -85,6 +85,12 @@ class Forms:
         if new is not None:
             self.made.append(new)
         return packed
+
+
+def as_kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as it comes out of a ledger: of the same values, each in the form that JSON gives it."""
+    made: dict[str, Any] = load(encoded(row))
+    return made
 
 
 def key_of(key: str) -> bytes:

@@ -12,7 +12,7 @@ from contextlib import closing
 from itertools import islice
 
 from ..errors import ExtractError, PipelineError
-from ..ledger import LedgerReader, RunLedger
+from ..ledger import Entry, LedgerReader, RunLedger, as_kept
 from ..operators.rows import HIDDEN, Row
 from ..pipeline import Pipeline, Write
 from ..sinks import Writer, open_writer
@@ -21,6 +21,9 @@ from .entering import reads
 __all__ = ["Outputs", "check_writable"]
 
 _SHOWN = 20
+_KEPT = 10_000
+"""So many rows that wait to be handed on are kept in memory."""
+
 _OFTEN = 0.25
 """Seconds between two times that rows are handed on: each costs a look into the ledger."""
 
@@ -51,13 +54,20 @@ class Outputs:
         self._rows = LedgerReader(ledger.path.parent)
         self._writers: list[tuple[Write, Writer]] = []
         self._done: set[int] = set()
+        self._at_hand: dict[int, tuple[tuple[int, Row], ...]] = {}
+        self._kept = 0
         self._next, self._handed, self._last = 0, 0, 0.0
         for write in pipeline.outputs():
             self._writers.append((write, open_writer(write.target, type=write.type, run=run, output=write.name)))
 
-    def done(self, ordinal: int) -> bool:
-        """Takes note that an input of the stage is in the ledger; says whether rows should be handed on now."""
-        self._done.add(ordinal)
+    def done(self, entry: Entry) -> bool:
+        """Takes note that an input of the stage is on its way into the ledger; says whether rows should be handed on
+        now. So many rows are kept at hand; those of more inputs, which wait for one before them, are read from the
+        ledger in the end."""
+        self._done.add(entry.ordinal)
+        if self._kept < _KEPT:
+            self._kept += len(entry.rows)
+            self._at_hand[entry.ordinal] = entry.rows
         while self._next in self._done:
             self._done.remove(self._next)
             self._next += 1
@@ -67,18 +77,35 @@ class Outputs:
         """Gives the outputs the rows of the inputs that are done, up to the first that is not."""
         self._last, ready = time.monotonic(), range(self._handed, self._next)
         self._handed = self._next
-        for write, writer in self._writers:
-            if self._whole(write) == stage and ready:
-                self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ready))
+        self._give(stage, ready)
 
     def ended(self, stage: int) -> None:
         """Gives them the rest of the rows of a stage that has ended, whatever is pending before them."""
-        rest = range(self._handed, 2**62)
-        for write, writer in self._writers:
-            if self._whole(write) == stage:
-                self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=rest))
+        self._give(stage, range(self._handed, 2**62))
         self._done.clear()
         self._next = self._handed = 0
+
+    @property
+    def all_at_hand(self) -> bool:
+        """Whether the rows that are to be handed on now need not be read from the ledger."""
+        return all(ordinal in self._at_hand for ordinal in range(self._handed, self._next))
+
+    def _give(self, stage: int, ordinals: range) -> None:
+        """Gives each output the rows of these inputs that it takes, as the ledger has them."""
+        at_hand = None
+        if ordinals.stop <= self._next and all(one in self._at_hand for one in ordinals):
+            at_hand = [given for one in ordinals for given in self._at_hand.pop(one)]
+            self._kept -= len(at_hand)
+        else:
+            self._at_hand.clear()
+            self._kept = 0
+        for write, writer in self._writers:
+            if self._whole(write) != stage or not ordinals:
+                continue
+            if at_hand is None:
+                self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ordinals))
+            else:
+                self._add(write, writer, (as_kept(row) for step, row in at_hand if step in write.reads))
 
     def finish(self, stages: Collection[int]) -> tuple[Row, ...]:
         """Makes the outputs appear whose rows come from stages that have ended, and leaves the others as they were;

@@ -234,8 +234,9 @@ class Stages:
             taken = self.on_rows(rows)
             if isawaitable(taken):
                 await taken
-        if self.outputs.done(entry.ordinal):
-            await self.ledger.entered()
+        if self.outputs.done(entry):
+            if not self.outputs.all_at_hand:
+                await self.ledger.entered()
             await asyncio.to_thread(self.outputs.hand_on, number)
 
 
