@@ -1,6 +1,6 @@
 """Runs that are killed at random moments, under faults: what was asked for, what was recorded and what was written.
 
-    python benchmarks/chaos.py [--only local|sigint|batch|disk|two ...] [--kills 50] [--documents 120] [--seed 1]
+    python benchmarks/chaos.py [--only local|sigint|batch|disk|two] ... [--kills 50] [--documents 120] [--seed 1]
 
 A job of several steps (`tests/chaos_orders.py`: a check that leads to repairs, a filter, a list gone through, a query
 over all rows, a second question, four outputs) is run with `extract run`, against a server that is a process of its own

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from .errors import RunError
 
-__all__ = ["Work", "Writer"]
+__all__ = ["Work", "Writer", "remedy"]
 
 T = TypeVar("T")
 
@@ -265,8 +265,15 @@ def _closed(path: Path) -> RunError:
     return RunError("The run's ledger is closed: what came after its end is not recorded.", str(path))
 
 
+def remedy(error: sqlite3.Error) -> str:
+    """What is to be done about a file that could not be written."""
+    if getattr(error, "sqlite_errorname", "") in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+        return "Another program writes to it: wait for it, and start the same run again."
+    return "Make room and start the same run again."
+
+
 def _said(error: BaseException, path: Path) -> BaseException:
     if isinstance(error, sqlite3.OperationalError):
         message = f"The ledger could not be written: {error}."
-        return RunError(message, str(path), "Make room and start the same run again.", retryable=True)
+        return RunError(message, str(path), remedy(error), retryable=True)
     return error

@@ -646,11 +646,12 @@ class Moment:
 
 def moment(random: Random, known: Reference, recorded: int) -> Moment:
     """A random moment of a start of which so many calls are on record: of all the time that it will take, of that in
-    which it asks, or of that after its last document, so that none of them is left out where it is short."""
+    which it asks, as long as there is something to ask for, or of that after its last document."""
+    asking = known.seconds - known.replay
+    left = asking * (1 - min(1.0, recorded / max(1, len(known.calls))))
     kind = random.random()
-    left = (known.seconds - known.replay) * (1 - min(1.0, recorded / max(1, len(known.calls))))
     if kind < 0.3:
-        return Moment("done", random.uniform(0, known.end))
-    if kind < 0.8 and left > 0.1:
-        return Moment("begun", random.uniform(0, min(left, (known.seconds - known.replay) / 4)))
-    return Moment("made", random.uniform(0, known.replay + left))
+        return Moment("made", random.uniform(0, known.replay + left))
+    if left > asking / 10 and kind < 0.95:
+        return Moment("begun", random.uniform(0, min(left, asking / 4)))
+    return Moment("done", random.uniform(0, known.end))

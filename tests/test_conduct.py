@@ -223,6 +223,26 @@ def test_texts_are_pruned_when_their_time_is_over(project: Path) -> None:  # noq
     assert [one.what for one in prune(Path("runs"), 3600.0, later)] == ["pruned", "was pruned before"]
 
 
+def test_pruning_that_was_killed_is_done_again(
+    project: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(pipeline(), doubtful("3.50"), folder="runs/one")
+    assert Path("runs/one/rejected.jsonl").exists()
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(prune(Path("runs"), 0.0))
+    assert Path("runs/one/rejected.jsonl").exists()
+    assert [one.what for one in prune(Path("runs"), 0.0)] == ["pruned"]
+    assert not Path("runs/one/rejected.jsonl").exists()
+    assert [one.what for one in prune(Path("runs"), 0.0)] == ["was pruned before"]
+
+
 def test_what_is_worked_on_or_has_not_ended_is_not_pruned(project: Path) -> None:  # noqa: F811
     ledger = RunLedger(Path("runs/one"))
     asyncio.run(ledger.begin("bills", (), {}))

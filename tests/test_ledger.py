@@ -234,6 +234,20 @@ def test_a_full_disk_is_told_once_whenever_it_is_full(tmp_path: Path, most: int)
     ledger.close()
 
 
+def test_a_ledger_that_another_program_writes_to_is_told(tmp_path: Path) -> None:
+    RunLedger(tmp_path).close()
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("pragma journal_mode = delete")
+        other.execute("begin exclusive")
+        with pytest.raises(RunError) as caught:
+            RunLedger(tmp_path)
+    assert str(caught.value) == (
+        f"{path}: The ledger could not be written: database is locked.\n"
+        "  Another program writes to it: wait for it, and start the same run again."
+    )
+
+
 def test_memory_keeps_the_same_promise_for_one_process() -> None:
     memory = Memory()
     asyncio.run(memory.record(CALL, REPLY, None))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import RunError
+from ..writer import remedy
 
 __all__ = ["MIGRATIONS", "Synchronous", "hold", "is_held", "look", "look_in", "open_ledger"]
 
@@ -142,7 +143,7 @@ def open_ledger(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
         db.close()
         none = getattr(error, "sqlite_errorname", "") in _NO_LEDGER
         message = f"This is not a ledger: {error}." if none else f"The ledger could not be written: {error}."
-        fix = "Name another folder with --run." if none else "Make room and start the same run again."
+        fix = "Name another folder with --run." if none else remedy(error)
         raise RunError(message, str(path), fix, retryable=not none) from None
     except RunError:
         db.close()

@@ -49,17 +49,19 @@ def seconds_of(text: str) -> float:
 
 
 def forget(folder: Path) -> None:
-    """Drops the texts of a run that nobody works on. Raises `RunError` where somebody does."""
+    """Drops the texts of a run that nobody works on. Raises `RunError` where somebody does. That all of them are gone
+    is written down last, so that one that was killed on the way can be done again."""
     held = hold(folder)
     try:
         db = open_ledger(folder / "ledger.sqlite", "full")
         try:
             _forget(db)
+            for name in _BODIES:
+                path = folder / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            db.execute("insert or replace into manifest values ('swept', ?)", (encoded(True),))
         finally:
             db.close()
-        for name in _BODIES:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     finally:
         held.close()
 
@@ -106,7 +108,7 @@ def _due(folder: Path, older: float | None, now: datetime) -> str:
     except RunError as error:
         return error.message
     if "pruned" in manifest:
-        return "was pruned before"
+        return "was pruned before" if "swept" in manifest else "pruned"
     if not starts or starts[-1].ended is None:
         return "has not ended"
     kept = manifest.get("retention", FOR_GOOD)
