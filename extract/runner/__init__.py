@@ -38,7 +38,7 @@ from ..report import write_run
 from ..settings import apart
 from .asking import Asking, asking, task_of
 from .entering import Input, inputs
-from .fleet import Spread, manned, pitched, sent
+from .fleet import Spread, sent, started, working
 from .flows import STATES, Flow
 from .outputs import Outputs, check_writable
 from .progress import Progress
@@ -137,7 +137,7 @@ async def execute(
             asked = asking(pipeline, {one.name: one for one in cascade.facts})
             units = Units(pipeline, asked, local, ledger, decisions)
             units.reuse.before, units.reuse.retried = await _parts(ledger, asked), frozenset(retry)
-            async with manned(local, pipeline, cascade, units, decisions):
+            async with working(local, pipeline, cascade, units, decisions):
                 outputs = Outputs(pipeline, ledger, name)
                 stages = Stages(pipeline, units, local, ledger, outputs, on_rows, conduct.max_rejected)
                 sample = await stages.whole(limit, watch)
@@ -195,7 +195,7 @@ async def _recording(
     if fleet is None:
         ledger = await _opened(folder, conduct.synchronous)
     else:
-        ledger = await pitched(fleet, limits, folder, conduct, {one.name: asks(one.name) for one in cascade.facts})
+        ledger = await started(fleet, limits, folder, conduct, {one.name: asks(one.name) for one in cascade.facts})
     try:
         if conduct.cache is not None and fleet is None:
             lookup = ledger.cache = await asyncio.to_thread(Lookup, conduct.cache, asks)

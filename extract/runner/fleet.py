@@ -2,8 +2,8 @@
 
 Ray starts the workers, where there is room for them, starts them again when they die, and gives them again what they
 had in hand; it carries every message. The process that runs the run goes on as it does on one machine: it reads the
-inputs, counts, and writes the outputs. The ledger, and what the limits leave, is kept by one actor beside it (`Desk`),
-for the workers to record what they paid for. A block of inputs is taken in when all of it is done, so that one which
+inputs, counts, and writes the outputs. The ledger, and what the limits leave, is kept by one actor beside it
+(`Keeper`), for the workers to record what they paid for. A block of inputs is taken in when all of it is done, so that one which
 was begun twice is counted once; what its replies had cost is in the ledger by then, and only what was on the wire is
 asked for again.
 """
@@ -25,8 +25,8 @@ from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from ..engines.calls import Calls
-from ..engines.desk import Desk, Raised, value_of
 from ..engines.hooks import Hook, HookRaised
+from ..engines.keeper import Keeper, Raised, value_of
 from ..engines.local import Local
 from ..errors import ExtractError, PipelineError, RunError
 from ..ledger import Entry, RunLedger
@@ -40,7 +40,7 @@ from .entering import Input
 from .units import Units
 from .worker import GO_ON, Done, Setup, Worker, answer_of
 
-__all__ = ["Camp", "KeptLedger", "Spread", "manned", "pitched", "sent"]
+__all__ = ["Cluster", "KeptLedger", "Spread", "sent", "started", "working"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -68,21 +68,21 @@ _WHERE = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "EXT
 
 
 @dataclass
-class Camp:
-    """What runs in Ray for one run: the desk and the workers. It was `begun` here if Ray was started for it."""
+class Cluster:
+    """What runs in Ray for one run: the keeper and the workers. It was `begun` here if Ray was started for it."""
 
     fleet: Fleet
-    desk: Any
+    keeper: Any
     begun: bool
     workers: Sequence[Any]
 
-    def struck(self) -> None:
+    def end(self) -> None:
         """Ends it all, once the ledger is closed. Whatever Ray does not end is ended with this process."""
         import ray
 
         with suppress(Exception):
-            ray.get(self.desk.close.remote(), timeout=_ENDING)
-        for actor in (*self.workers, self.desk):
+            ray.get(self.keeper.close.remote(), timeout=_ENDING)
+        for actor in (*self.workers, self.keeper):
             with suppress(Exception):
                 ray.kill(actor)
         if self.begun:
@@ -90,26 +90,26 @@ class Camp:
 
 
 class KeptLedger:
-    """The ledger of a run's folder that the desk keeps, with the methods of `RunLedger`; rows and entries are read
-    here, since the desk is on the same machine."""
+    """The ledger of a run's folder that the keeper keeps, with the methods of `RunLedger`; rows and entries are read
+    here, since the keeper is on the same machine."""
 
     lasting = True
     cache = None
     entries, refused, rows = RunLedger.entries, RunLedger.refused, RunLedger.rows
 
-    def __init__(self, folder: Path, camp: Camp, start: int):
-        self.path, self.camp, self.start = folder / "ledger.sqlite", camp, start
+    def __init__(self, folder: Path, cluster: Cluster, start: int):
+        self.path, self.cluster, self.start = folder / "ledger.sqlite", cluster, start
         self.took: Callable[[Decimal, Decimal], None] = lambda spent, over: None
         self._entries: list[Entry] = []
         self._sending: set[asyncio.Task[None]] = set()
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        """A method of `RunLedger`, which the desk's own ledger answers."""
+        """A method of `RunLedger`, which the keeper's own ledger answers."""
         if name.startswith("_") or not hasattr(RunLedger, name):
             raise AttributeError(name)
 
         async def asked(*given: Any, **named: Any) -> Any:
-            answer, self.start = await answer_of(self.camp.desk.ledger.remote(name, given, named))
+            answer, self.start = await answer_of(self.cluster.keeper.ledger.remote(name, given, named))
             return value_of(answer)
 
         return asked
@@ -132,7 +132,7 @@ class KeptLedger:
 
     def close(self) -> None:
         """Commits what has come in, and lets go of the folder; the workers end."""
-        self.camp.struck()
+        self.cluster.end()
 
     def _send(self) -> None:
         if self._entries:
@@ -140,12 +140,12 @@ class KeptLedger:
             self._sending.add(asyncio.create_task(self._sent(entries)))
 
     async def _sent(self, entries: Sequence[Entry]) -> None:
-        answer, spent, over = await answer_of(self.camp.desk.enter.remote(entries))
+        answer, spent, over = await answer_of(self.cluster.keeper.enter.remote(entries))
         self.took(spent, over)
         value_of(answer)
 
 
-async def pitched(
+async def started(
     fleet: Fleet, limits: Limits, folder: Path, conduct: Conduct, asks: Mapping[str, tuple[str, str]]
 ) -> RunLedger:
     """The ledger of a folder, kept by an actor on this machine, while workers begin to start. Raises `RunError` where
@@ -155,30 +155,32 @@ async def pitched(
     here, begun = Path.cwd(), not ray.is_initialized()
     if begun:
         await asyncio.to_thread(_connect, fleet)
-    camp = _camp(fleet, limits, begun)
+    cluster = _cluster(fleet, limits, begun)
     cache = replace(conduct.cache, folder=here / conduct.cache.folder) if conduct.cache else None
     try:
-        start = value_of(await answer_of(camp.desk.open.remote(here / folder, conduct.synchronous, cache, asks)))
+        start = value_of(await answer_of(cluster.keeper.open.remote(here / folder, conduct.synchronous, cache, asks)))
     except BaseException:
-        await asyncio.to_thread(camp.struck)
+        await asyncio.to_thread(cluster.end)
         raise
-    return cast(RunLedger, KeptLedger(folder, camp, start))
+    return cast(RunLedger, KeptLedger(folder, cluster, start))
 
 
-def _camp(fleet: Fleet, limits: Limits, begun: bool) -> Camp:
-    """Starts the desk, beside this process, and the workers, wherever there is room for them."""
+def _cluster(fleet: Fleet, limits: Limits, begun: bool) -> Cluster:
+    """Starts the keeper, beside this process, and the workers, wherever there is room for them."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     name, most = f"extract-{uuid4().hex}", {"max_concurrency": 10_000}
     beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    desk = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=beside, name=name, **most).remote()
+    keeper = ray.remote(Keeper).options(num_cpus=0, scheduling_strategy=beside, name=name, **most).remote()
     environment = dict(fleet.runtime_env) if fleet.runtime_env else None
     again = {"max_restarts": -1, "max_task_retries": fleet.deaths - 1}
     kind = ray.remote(Worker).options(num_cpus=fleet.num_cpus, runtime_env=environment, **again, **most)
     count = _workers(fleet, limits)
     share, rest = divmod(limits.in_flight, count)
-    return Camp(fleet, desk, begun, [kind.remote(name, number, share + (number < rest)) for number in range(count)])
+    return Cluster(
+        fleet, keeper, begun, [kind.remote(name, number, share + (number < rest)) for number in range(count)]
+    )
 
 
 def _connect(fleet: Fleet) -> None:
@@ -220,7 +222,7 @@ def _unreached(error: Exception, address: str | None) -> RunError:
 
 
 @asynccontextmanager
-async def manned(
+async def working(
     engine: Local, pipeline: Pipeline, cascade: Cascade, units: Units, decisions: Mapping[int, Mapping[str, Decision]]
 ) -> AsyncGenerator[None, None]:
     """While an engine works that is spread over workers; any other has none."""
@@ -235,16 +237,16 @@ async def manned(
 
 
 class Spread(Local):
-    """An engine over the workers of a camp, where a run has the local one."""
+    """An engine over the workers of a cluster, where a run has the local one."""
 
     def __init__(self, ledger: RunLedger, traffic: Traffic, hook: Hook):
         kept = cast(KeptLedger, ledger)
-        self.camp, self._raised = kept.camp, cast(HookRaised | None, None)
-        count = len(self.camp.workers)
+        self.cluster, self._raised = kept.cluster, cast(HookRaised | None, None)
+        count = len(self.cluster.workers)
         least = traffic.limits.in_flight // count
-        self._block = self.camp.fleet.block or min(_BLOCK, max(1, least))
+        self._block = self.cluster.fleet.block or min(_BLOCK, max(1, least))
         self._ahead = max(2, -(-2 * least // self._block) + 1)
-        calls = _Handed(ledger, traffic, self.camp, count * self._ahead)
+        calls = _Handed(ledger, traffic, self.cluster, count * self._ahead)
         super().__init__({}, ledger, traffic, hook, calls)
         self._free: asyncio.Queue[Any] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -259,9 +261,9 @@ class Spread(Local):
 
         self._units = units
         setup = _setup(pipeline, cascade, units, decisions, self.ledger_start, self.limits, not self.hook.silent)
-        await answer_of(self.camp.desk.serves.remote(self.limits, setup))
-        readying = [self._start(self._readied(worker)) for worker in self.camp.workers]
-        fleet = self.camp.fleet
+        await answer_of(self.cluster.keeper.serves.remote(self.limits, setup))
+        readying = [self._start(self._readied(worker)) for worker in self.cluster.workers]
+        fleet = self.cluster.fleet
         try:
             async with asyncio.timeout(fleet.patience):
                 self._free.put_nowait(value_of(await self._free.get()))
@@ -295,11 +297,11 @@ class Spread(Local):
         return done
 
     def _died(self, block: Sequence[Input]) -> RunError:
-        fleet = self.camp.fleet
+        fleet = self.cluster.fleet
         names = ", ".join(one.source for one in block[:3]) + (", ..." if len(block) > 3 else "")
         message = f"A worker died {fleet.deaths} times while it had the same {len(block)} inputs: {names}."
         fix = f"Look at its memory, and at code of the pipeline that ends a process. {GO_ON}"
-        return RunError(message, self.camp_folder, fix)
+        return RunError(message, self.folder, fix)
 
     async def _readied(self, worker: Any) -> None:
         """Lets a worker take part once it is ready."""
@@ -352,16 +354,16 @@ class Spread(Local):
         return cast(KeptLedger, self.calls.ledger).start
 
     @property
-    def camp_folder(self) -> str:
+    def folder(self) -> str:
         return str(cast(KeptLedger, self.calls.ledger).path.parent)
 
 
 class _Handed(Calls):
     """Stands where the local engine has its calls: nothing is sent from here, and who stops, stops the workers."""
 
-    def __init__(self, ledger: RunLedger, traffic: Traffic, camp: Camp, width: int):
+    def __init__(self, ledger: RunLedger, traffic: Traffic, cluster: Cluster, width: int):
         super().__init__({}, ledger, traffic)
-        self._camp, self._width = camp, width
+        self._cluster, self._width = cluster, width
 
     @property
     def width(self) -> int:
@@ -369,14 +371,14 @@ class _Handed(Calls):
 
     def stop(self, error: ExtractError) -> None:
         if self.stopped is None:
-            for worker in self._camp.workers:
+            for worker in self._cluster.workers:
                 worker.stop.remote(error)
         super().stop(error)
 
     async def finished(self, seconds: float) -> None:
         """What is on the wire has so many seconds to be recorded."""
         super().stop(RunError("The run was interrupted.", fix=GO_ON))
-        ending = [asyncio.ensure_future(answer_of(one.finish.remote(seconds))) for one in self._camp.workers]
+        ending = [asyncio.ensure_future(answer_of(one.finish.remote(seconds))) for one in self._cluster.workers]
         if ending:
             await asyncio.wait(ending, timeout=seconds + 1.0)
 

@@ -1,7 +1,7 @@
 """One worker of a run: the local engine, over a pipeline that came with what the run decides by, on blocks of inputs.
 
-It has no run of its own. What it records, and what it may take of the run's limits, is kept at the desk
-(`engines.desk`); it opens its models by its own environment, and no key is sent to it. A worker that is started again,
+It has no run of its own. What it records, and what it may take of the run's limits, is kept at the keeper
+(`engines.keeper`); it opens its models by its own environment, and no key is sent to it. A worker that is started again,
 because it died, begins as it did the first time.
 """
 
@@ -20,10 +20,10 @@ from uuid import uuid4
 from ..call import Mode
 from ..catalogue import ModelFacts
 from ..endpoints import Reach
-from ..engines.desk import Asked, Raised
-from ..engines.far import FarCalls, FarLedger, FarTraffic, Line, Relay
 from ..engines.hooks import Hook
+from ..engines.keeper import Asked, Raised
 from ..engines.local import Local
+from ..engines.remote import Line, Relay, RemoteCalls, RemoteLedger, RemoteTraffic
 from ..errors import ExtractError, ModelError, PipelineError, RunError
 from ..events import Happening
 from ..ledger import Entry, State
@@ -75,10 +75,10 @@ class Done:
 
 
 class _Way:
-    """The way to the desk, an actor of Ray's."""
+    """The way to the keeper, an actor of Ray's."""
 
-    def __init__(self, desk: Any, name: str):
-        self._desk, self._name = desk, name
+    def __init__(self, keeper: Any, name: str):
+        self._desk, self._name = keeper, name
 
     async def serve(self, asked: Sequence[Asked]) -> list[Any]:
         return await answer_of(self._desk.serve.remote(self._name, asked))  # type: ignore[no-any-return]
@@ -91,13 +91,13 @@ class _Way:
 
 
 class Worker:
-    """One worker, by its number, with its `share` of the places in flight; Ray makes an actor of it. `desk` is the name
+    """One worker, by its number, with its `share` of the places in flight; Ray makes an actor of it. `keeper` is the name
     of the actor that keeps what all share."""
 
-    def __init__(self, desk: str, number: int, share: int):
+    def __init__(self, keeper: str, number: int, share: int):
         import ray
 
-        self._desk, self._number, self._share, self._relay = ray.get_actor(desk), number, share, Relay()
+        self._desk, self._number, self._share, self._relay = ray.get_actor(keeper), number, share, Relay()
         self._begun: asyncio.Future[Raised | None] | None = None
 
     async def ready(self) -> Raised | None:
@@ -141,8 +141,8 @@ class Worker:
         except ExtractError as error:
             return Raised(error)
         line = Line(_Way(self._desk, name))
-        ledger, traffic = FarLedger(line, setup.start), FarTraffic(line, setup.limits, self._share)
-        calls = FarCalls(cascade.models, ledger, traffic, line)
+        ledger, traffic = RemoteLedger(line, setup.start), RemoteTraffic(line, setup.limits, self._share)
+        calls = RemoteCalls(cascade.models, ledger, traffic, line)
         self._local = Local(cascade.models, ledger, traffic, self._relay if setup.told else Hook(), calls)
         asked = asking(pipeline, {one.name: one for one in cascade.facts})
         self._units = Units(pipeline, asked, self._local, ledger, setup.decisions)

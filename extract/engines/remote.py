@@ -1,6 +1,6 @@
 """What several workers of one run share, on a worker's side: a ledger, budgets and a pace that are kept elsewhere.
 
-Everything goes to the desk (`desk`) over one line. What comes up while messages are on their way waits for the next
+Everything goes to the keeper (`keeper`) over one line. What comes up while messages are on their way waits for the next
 one, so that the busier a worker is, the more a message carries. The engine above it is the local one, with its own
 places on the wire.
 """
@@ -22,17 +22,17 @@ from ..limits import Amounts, Limits, Traffic
 from ..models import Model
 from ..tokens import estimate_call
 from .calls import Calls, most_output
-from .desk import ELSEWHERE, Asked, value_of
 from .hooks import Hook, Watch
+from .keeper import ELSEWHERE, Asked, value_of
 
-__all__ = ["FarCalls", "FarLedger", "FarTraffic", "Line", "Relay", "Way"]
+__all__ = ["Line", "Relay", "RemoteCalls", "RemoteLedger", "RemoteTraffic", "Way"]
 
 _MESSAGES = 4
 """How many messages of a worker may be on their way at once."""
 
 
 class Way(Protocol):
-    """How a worker's messages reach the desk: as its methods of these names, with the worker's number."""
+    """How a worker's messages reach the keeper: as its methods of these names, with the worker's number."""
 
     async def serve(self, asked: Sequence[Asked]) -> list[Any]: ...
 
@@ -42,8 +42,8 @@ class Way(Protocol):
 
 
 class Line:
-    """One worker's line to the desk. What is asked in one turn of the event loop, or while enough messages are on their
-    way, goes together."""
+    """One worker's line to the keeper. What is asked in one turn of the event loop, or while enough messages are on
+    their way, goes together."""
 
     def __init__(self, way: Way):
         self.way = way
@@ -62,7 +62,7 @@ class Line:
         return future
 
     async def ask(self, kind: str, *rest: Any) -> Any:
-        """The answer; raises what went wrong at the desk."""
+        """The answer; raises what went wrong at the keeper."""
         return value_of(await self.post(kind, *rest))
 
     async def quiet(self) -> None:
@@ -96,7 +96,7 @@ class Line:
                 future.set_result(answer)
 
 
-class FarLedger:
+class RemoteLedger:
     """The ledger of the run as a worker sees it; `start` is the number of this start."""
 
     lasting = True
@@ -132,9 +132,9 @@ class FarLedger:
         await self._line.quiet()
 
 
-class FarTraffic(Traffic):
-    """The run's budgets and pace, with this worker's share of the places on the wire. The pace is asked by `FarCalls`:
-    it takes a message."""
+class RemoteTraffic(Traffic):
+    """The run's budgets and pace, with this worker's share of the places on the wire. The pace is asked by
+    `RemoteCalls`: it takes a message."""
 
     def __init__(self, line: Line, limits: Limits, share: int):
         super().__init__(replace(limits, in_flight=share))
@@ -149,18 +149,18 @@ class FarTraffic(Traffic):
         self._line.post("settle", reserved, taken)
 
 
-class FarCalls(Calls):
+class RemoteCalls(Calls):
     """The calls of one worker."""
 
-    def __init__(self, models: Mapping[str, Model], ledger: FarLedger, traffic: FarTraffic, line: Line):
+    def __init__(self, models: Mapping[str, Model], ledger: RemoteLedger, traffic: RemoteTraffic, line: Line):
         super().__init__(models, ledger, traffic)
-        self._far, self._line, self._paced = ledger, line, traffic.paced
+        self._remote, self._line, self._paced = ledger, line, traffic.paced
 
     async def sole_reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         try:
             return await super().sole_reply(call, facts, watch)
         finally:
-            self._far.let_go(call.key)
+            self._remote.let_go(call.key)
 
     async def _turn(self, call: Call, facts: ModelFacts) -> int:
         if not self._paced:

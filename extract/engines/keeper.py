@@ -1,7 +1,7 @@
 """What several workers of one run share, on the side that keeps it: its ledger, its budgets and its pace.
 
-Workers (`far`) ask in batches, so that one message serves all that came up at about the same time. The sums hold over
-all of them because there is one of each here: a call's greatest cost is set aside before any worker sends it, and turns
+Workers (`remote`) ask in batches, so that one message serves all that came up at about the same time. The sums hold
+over all of them because there is one of each here: a call's greatest cost is set aside before any worker sends it, and turns
 are given out by one clock. A worker that died may have had calls under way: what was set aside for them counts as
 taken, since nobody knows what was charged. A call that one worker has under way is not sent by another, which waits for
 the reply.
@@ -21,7 +21,7 @@ from ..errors import ExtractError
 from ..ledger import Cache, Entry, Lookup, RunLedger, Synchronous
 from ..limits import NOTHING, Amounts, Limits, Traffic
 
-__all__ = ["ELSEWHERE", "Asked", "Desk", "Raised", "value_of"]
+__all__ = ["ELSEWHERE", "Asked", "Keeper", "Raised", "value_of"]
 
 Asked = tuple[str, tuple[Any, ...]]
 """One thing that a worker asks: its kind, and what goes with it."""
@@ -52,7 +52,7 @@ class _Held:
     keys: set[str] = field(default_factory=set)
 
 
-class Desk:
+class Keeper:
     """Keeps the ledger of one run's folder, for the process that runs it (`open` comes first, then `serves`) and for
     its workers. A worker has a number and, for each time that it was started, a name; what still comes by an earlier
     name is recorded, and changes nothing else."""

@@ -13,9 +13,9 @@ import pytest
 
 from extract.call import Call, Part, Reply, Shape, Usage
 from extract.catalogue import ModelFacts, Price
-from extract.engines.desk import Asked, Desk, value_of
-from extract.engines.far import FarCalls, FarLedger, FarTraffic, Line
 from extract.engines.hooks import Hook, Watch
+from extract.engines.keeper import Asked, Keeper, value_of
+from extract.engines.remote import Line, RemoteCalls, RemoteLedger, RemoteTraffic
 from extract.errors import BudgetExceeded, RunError
 from extract.ledger import RunLedger
 from extract.limits import Amounts, Limits
@@ -47,10 +47,10 @@ class Counting:
 
 
 class Straight:
-    """The way of a worker to a desk in the same process; `messages` counts what went over it."""
+    """The way of a worker to a keeper in the same process; `messages` counts what went over it."""
 
-    def __init__(self, desk: Desk, name: str):
-        self._desk, self._name, self.messages = desk, name, 0
+    def __init__(self, keeper: Keeper, name: str):
+        self._desk, self._name, self.messages = keeper, name, 0
 
     async def serve(self, asked: Sequence[Asked]) -> list[Any]:
         self.messages += 1
@@ -65,22 +65,24 @@ class Straight:
 
 
 @asynccontextmanager
-async def workers(folder: Path, limits: Limits, count: int = 2) -> AsyncIterator[tuple[Desk, list[FarCalls], Counting]]:
-    desk, model, several = Desk(), Counting(), []
-    start = await desk.open(folder, "normal", None, {})
-    await desk.serves(limits, "setup")
+async def workers(
+    folder: Path, limits: Limits, count: int = 2
+) -> AsyncIterator[tuple[Keeper, list[RemoteCalls], Counting]]:
+    keeper, model, several = Keeper(), Counting(), []
+    start = await keeper.open(folder, "normal", None, {})
+    await keeper.serves(limits, "setup")
     try:
         for number in range(count):
-            assert await desk.arrived(number, f"worker {number}") == "setup"
-            line = Line(Straight(desk, f"worker {number}"))
-            ledger, traffic = FarLedger(line, start), FarTraffic(line, limits, limits.in_flight // count)
-            several.append(FarCalls({FACTS.name: model}, ledger, traffic, line))
-        yield desk, several, model
+            assert await keeper.arrived(number, f"worker {number}") == "setup"
+            line = Line(Straight(keeper, f"worker {number}"))
+            ledger, traffic = RemoteLedger(line, start), RemoteTraffic(line, limits, limits.in_flight // count)
+            several.append(RemoteCalls({FACTS.name: model}, ledger, traffic, line))
+        yield keeper, several, model
     finally:
-        await desk.close()
+        await keeper.close()
 
 
-async def ask(calls: FarCalls, number: int) -> Reply:
+async def ask(calls: RemoteCalls, number: int) -> Reply:
     return await calls.reply(call(number), FACTS, Watch(Hook()))
 
 
@@ -96,12 +98,12 @@ def test_a_call_that_two_workers_would_make_is_made_once(tmp_path: Path) -> None
 
 def test_a_worker_that_died_lets_go_of_its_calls_and_what_was_set_aside_for_it_is_taken(tmp_path: Path) -> None:
     async def work() -> None:
-        async with workers(tmp_path, Limits(in_flight=4, calls=2)) as (desk, (one, two), model):
+        async with workers(tmp_path, Limits(in_flight=4, calls=2)) as (keeper, (one, two), model):
             dying = asyncio.create_task(ask(one, 1))
             await asyncio.sleep(0.005)
             waiting = asyncio.create_task(ask(two, 1))
             await asyncio.sleep(0.005)
-            await desk.arrived(0, "worker 0 again")
+            await keeper.arrived(0, "worker 0 again")
             assert (await waiting).text == "{}"
             assert model.count == 2
             with pytest.raises(BudgetExceeded) as caught:
@@ -115,7 +117,7 @@ def test_a_worker_that_died_lets_go_of_its_calls_and_what_was_set_aside_for_it_i
 def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
     held = RunLedger(tmp_path)
     try:
-        answer = asyncio.run(Desk().open(tmp_path, "normal", None, {}))
+        answer = asyncio.run(Keeper().open(tmp_path, "normal", None, {}))
     finally:
         held.close()
     with pytest.raises(RunError) as caught:
