@@ -1,8 +1,8 @@
 """What several workers of one run share, on the side that keeps it: its ledger, its budgets and its pace.
 
 Workers (`remote`) ask in batches, so that one message serves all that came up at about the same time. The sums hold
-over all of them because there is one of each here: a call's greatest cost is set aside before any worker sends it, and turns
-are given out by one clock. A worker that died may have had calls under way: what was set aside for them counts as
+over all of them because there is one of each here: a call's greatest cost is set aside before any worker sends it, and
+turns are given out by one clock. A worker that died may have had calls under way: what was set aside for them counts as
 taken, since nobody knows what was charged. A call that one worker has under way is not sent by another, which waits for
 the reply.
 """

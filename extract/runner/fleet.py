@@ -3,9 +3,9 @@
 Ray starts the workers, where there is room for them, starts them again when they die, and gives them again what they
 had in hand; it carries every message. The process that runs the run goes on as it does on one machine: it reads the
 inputs, counts, and writes the outputs. The ledger, and what the limits leave, is kept by one actor beside it
-(`Keeper`), for the workers to record what they paid for. A block of inputs is taken in when all of it is done, so that one which
-was begun twice is counted once; what its replies had cost is in the ledger by then, and only what was on the wire is
-asked for again.
+(`Keeper`), for the workers to record what they paid for. A block of inputs is taken in when all of it is done, so that
+one which was begun twice is counted once; what its replies had cost is in the ledger by then, and only what was on the
+wire is asked for again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One worker of a run: the local engine, over a pipeline that came with what the run decides by, on blocks of inputs.
 
-It has no run of its own. What it records, and what it may take of the run's limits, is kept at the keeper
-(`engines.keeper`); it opens its models by its own environment, and no key is sent to it. A worker that is started again,
-because it died, begins as it did the first time.
+It has no run of its own. What it records, and what it may take of the run's limits, is kept elsewhere
+(`engines.keeper`); it opens its models by its own environment, and no key is sent to it. A worker that is started
+again, because it died, begins as it did the first time.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ class _Way:
 
 
 class Worker:
-    """One worker, by its number, with its `share` of the places in flight; Ray makes an actor of it. `keeper` is the name
-    of the actor that keeps what all share."""
+    """One worker, by its number, with its `share` of the places in flight; Ray makes an actor of it. `keeper` is the
+    name of the actor that keeps what all share."""
 
     def __init__(self, keeper: str, number: int, share: int):
         import ray
