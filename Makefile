@@ -10,7 +10,7 @@ demo: install
 	@$(BIN)/extract run pipelines/receipts.yaml || test $$? -eq 3 # 3: documents were rejected; two are broken on purpose
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

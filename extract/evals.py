@@ -478,7 +478,8 @@ def evaluate(
     cascade = open_models(loaded)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     where = Path(folder or f"runs/{loaded.name}-eval-{stamp}")
-    conduct = replace(loaded.conduct, retention=FOR_GOOD)  # the records are read afterwards
+    # the records are read afterwards, and what is rejected is a part of what is judged
+    conduct = replace(loaded.conduct, retention=FOR_GOOD, max_rejected=None)
     done = door.run(lambda: execute(loaded, cascade, where, conduct=conduct), "await")
     if done.stopped is not None:
         raise done.stopped

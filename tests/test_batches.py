@@ -199,7 +199,7 @@ def test_waves_are_kept_with_their_calls_until_they_are_done_with(tmp_path: Path
             False,
             True,
         ]
-        assert (await ledger.reply("a"), await ledger.reply("b"), await ledger.reply("c")) == (reply, reply, None)
+        assert (await ledger.reply("aa"), await ledger.reply("bb"), await ledger.reply("cc")) == (reply, reply, None)
 
     ledger = RunLedger(tmp_path / "run")
     try:

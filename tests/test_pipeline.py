@@ -331,7 +331,10 @@ def test_pipelines_are_values() -> None:
 
 # Every error says where, what was meant, and how to mend it
 
-KEYS = "name, model, documents, steps, write, limits, settings, on_failure, attempts, offline, hosts, variables"
+KEYS = (
+    "name, model, documents, steps, write, limits, settings, on_failure, attempts, offline, hosts, variables, engine, "
+    "max_rejected, record, cache"
+)
 OWN = "company, date, total, tax, kind, lines"
 FIELDS = f"{OWN}, _id, _source"
 

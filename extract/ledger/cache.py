@@ -37,8 +37,8 @@ create index if not exists answers_by_use on answers (used);
 _FIND = "select mode, asked, model, made, reply from answers where key = ? and prompt = ?"
 _KEEP = "insert or replace into answers values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-_TOGETHER = 256
-"""So many answers are written in one transaction."""
+_TOGETHER = 32
+"""So many answers are written in one transaction: as many may be lost to other runs when a process is killed."""
 
 _WAIT = 10.0
 """Seconds to wait for another process that writes."""
