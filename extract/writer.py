@@ -32,17 +32,21 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 """Something that is done in a transaction, and may be done again if that could not be committed."""
 
-_OFTEN = 2_000
+_OFTEN = 8_000
 """After so many changes one goes to the thread."""
 
 _TOGETHER, _LATER = 0.01, 0.2
 """Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
 
+_CLOSE = 0.05
+"""Seconds for which changes are taken to come close together after several came in one turn of the loop."""
+
 _MANY = 64
 """So many of the latter do not wait any longer: the loop is held up by them for two milliseconds."""
 
-_SLOW, _SHARE = 0.01, 50
-"""Seconds from which a commit is too slow for an event loop, and how many times as long none is made there again."""
+_SLOW, _SHARE = 0.05, 20
+"""Seconds from which a commit is too slow for an event loop, and how many times as long none is made there again. Other
+threads of a busy process may hold it up for a few milliseconds, and that says nothing of the disk."""
 
 _CACHE_KIB = 16_000
 """What may be kept of the file in memory: a ledger looks up keys from all over it."""
@@ -61,7 +65,7 @@ class Writer:
         self._since, self._not_before = 0, 0.0
         self._waiting: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
         self._patient: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-        self._close_together = False
+        self._close_until = 0.0
         self._handed: dict[asyncio.AbstractEventLoop, int] = {}
         self._closed = False
         self._lost: BaseException | None = None
@@ -87,7 +91,7 @@ class Writer:
         waiting = self._waiting.setdefault(loop, [])
         waiting.append(_Job(work, loop, future, write=True))
         if len(waiting) == 1:
-            if self._close_together:
+            if loop.time() < self._close_until:
                 loop.call_later(_TOGETHER, self._turn_ends, loop)
             else:
                 loop.call_soon(self._turn_ends, loop)
@@ -144,7 +148,8 @@ class Writer:
 
     def _turn_ends(self, loop: asyncio.AbstractEventLoop) -> None:
         jobs = self._waiting.pop(loop, [])
-        self._close_together = len(jobs) > 1
+        if len(jobs) > 1:
+            self._close_until = loop.time() + _CLOSE
         self._commit(loop, jobs)
 
     def _later_has_come(self, loop: asyncio.AbstractEventLoop) -> None:
