@@ -190,6 +190,15 @@ def test_another_run_takes_answers_from_the_cache_and_pays_nothing(project: Path
     assert [row["_id"] for row in rows()] == [row["_id"] for row in rows()]
 
 
+def test_what_is_tried_again_is_not_taken_from_the_cache(project: Path) -> None:  # noqa: F811
+    cached = told(pipeline(), cache=Cache(Path("cache")))
+    assert run(cached, doubtful("3.50")).states == {"written": 9, "rejected": 1}
+    say, about = asked(answer)
+    assert run(cached, say, retry=("rejected",)).states == {"written": 10}
+    assert about == ["3.50"]
+    assert run(cached, doubtful("3.50"), folder="other").states == {"written": 10}  # the better answer is handed on
+
+
 # ---- how long texts are kept
 
 

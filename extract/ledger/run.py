@@ -55,7 +55,7 @@ class RunLedger:
     def __init__(self, folder: Path, *, synchronous: Synchronous = "normal"):
         self.path = folder / "ledger.sqlite"
         self.cache: Lookup | None = None
-        self._begun = False
+        self._begun, self._again = False, frozenset[bytes]()
         self._pid = os.getpid()
         self._entering = 0
         try:
@@ -91,7 +91,7 @@ class RunLedger:
             row = await self._writer.read(lambda db: db.execute(_REPLY, (kept,)).fetchone())
             if row is not None:
                 return self._forms.reply(row[0])
-        if self.cache is None or (found := self.cache.reply(key)) is None:
+        if self.cache is None or kept in self._again or (found := self.cache.reply(key)) is None:
             return None
         model, reply = found
         taken = replace(reply, usage=Usage(), batch=False)
@@ -137,8 +137,7 @@ class RunLedger:
             raise RunError(message, str(self.path.parent), "Name another folder with --run.")
 
         def work(db: sqlite3.Connection) -> int:
-            if retry:
-                _set_aside(db, self._forms, retry, self.start)
+            self._again = _set_aside(db, self._forms, retry, self.start) if retry else frozenset()
             db.execute("delete from rows")
             db.execute("insert into starts (began) values (?)", (now,))
             return int(db.execute("select max(number) from starts").fetchone()[0])
@@ -201,9 +200,9 @@ class RunLedger:
         own."""
         with (
             LedgerReader(self.path.parent) as reader,
-            closing(reader.rows(*steps, stage=stage, ordinals=ordinals)) as r,
+            closing(reader.rows(*steps, stage=stage, ordinals=ordinals)) as found,
         ):
-            yield from r
+            yield from found
 
     async def forget_older(self) -> None:
         """Drops the entries of what is no longer among the inputs; its paid replies stay."""
@@ -282,8 +281,9 @@ def _check_whole(db: sqlite3.Connection, folder: Path) -> None:
         raise RunError(message, str(folder), "Name another folder with --run.")
 
 
-def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> None:
-    """Sets the answers aside that led to these states: they are asked for again, and what was paid stays counted."""
+def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> frozenset[bytes]:
+    """Sets the answers aside that led to these states: they are asked for again, and what was paid stays counted. Gives
+    the keys of their calls."""
     keys = dict[str, None]()
     for row in db.execute("select * from entries where refused = 1"):
         led = (forms.entry(row).detail or {}).get("keys", {})
@@ -291,6 +291,7 @@ def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], 
     aside = b"~%d" % start  # longer than any key, so nobody looks it up
     for kept in map(key_of, keys):
         db.execute("update calls set key = ? where key = ?", (kept + aside, kept))
+    return frozenset(map(key_of, keys))
 
 
 def _now() -> str:
