@@ -1,7 +1,8 @@
 """What a run writes, while it goes on: each output takes its rows in the order of the inputs.
 
-The rows come out of the ledger, as soon as everything before them is done, so that the first record is on its way to
-its file while later documents are being read, and nothing waits in memory. An output appears whole, at the end.
+Rows are handed on as soon as everything before them is done, so that the first record is on its way to its file while
+later documents are being read. They are as the ledger has them, and come from there where too many wait for one before
+them to be kept at hand. An output appears whole, at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _KEPT = 10_000
 """So many rows that wait to be handed on are kept in memory."""
 
 _OFTEN = 0.25
-"""Seconds between two times that rows are handed on: each costs a look into the ledger."""
+"""Seconds between two times that rows are handed on: to another thread, which holds up this one."""
 
 
 def check_writable(pipeline: Pipeline) -> None:

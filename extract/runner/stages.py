@@ -178,6 +178,7 @@ class Stages:
             await self._all(limit, told)
         finally:
             ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)  # what a watch raises, it raises to a document too
 
     async def _all(self, limit: int | None, told: Callable[[Entry], None]) -> None:
         for number in self.pipeline.stages:
