@@ -50,18 +50,18 @@ class Straight:
     """The way of a worker to a keeper in the same process; `messages` counts what went over it."""
 
     def __init__(self, keeper: Keeper, name: str):
-        self._desk, self._name, self.messages = keeper, name, 0
+        self._keeper, self._name, self.messages = keeper, name, 0
 
     async def serve(self, asked: Sequence[Asked]) -> list[Any]:
         self.messages += 1
         await asyncio.sleep(0.001)
-        return await self._desk.serve(self._name, asked)
+        return await self._keeper.serve(self._name, asked)
 
     async def reserve(self, most: Amounts) -> Any:
-        return await self._desk.reserve(self._name, most)
+        return await self._keeper.reserve(self._name, most)
 
     async def wait(self, key: str) -> Any:
-        return await self._desk.wait(self._name, key)
+        return await self._keeper.wait(self._name, key)
 
 
 @asynccontextmanager

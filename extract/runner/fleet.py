@@ -375,12 +375,22 @@ class _Handed(Calls):
                 worker.stop.remote(error)
         super().stop(error)
 
+    async def settled(self) -> None:
+        """Where the run is stopped, what workers have on the wire is recorded first."""
+        if self.stopped is not None:
+            await self._finish(self.limits.timeout)
+        await super().settled()
+
     async def finished(self, seconds: float) -> None:
         """What is on the wire has so many seconds to be recorded."""
         super().stop(RunError("The run was interrupted.", fix=GO_ON))
-        ending = [asyncio.ensure_future(answer_of(one.finish.remote(seconds))) for one in self._cluster.workers]
-        if ending:
-            await asyncio.wait(ending, timeout=seconds + 1.0)
+        await self._finish(seconds)
+
+    async def _finish(self, seconds: float) -> None:
+        ending = (answer_of(one.finish.remote(seconds)) for one in self._cluster.workers)
+        with suppress(TimeoutError):  # a worker that died is not waited for any longer
+            async with asyncio.timeout(seconds + 1.0):
+                await asyncio.gather(*ending, return_exceptions=True)
 
 
 def _setup(

@@ -78,16 +78,16 @@ class _Way:
     """The way to the keeper, an actor of Ray's."""
 
     def __init__(self, keeper: Any, name: str):
-        self._desk, self._name = keeper, name
+        self._keeper, self._name = keeper, name
 
     async def serve(self, asked: Sequence[Asked]) -> list[Any]:
-        return await answer_of(self._desk.serve.remote(self._name, asked))  # type: ignore[no-any-return]
+        return await answer_of(self._keeper.serve.remote(self._name, asked))  # type: ignore[no-any-return]
 
     async def reserve(self, most: Amounts) -> Any:
-        return await answer_of(self._desk.reserve.remote(self._name, most))
+        return await answer_of(self._keeper.reserve.remote(self._name, most))
 
     async def wait(self, key: str) -> Any:
-        return await answer_of(self._desk.wait.remote(self._name, key))
+        return await answer_of(self._keeper.wait.remote(self._name, key))
 
 
 class Worker:
@@ -97,7 +97,7 @@ class Worker:
     def __init__(self, keeper: str, number: int, share: int):
         import ray
 
-        self._desk, self._number, self._share, self._relay = ray.get_actor(keeper), number, share, Relay()
+        self._keeper, self._number, self._share, self._relay = ray.get_actor(keeper), number, share, Relay()
         self._begun: asyncio.Future[Raised | None] | None = None
 
     async def ready(self) -> Raised | None:
@@ -135,12 +135,12 @@ class Worker:
     async def _begin(self) -> Raised | None:
         try:
             name = uuid4().hex
-            setup: Setup = await answer_of(self._desk.arrived.remote(self._number, name))
+            setup: Setup = await answer_of(self._keeper.arrived.remote(self._number, name))
             pipeline = _received(setup)
             cascade = _opened(pipeline, setup)
         except ExtractError as error:
             return Raised(error)
-        line = Line(_Way(self._desk, name))
+        line = Line(_Way(self._keeper, name))
         ledger, traffic = RemoteLedger(line, setup.start), RemoteTraffic(line, setup.limits, self._share)
         calls = RemoteCalls(cascade.models, ledger, traffic, line)
         self._local = Local(cascade.models, ledger, traffic, self._relay if setup.told else Hook(), calls)
