@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import RunError
 from .jsontext import dump, load
-from .ledger import Entry, LedgerReader, State, is_held, size_of
+from .ledger import FOR_GOOD, Entry, LedgerReader, State, in_words, is_held, size_of
 
 __all__ = [
     "NOT_WRITTEN",
@@ -92,7 +92,7 @@ def standing(reader: LedgerReader) -> dict[str, Any]:
         "prompt": manifest.get("prompt"),
         "started": manifest.get("started"),
         "from_cache": reader.taken(),
-        "retention": manifest.get("retention"),
+        "retention": in_words(manifest.get("retention", FOR_GOOD)),
         "pruned": manifest.get("pruned"),
         "bytes": size_of(reader.folder),
         "models": models,

@@ -265,6 +265,15 @@ def test_a_time_is_written_as_people_write_it(said: str, seconds: float) -> None
     assert seconds_of(said) == seconds
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"), [(2_592_000.0, "30 days"), (43_200.0, "12 hours"), ("until ended", "until ended")]
+)
+def test_and_is_told_so(kept: str | float, said: str, project: Path) -> None:  # noqa: F811
+    run(told(pipeline(), retention=kept))
+    with LedgerReader(Path("run")) as reader:
+        assert standing(reader)["retention"] == said
+
+
 def test_a_commit_waits_for_the_disk_if_that_is_asked_for(project: Path) -> None:  # noqa: F811
     for synchronous, number in (("normal", 1), ("full", 2)):
         ledger = RunLedger(Path(synchronous), synchronous=synchronous)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from .forms import as_kept
 from .layout import Synchronous, is_held
 from .memory import Ledger, Memory
 from .reading import LedgerReader, Start
-from .retention import FOR_GOOD, UNTIL_ENDED, Pruned, forget, prune, seconds_of, size_of
+from .retention import FOR_GOOD, UNTIL_ENDED, Pruned, forget, in_words, prune, seconds_of, size_of
 from .run import RunLedger
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "attempts_of",
     "came_to",
     "forget",
+    "in_words",
     "is_held",
     "prune",
     "seconds_of",

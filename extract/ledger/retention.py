@@ -20,7 +20,7 @@ from .forms import encoded
 from .layout import hold, is_held, open_ledger
 from .reading import LedgerReader
 
-__all__ = ["FOR_GOOD", "UNTIL_ENDED", "Pruned", "forget", "prune", "seconds_of", "size_of"]
+__all__ = ["FOR_GOOD", "UNTIL_ENDED", "Pruned", "forget", "in_words", "prune", "seconds_of", "size_of"]
 
 FOR_GOOD, UNTIL_ENDED = "for good", "until ended"
 """Words for a retention that is no time."""
@@ -46,6 +46,14 @@ def seconds_of(text: str) -> float:
     if (found := _TIME.fullmatch(text)) is None:
         raise ValueError(text)
     return float(found[1]) * _UNITS[found[2]]
+
+
+def in_words(retention: str | float) -> str:
+    """A retention as it would be written: ``30 days``, ``12 hours``, or the words for one that is no time."""
+    if isinstance(retention, str):
+        return retention
+    days = retention / _UNITS["day"]
+    return f"{days:g} days" if days >= 1 else f"{retention / _UNITS['hour']:g} hours"
 
 
 def forget(folder: Path) -> None:
