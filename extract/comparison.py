@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from .jsontext import dump
-from .ledger import Entry, LedgerReader
+from .ledger import STATES, Entry, LedgerReader
 
 __all__ = ["Comparison", "Difference", "compare"]
 
@@ -79,18 +78,19 @@ class Comparison:
 def compare(first: LedgerReader, second: LedgerReader) -> Comparison:
     """The differences between the last starts of two runs."""
     found = Comparison()
-    found.about = _differing(_about(first), _about(second))
+    known, other = _Known.of(first), _Known.of(second)
+    found.about = _differing(known.about(), other.about())
     found.totals = {name: (a, b) for (name, a), b in zip(_totals(first), dict(_totals(second)).values(), strict=True)}
-    ends = _end(first), _end(second)
+    ends = known.end, other.end
     missing = [0, 0]
     for entry in first.entries():
-        other = second.entry(entry.id, entry.stage)
-        if other is None:
+        there = second.entry(entry.id, entry.stage)
+        if there is None:
             missing[0] += 1
             found.note(entry.source, "document", entry.state, None)
             continue
         found.documents += 1
-        _entries(found, entry, other, (first, second), ends)
+        _entries(found, entry, there, (first, second), ends)
     for entry in second.entries():
         if first.entry(entry.id, entry.stage) is None:
             missing[1] += 1
@@ -134,36 +134,49 @@ def _fields(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Iterat
                 yield name, one.get(name), other.get(name)
 
 
-def _about(reader: LedgerReader) -> dict[str, Any]:
-    """What the last start of a run decided by."""
-    manifest = reader.manifest()
-    number = max((one.number for one in reader.starts()), default=0)
-    parts: Mapping[str, Mapping[str, Any]] = manifest.get(f"asked:{number}", {})
-    return {
-        "pipeline": manifest.get("pipeline"),
-        "steps": manifest.get(f"start:{number}", {}).get("fingerprint", manifest.get("fingerprint")),
-        "prompt": manifest.get("prompt"),
-        **{f"{step}: {name}": value for step, said in parts.items() for name, value in said.items()},
-        **{name: dump(value) for name, value in manifest.items() if name.startswith("model:")},
-    }
+@dataclass(frozen=True)
+class _Known:
+    """What is known of the last start of a run: its number, and the manifest."""
 
+    number: int
+    manifest: Mapping[str, Any]
 
-def _end(reader: LedgerReader) -> int:
-    """The number of the last step of a run's pipeline."""
-    number = max((one.number for one in reader.starts()), default=0)
-    return int(reader.manifest().get(f"start:{number}", {}).get("step", 0))
+    @classmethod
+    def of(cls, reader: LedgerReader) -> _Known:
+        return cls(0 if reader.last is None else reader.last.number, reader.manifest())
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.manifest.get(f"start:{self.number}", {})
+        return found
+
+    @property
+    def end(self) -> int:
+        """The number of the last step."""
+        return int(self.start.get("step", 0))
+
+    def about(self) -> dict[str, Any]:
+        """What the start decided by."""
+        parts: Mapping[str, Mapping[str, Any]] = self.manifest.get(f"asked:{self.number}", {})
+        return {
+            "pipeline": self.manifest.get("pipeline"),
+            "steps": self.start.get("fingerprint", self.manifest.get("fingerprint")),
+            "prompt": self.manifest.get("prompt"),
+            **{f"{step}: {name}": value for step, said in parts.items() for name, value in said.items()},
+            **{name: dump(value) for name, value in self.manifest.items() if name.startswith("model:")},
+        }
 
 
 def _totals(reader: LedgerReader) -> Iterator[tuple[str, Any]]:
     states = reader.states()
     yield "documents", sum(states.values())
-    for state in ("written", "merged", "filtered", "review", "rejected", "pending"):
+    for state in STATES:
         yield state, states.get(state, 0)
     calls, usage, cost = reader.totals()
     yield "calls", calls
     yield "input tokens", usage.input
     yield "output tokens", usage.output
-    yield "cost_usd", None if cost is None else Decimal(cost)
+    yield "cost_usd", cost
 
 
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -230,9 +230,11 @@ class _Extractor(Generic[P, T]):
             outcome = "stopped"
             raise
         finally:
-            await ledger.entered()
-            await ledger.end(outcome)
-            await asyncio.to_thread(_end, ledger, folder)
+            try:
+                await ledger.entered()
+                await ledger.end(outcome)
+            finally:
+                await asyncio.to_thread(_end, ledger, folder)
 
     async def _extracted(
         self, engine: Local, inputs: Iterable[Any], cascade: Cascade

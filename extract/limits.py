@@ -34,6 +34,7 @@ __all__ = [
     "Pace",
     "Traffic",
     "check_priced",
+    "plus",
 ]
 
 
@@ -245,6 +246,10 @@ Amounts = tuple[Decimal, Decimal, Decimal]
 """US dollars, tokens and calls."""
 
 NOTHING: Amounts = (Decimal(0), Decimal(0), Decimal(0))
+
+
+def plus(one: Amounts, other: Amounts) -> Amounts:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 
 class Traffic:

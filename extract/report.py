@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import RunError
 from .jsontext import dump, load
-from .ledger import FOR_GOOD, Entry, LedgerReader, State, in_words, is_held, size_of
+from .ledger import FOR_GOOD, STATES, Entry, LedgerReader, State, in_words, is_held, size_of
 
 __all__ = [
     "NOT_WRITTEN",
@@ -124,7 +124,7 @@ def _listed(reader: LedgerReader) -> dict[str, Any]:
     return {
         "run": str(reader.folder),
         "in": sum(states.values()),
-        **{state: states.get(state, 0) for state in ("written", "filtered", "merged", "review", "rejected", "pending")},
+        **{state: states.get(state, 0) for state in STATES},
         "calls": calls,
         "tokens": {"input": usage.input, "cached": usage.cached, "output": usage.output},
         "cost_usd": cost,
@@ -133,9 +133,8 @@ def _listed(reader: LedgerReader) -> dict[str, Any]:
 
 def _state(reader: LedgerReader) -> str:
     """In a word how a run stands."""
-    last = next(iter(reader.starts()[-1:]), None)
-    if last is not None and last.outcome is not None:
-        return last.outcome
+    if reader.last is not None and reader.last.outcome is not None:
+        return reader.last.outcome
     return "running" if is_held(reader.folder) else "killed"
 
 

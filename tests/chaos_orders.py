@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import replace
 from decimal import Decimal
+from inspect import getsource
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,21 +23,6 @@ from extract.testing.gold import Gold
 from extract.testing.script import Answer, Request, Said
 
 __all__ = ["PIPELINE", "SCHEMA", "Book", "document"]
-
-SCHEMA = """
-from decimal import Decimal
-from pydantic import BaseModel
-
-class Part(BaseModel):
-    name: str
-    price: Decimal
-
-class Order(BaseModel):
-    number: int
-    company: str
-    total: Decimal
-    parts: list[Part]
-"""
 
 PIPELINE = """
 name: chaos
@@ -77,6 +63,10 @@ class Order(BaseModel):
     company: str
     total: Decimal
     parts: list[Part]
+
+
+SCHEMA = f"from decimal import Decimal\nfrom pydantic import BaseModel\n\n{getsource(Part)}\n{getsource(Order)}"
+"""The same, as a file of the project."""
 
 
 def record(number: int) -> dict[str, Any]:

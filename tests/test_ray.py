@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import pickle
-import re
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_batch import SCHEMA, pipeline, said
 
 from extract import Pipeline as Pipelines
 from extract.errors import BudgetExceeded, ExtractError, ModelError, PipelineError, RunError
@@ -27,24 +27,15 @@ from extract.events import DocumentEnded, Happening
 from extract.ledger import RunLedger
 from extract.limits import Fleet, Limits
 from extract.models.scripted import Scripted
-from extract.pipeline import Pipeline
 from extract.runner import Run, execute, open_models
 from extract.runner.fleet import sent
-from extract.testing import FakeOpenAI, Request
+from extract.testing import FakeOpenAI
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'typed-extract[ray]'")
 
 ROOT = Path(__file__).parent.parent
-MODEL = "openai/gpt-4o-mini"
 DOCUMENTS = 40
 TWO = Fleet(workers=2)
-SCHEMA = """
-from pydantic import BaseModel
-
-class Bill(BaseModel):
-    number: int
-    word: str
-"""
 CODE = """
 import os
 import signal
@@ -68,13 +59,6 @@ def who(row):
     os.makedirs(f"{os.getpid()}.pid", exist_ok=True)
     return row
 """
-
-
-def said(request: Request) -> Any:
-    """The right answer: the number that the document has."""
-    number = re.search(r"document (\d+)", request.document)
-    assert number is not None
-    return {"number": int(number[1]), "word": f"w{number[1]}"}
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +105,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "in" / f"{n:02}.txt").write_text(f"document {n}, of a test")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def pipeline(*steps: Any, **more: Any) -> Pipeline:
-    values = {"name": "bills", "model": MODEL, "documents": "in/*.txt", "write": ["out/bills.jsonl"], **more}
-    return Pipeline.of({**values, "steps": [{"extract": "schemas/bill.py:Bill"}, *steps]})
 
 
 def run(

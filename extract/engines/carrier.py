@@ -23,7 +23,7 @@ from typing import Protocol, TypeVar
 from ..batches import Wave, Waves, WaveState
 from ..call import Failure, Mode, Reply
 from ..errors import Detached, ExtractError, ModelError
-from ..limits import NOTHING, Amounts, Batching, Limits
+from ..limits import NOTHING, Amounts, Batching, Limits, plus
 from ..models.batches import FULL, Batch, Door
 from ..models.wire import Refused
 from .calls import cost_of
@@ -213,7 +213,7 @@ class Carrier:
                     await self._save(under, state="finished")
                     return
                 for lines in _blocks(path):
-                    taken = _plus(taken, await self._record(under, joined, lines))
+                    taken = plus(taken, await self._record(under, joined, lines))
         rest: Mapping[str, Reply | Came] = {**dict.fromkeys(joined.missing, _nothing(under)), **joined.failed}
         failed = under.wave.status == "failed"
         odd = {name: n for name in ("doubled", "unknown", "broken") if (n := getattr(joined, name))}
@@ -233,7 +233,7 @@ class Carrier:
         for reply, is_new in zip(paid.values(), new, strict=True):
             if is_new:  # what is not was counted when it was recorded
                 tokens = Decimal(reply.usage.input + reply.usage.output)
-                taken = _plus(taken, (cost_of(reply, facts) or Decimal(0), tokens, Decimal(1)))
+                taken = plus(taken, (cost_of(reply, facts) or Decimal(0), tokens, Decimal(1)))
         self._owner.answers(under, paid)
         return taken
 
@@ -311,7 +311,3 @@ def _nothing(under: UnderWay) -> Reply:
 def _given_up(failure: Failure, under: UnderWay) -> ModelError:
     """What ends the run for now; the wave stays as it is, and the next start goes on with it."""
     return ModelError(failure.message, where=under.wave.model, fix=failure.fix or None, kind=failure.kind)
-
-
-def _plus(one: Amounts, other: Amounts) -> Amounts:
-    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ..call import Reply
-from ..limits import NOTHING, Amounts, Batching
+from ..limits import NOTHING, Amounts, Batching, plus
 
 __all__ = ["File", "Joined", "Line", "affordable", "cut", "most_of", "pauses"]
 
@@ -72,7 +72,7 @@ def affordable(lines: Sequence[Line], left: Sequence[Decimal | None]) -> int:
     """How many of the first lines together stay within what is left of each budget (None: there is no limit)."""
     taken = NOTHING
     for count, line in enumerate(lines):
-        taken = _plus(taken, line.most)
+        taken = plus(taken, line.most)
         if any(limit is not None and amount > limit for amount, limit in zip(taken, left, strict=True)):
             return count
     return len(lines)
@@ -82,12 +82,8 @@ def most_of(lines: Iterable[Line]) -> Amounts:
     """The most that these lines together may take of each budget."""
     total = NOTHING
     for line in lines:
-        total = _plus(total, line.most)
+        total = plus(total, line.most)
     return total
-
-
-def _plus(one: Amounts, other: Amounts) -> Amounts:
-    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 
 @dataclass

@@ -9,7 +9,7 @@ kept small (`packing`); `layout` knows the tables.
 from __future__ import annotations
 
 from .cache import Cache, Lookup
-from .entries import Entry, State, attempts_of, came_to
+from .entries import STATES, Entry, State, attempts_of, came_to
 from .forms import as_kept
 from .layout import Synchronous, is_held
 from .memory import Ledger, Memory
@@ -19,6 +19,7 @@ from .run import RunLedger
 
 __all__ = [
     "FOR_GOOD",
+    "STATES",
     "UNTIL_ENDED",
     "Cache",
     "Entry",

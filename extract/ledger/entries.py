@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..extraction import Extraction
 
-__all__ = ["Entry", "State", "attempts_of", "came_to"]
+__all__ = ["STATES", "Entry", "State", "attempts_of", "came_to"]
 
 State = Literal["written", "filtered", "merged", "review", "rejected", "pending"]
 """What became of an input; each has exactly one of these."""
+
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)

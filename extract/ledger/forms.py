@@ -17,7 +17,7 @@ from .packing import Body, Dictionary, Packer
 __all__ = ["ENTRY", "PAID", "ROW", "Forms", "as_kept", "encoded", "key_of"]
 
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
-"""Records a reply, as `Forms.paid` writes it, and whether it was taken from a cache; the first to a call stays."""
+"""Records a reply, as `Forms.paid` writes it; the first one to a call stays."""
 
 ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
@@ -32,10 +32,11 @@ class Forms:
         self.packer = packer
         self.made: deque[Dictionary] = deque()
 
-    def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None) -> tuple[Any, ...]:
-        """The row of a paid reply to the call of this key."""
+    def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None, *, taken: bool = False) -> tuple[Any, ...]:
+        """The row of a reply to the call of this key, which was paid for or `taken` from a cache."""
         usage, paid = reply.usage, None if cost is None else str(cost)
-        return (key_of(key), model, self._in("reply", reply.plain()), paid, usage.input, usage.cached, usage.output)
+        body = self._in("reply", reply.plain())
+        return (key_of(key), model, body, paid, usage.input, usage.cached, usage.output, taken)
 
     def reply(self, kept: bytes) -> Reply:
         return Reply.from_plain(load(self.packer.unpack(kept)))

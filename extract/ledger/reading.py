@@ -57,6 +57,12 @@ class LedgerReader:
     def starts(self) -> list[Start]:
         return [Start(*row) for row in self._db.execute("select number, began, ended, outcome from starts order by 1")]
 
+    @property
+    def last(self) -> Start | None:
+        """The last start, if there was one."""
+        row = self._db.execute("select number, began, ended, outcome from starts order by 1 desc limit 1").fetchone()
+        return None if row is None else Start(*row)
+
     def totals(self) -> tuple[int, Usage, Decimal | None]:
         """How many calls were paid for, their tokens, and what they cost in US dollars (None: some have no price)."""
         return totals_in(self._db)

@@ -112,16 +112,16 @@ def _due(folder: Path, older: float | None, now: datetime) -> str:
         if is_held(folder):
             return "is being worked on"
         with LedgerReader(folder) as reader:
-            manifest, starts = reader.manifest(), reader.starts()
+            manifest, last = reader.manifest(), reader.last
     except RunError as error:
         return error.message
     if "pruned" in manifest:
         return "was pruned before" if "swept" in manifest else "pruned"
-    if not starts or starts[-1].ended is None:
+    if last is None or last.ended is None:
         return "has not ended"
     kept = manifest.get("retention", FOR_GOOD)
     after = older if older is not None else None if kept == FOR_GOOD else 0.0 if kept == UNTIL_ENDED else float(kept)
     if after is None:
         return "is kept for good"
-    passed = (now - datetime.fromisoformat(starts[-1].ended)).total_seconds()
+    passed = (now - datetime.fromisoformat(last.ended)).total_seconds()
     return "pruned" if passed >= after else "is kept for now"

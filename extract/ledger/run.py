@@ -65,7 +65,7 @@ class RunLedger:
             raise RunError(message, str(folder), "Name another folder with --run.") from None
         self._held = hold(folder)
         try:
-            connection = open_ledger(self.path, synchronous)
+            connection = _whole(open_ledger(self.path, synchronous), folder)
         except RunError:
             self._held.close()
             raise
@@ -75,12 +75,6 @@ class RunLedger:
         self._forms, self._sieve = Forms(packer), Sieve()
         for (key,) in connection.execute("select key from calls"):
             self._sieve.add(key)
-        try:
-            _check_whole(connection, folder)
-        except RunError:
-            connection.close()
-            self._held.close()
-            raise
         self.start: int = connection.execute("select coalesce(max(number), 0) from starts").fetchone()[0]
         self._writer = Writer(self.path, connection, synchronous)
 
@@ -95,7 +89,7 @@ class RunLedger:
             return None
         model, reply = found
         taken = replace(reply, usage=Usage(), batch=False)
-        values = (*self._forms.paid(key, model, taken, Decimal(0)), 1)
+        values = self._forms.paid(key, model, taken, Decimal(0), taken=True)
         self._sieve.add(kept)
         await self._changed(lambda db: db.execute(PAID, values))
         return taken
@@ -104,15 +98,16 @@ class RunLedger:
         self._sieve.add(key_of(call.key))
         if self.cache is not None:
             self.cache.keep(call.key, call.model, reply)
-        await self._changed(lambda db: db.execute(PAID, (*self._forms.paid(call.key, call.model, reply, cost), 0)))
+        await self._changed(lambda db: db.execute(PAID, self._forms.paid(call.key, call.model, reply, cost)))
 
     async def record_all(self, replies: Sequence[tuple[str, str, Reply, Decimal | None]]) -> list[bool]:
         """Records paid replies (key, model, reply, cost) in one transaction; says which of them are new."""
-        rows = [(*self._forms.paid(*one), 0) for one in replies]
+        rows = [self._forms.paid(*one) for one in replies]
         for row in rows:
             self._sieve.add(row[0])
-        for key, model, reply, _ in replies if self.cache is not None else ():
-            self.cache.keep(key, model, reply)  # type: ignore[union-attr]
+        if self.cache is not None:
+            for key, model, reply, _ in replies:
+                self.cache.keep(key, model, reply)
         self._adopt_new()
         return await self.change(lambda db: [db.execute(PAID, row).rowcount == 1 for row in rows])
 
@@ -273,12 +268,14 @@ class RunLedger:
         return work
 
 
-def _check_whole(db: sqlite3.Connection, folder: Path) -> None:
-    """Raises `RunError` for a run whose texts were dropped: going on would pay for them again."""
+def _whole(db: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
+    """The ledger, closed with a `RunError` where its texts were dropped: going on would pay for them again."""
     row = db.execute("select value from manifest where name = 'pruned'").fetchone()
     if row is not None:
+        db.close()
         message = f"What this run recorded was pruned ({load(row[0])}): all of it would be asked and paid for again."
         raise RunError(message, str(folder), "Name another folder with --run.")
+    return db
 
 
 def _set_aside(db: sqlite3.Connection, forms: Forms, states: Collection[State], start: int) -> frozenset[bytes]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from ..ledger import Synchronous
+from ..limits import Engine
+
 __all__ = [
     "ASKING",
     "CACHE",
@@ -74,12 +79,12 @@ EXTRAS = ("evidence", "confidence", "cost")
 
 KEEP_ALL = "all"
 
-ENGINES = ("local", "batch", "ray")
+ENGINES: tuple[str, ...] = get_args(Engine)
 
 RECORD = ("retention", "synchronous")
 """What may be said of the record of a run."""
 
-SYNCHRONOUS = ("normal", "full")
+SYNCHRONOUS: tuple[str, ...] = get_args(Synchronous)
 
 CACHE = ("folder", "size", "age")
 

@@ -18,7 +18,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -29,6 +28,7 @@ from ..engines.hooks import Hook, HookRaised
 from ..engines.keeper import Keeper, Raised, value_of
 from ..engines.local import Local
 from ..errors import ExtractError, PipelineError, RunError
+from ..jsontext import digest
 from ..ledger import Entry, RunLedger
 from ..limits import Fleet, Limits, Traffic
 from ..models.cascade import Cascade
@@ -440,7 +440,7 @@ def sent(pipeline: Pipeline) -> bytes:
 
 def _digest(path: Path) -> str:
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return digest(path.read_bytes())
     except OSError as error:
         raise PipelineError(f"A file of the pipeline cannot be read: {error.strerror}.", shown(path)) from None
 

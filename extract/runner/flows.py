@@ -10,12 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ledger import State
+from ..ledger import STATES
 
 __all__ = ["STATES", "Flow"]
-
-STATES: tuple[State, ...] = ("written", "filtered", "merged", "review", "rejected", "pending")
-"""What a document may end as."""
 
 
 @dataclass

@@ -75,26 +75,9 @@ class Outputs:
         return self._next > self._handed and time.monotonic() - self._last >= _OFTEN
 
     def hand_on(self, stage: int) -> None:
-        """Gives the outputs the rows of the inputs that are done, up to the first that is not."""
-        self._last, ready = time.monotonic(), range(self._handed, self._next)
-        self._handed = self._next
-        self._give(stage, ready)
-
-    def ended(self, stage: int) -> None:
-        """Gives them the rest of the rows of a stage that has ended, whatever is pending before them."""
-        self._give(stage, range(self._handed, 2**62))
-        self._done.clear()
-        self._next = self._handed = 0
-
-    @property
-    def all_at_hand(self) -> bool:
-        """Whether the rows that are to be handed on now need not be read from the ledger."""
-        return all(ordinal in self._at_hand for ordinal in range(self._handed, self._next))
-
-    def _give(self, stage: int, ordinals: range) -> None:
-        """Gives each output the rows of these inputs that it takes, as the ledger has them."""
-        at_hand = None
-        if ordinals.stop <= self._next and all(one in self._at_hand for one in ordinals):
+        """Gives the outputs the rows of the inputs that are done, up to the first that is not, as the ledger has them."""
+        ordinals, at_hand = range(self._handed, self._next), None
+        if self.all_at_hand:
             at_hand = [given for one in ordinals for given in self._at_hand.pop(one)]
             self._kept -= len(at_hand)
         else:
@@ -107,6 +90,17 @@ class Outputs:
                 self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ordinals))
             else:
                 self._add(write, writer, (as_kept(row) for step, row in at_hand if step in write.reads))
+        self._last, self._handed = time.monotonic(), self._next
+
+    def ended(self, stage: int) -> None:
+        """Gives them the rest of the rows of a stage, of which all inputs are done."""
+        self.hand_on(stage)
+        self._next, self._handed, self._last = 0, 0, 0.0
+
+    @property
+    def all_at_hand(self) -> bool:
+        """Whether the rows that are to be handed on now need not be read from the ledger."""
+        return all(ordinal in self._at_hand for ordinal in range(self._handed, self._next))
 
     def finish(self, stages: Collection[int]) -> tuple[Row, ...]:
         """Makes the outputs appear whose rows come from stages that have ended, and leaves the others as they were;

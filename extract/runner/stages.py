@@ -165,13 +165,15 @@ class Stages:
 
     async def run(self, limit: int | None, watch: Callable[[Progress], None] | None) -> None:
         self.total = await asyncio.to_thread(count, self.pipeline, limit)
+        if watch is None:
+            await self._all(limit, lambda entry: None)
+            return
         meter = Meter(self.engine.traffic, self.total)
 
         def told(entry: Entry | None = None) -> None:
             if entry is not None:
                 meter.took(entry)
-            if watch is not None:
-                watch(meter.progress(self.units.states, entry))
+            watch(meter.progress(self.units.states, entry))
 
         ticking = asyncio.create_task(_ticking(told))
         try:

@@ -130,9 +130,12 @@ class Units:
             stage=given.stage,
             **came_to(*found.extractions, **_told(found)),
         )
+        self._keep_refused(entry)
+        return entry
+
+    def _keep_refused(self, entry: Entry) -> None:
         if entry.state in ("rejected", "review") and len(self.refused) < _SHOWN:
             self.refused.append(entry)
-        return entry
 
     def taken(self, entry: Entry) -> None:
         """Counts a unit that is done with."""
@@ -159,8 +162,7 @@ class Units:
         self.rejected += sums.rejected
         self.reuse.add(sums.reused, sums.anew)
         for entry in entries:
-            if entry.state in ("rejected", "review") and len(self.refused) < _SHOWN:
-                self.refused.append(entry)
+            self._keep_refused(entry)
 
     async def _begun(self, step: Step, given: Input, found: _Found) -> None:
         """A row of a stage that a step began: the step has made it, or asks about it now."""

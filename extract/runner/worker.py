@@ -12,7 +12,6 @@ import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -26,6 +25,7 @@ from ..engines.local import Local
 from ..engines.remote import Line, Relay, RemoteCalls, RemoteLedger, RemoteTraffic
 from ..errors import ExtractError, ModelError, PipelineError, RunError
 from ..events import Happening
+from ..jsontext import digest
 from ..ledger import Entry, State
 from ..limits import Amounts, Limits
 from ..models.cascade import Cascade, open_cascade
@@ -160,7 +160,7 @@ def _received(setup: Setup) -> Pipeline:
     for path, content in setup.files:
         if not path.is_file():
             raise _elsewhere(path, "file")
-        if sha256(path.read_bytes()).hexdigest() != content:
+        if digest(path.read_bytes()) != content:
             message = "The file of a worker is another than that of the run."
             raise PipelineError(message, _at(path), "Give all machines the same files, and start the run again.")
         load_file(path)
