@@ -79,14 +79,17 @@ class Cluster:
     def end(self) -> None:
         """Ends it all, once the ledger is closed. Whatever Ray does not end is ended with this process."""
         import ray
+        from ray.exceptions import GetTimeoutError, RayActorError
 
-        with suppress(Exception):
-            ray.get(self.keeper.close.remote(), timeout=_ENDING)
-        for actor in (*self.workers, self.keeper):
-            with suppress(Exception):
-                ray.kill(actor)
-        if self.begun:
-            ray.shutdown()
+        try:
+            with suppress(GetTimeoutError, RayActorError):  # it hangs or has died: what came of it was told before
+                ray.get(self.keeper.close.remote(), timeout=_ENDING)
+        finally:
+            for actor in (*self.workers, self.keeper):
+                with suppress(Exception):
+                    ray.kill(actor)
+            if self.begun:
+                ray.shutdown()
 
 
 class KeptLedger:
