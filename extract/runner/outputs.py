@@ -75,7 +75,7 @@ class Outputs:
         return self._next > self._handed and time.monotonic() - self._last >= _OFTEN
 
     def hand_on(self, stage: int) -> None:
-        """Gives the outputs the rows, as the ledger has them, of the inputs that are done, up to the first that is not."""
+        """Gives the outputs the rows of the inputs that are done, as the ledger has them, up to one that is not."""
         ordinals, at_hand = range(self._handed, self._next), None
         if self.all_at_hand:
             at_hand = [given for one in ordinals for given in self._at_hand.pop(one)]
