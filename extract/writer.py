@@ -2,7 +2,7 @@
 
 A small change takes less time than waking a thread and being woken by it. So what comes in during one turn of an event
 loop is committed at its end, together and on the spot: in WAL mode that does not wait for the disk. Changes that come
-so close together that a turn has several wait a few milliseconds for more, and those for which nobody waits a little
+so close together that a turn has several wait a millisecond for more, and those for which nobody waits a little
 longer. The thread does what may take time: work of any size (`ask`), now and then a change like all others, whose
 commit also moves the log into the file, and everything while another process holds the file or the disk is slow. It
 does no more than that: two threads that ask for the interpreter again and again, as each call of SQLite does, hold each
@@ -35,8 +35,10 @@ Work = Callable[[sqlite3.Connection], T]
 _OFTEN = 8_000
 """After so many changes one goes to the thread."""
 
-_TOGETHER, _LATER = 0.01, 0.2
-"""Seconds that changes wait for others: those that come close together, and those for which nobody waits."""
+_TOGETHER, _LATER = 0.001, 0.2
+"""Seconds that changes wait for others: those that come close together, and those for which nobody waits. Whoever waits
+holds a place on the wire: with ten times as much, answers came in one by one, and each turn of the loop that takes one
+costs more than its commit."""
 
 _CLOSE = 0.05
 """Seconds for which changes are taken to come close together after several came in one turn of the loop."""

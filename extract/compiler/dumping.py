@@ -22,12 +22,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache, partial
 from typing import Any
 
 from ..errors import SchemaError
 from .codec import to_text
-from .scalars import carries_inf_nan, finite, number, spelled, utf8
+from .scalars import by_pydantic, carries_inf_nan, finite, number, spelled, unfit, utf8
 
 __all__ = ["OWN", "Dump", "alias_paths", "dumper", "module_of", "plain"]
 
@@ -44,12 +43,14 @@ _Core = Mapping[str, Any]
 @dataclass(slots=True)
 class _Way:
     """How values of one core schema are written, and which values those are. `cls` is the class of a record; `other`
-    writes what is of another type than the schema says, by a serializer."""
+    writes what is of another type than the schema says, by a serializer. Values of the very classes in `own` are JSON
+    as they are (numbers that JSON has not aside): most fields of most records are, and need not be written."""
 
     write: Dump
     takes: Callable[[Any], bool]
     cls: type | None = None
     other: Dump | None = None
+    own: frozenset[type] = frozenset()
 
 
 def dumper(core: _Core) -> Dump:
@@ -73,6 +74,7 @@ class _Builder:
         if "ref" in core and core["type"] != "definition-ref":
             known = self.named.setdefault(core["ref"], made)
             known.write, known.takes, known.cls, known.other = made.write, made.takes, made.cls, made.other
+            known.own = made.own
         return made
 
     def under(self, config: _Core | None) -> _Builder:
@@ -88,7 +90,7 @@ def _serialized(way: _Way, serialization: Any) -> _Way:
     """The way with a serializer, for values that are not of the type that validation begins with."""
 
     def other(value: Any) -> Any:
-        return _by_pydantic(value, serialization)
+        return by_pydantic(value, serialization)
 
     return _Way(lambda value: (way.write if way.takes(value) else other)(value), way.takes, way.cls, other)
 
@@ -123,31 +125,7 @@ def plain(value: Any) -> Any:
         return dumper(core)(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _object((one.name, getattr(value, one.name)) for one in dataclasses.fields(value))
-    return _by_pydantic(value)
-
-
-def _by_pydantic(value: Any, serialization: Any = None) -> Any:
-    """What pydantic makes of a value of a type that needs none of the rules here."""
-    from pydantic_core import PydanticSerializationError
-
-    serializer = _serializer() if serialization is None else _serializer_with(serialization)
-    try:
-        return serializer.to_python(value, mode="json", warnings="error")
-    except (PydanticSerializationError, UnicodeDecodeError, RecursionError):
-        raise _unfit(value) from None
-
-
-def _serializer_with(serialization: Any) -> Any:
-    from pydantic_core import SchemaSerializer, core_schema
-
-    return SchemaSerializer(core_schema.any_schema(serialization=serialization))
-
-
-_serializer = cache(partial(_serializer_with, None))
-
-
-def _unfit(value: Any, fix: str = "Leave the value out, or give the field a type that JSON can hold.") -> SchemaError:
-    return SchemaError(f"This value of type {type(value).__name__} has no JSON form: {value!r:.80}.", fix=fix)
+    return by_pydantic(value)
 
 
 def _object(pairs: Iterable[tuple[Any, Any]], write: Dump = plain, key: Callable[[Any], str] | None = None) -> Any:
@@ -165,14 +143,19 @@ def _object(pairs: Iterable[tuple[Any, Any]], write: Dump = plain, key: Callable
     return made
 
 
-def _list(items: Iterable[Any], write: Dump = plain) -> list[Any]:
+def _list(items: Iterable[Any], write: Dump = plain, own: frozenset[type] = frozenset()) -> list[Any]:
     made = list[Any]()
     try:
         for inner in items:
-            made.append(write(inner))
+            made.append(inner if own and _is_own(inner, own) else write(inner))
     except SchemaError as wrong:
         raise wrong.within(len(made)) from None
     return made
+
+
+def _is_own(value: Any, own: frozenset[type]) -> bool:
+    """Whether a value is JSON as it is, where those of these classes are."""
+    return value.__class__ in own and (value.__class__ is not float or value - value == 0)
 
 
 def _key(name: Any) -> str:
@@ -182,7 +165,7 @@ def _key(name: Any) -> str:
 
 def _name_of(key: Any, text: Any) -> str:
     if text is None or isinstance(text, (dict, list)):
-        raise _unfit(key, "Give the dict keys that are texts, numbers or dates.")
+        raise unfit(key, "Give the dict keys that are texts, numbers or dates.")
     return str(text).lower() if isinstance(text, bool) else str(text)
 
 
@@ -209,17 +192,20 @@ def _by_value(builder: _Builder, core: _Core) -> _Way:
 
 
 def _kind(write: Dump, kinds: type | tuple[type, ...], but: tuple[type, ...] = ()) -> Callable[[_Builder, _Core], _Way]:
-    """A scalar kind: the values of some Python types. Those that JSON has are mostly of the very type."""
-    quick: Dump = (
-        (lambda value: value if value.__class__ is kinds else write(value)) if kinds in (bool, int, str) else write
-    )
-    way = _Way(quick, lambda value: isinstance(value, kinds) and not isinstance(value, but))
+    """A scalar kind: the values of some Python types."""
+    own = frozenset(one for one in (bool, int, str, type(None)) if one is kinds)
+    way = _Way(write, lambda value: isinstance(value, kinds) and not isinstance(value, but), own=own)
     return lambda builder, core: way
+
+
+def _day(value: Any) -> Any:
+    return value.isoformat() if value.__class__ is dt.date else plain(value)
 
 
 def _float(builder: _Builder, core: _Core) -> _Way:
     carried = carries_inf_nan(core, builder.config)
-    return _Way(_spelled if carried else plain, lambda value: isinstance(value, (float, int, Decimal)))
+    own = frozenset((float, int))
+    return _Way(_spelled if carried else plain, lambda value: isinstance(value, (float, int, Decimal)), own=own)
 
 
 def _spelled(value: Any) -> Any:
@@ -259,7 +245,7 @@ def _listed(kind: Any) -> Callable[[_Builder, _Core], _Way]:
             return _Way(_list, lambda value: isinstance(value, kind))
         item = builder.way(inner)
         return _Way(
-            lambda value: _list(value, item.write),
+            lambda value: _list(value, item.write, item.own),
             lambda value: isinstance(value, kind) and all(item.takes(one) for one in value),
         )
 
@@ -300,7 +286,7 @@ def _dict(builder: _Builder, core: _Core) -> _Way:
     def key(value: Any) -> str:
         text = keys.write(value)
         if named and not isinstance(text, str):  # validation compares a name of an object with texts alone
-            raise _unfit(value, "Give the enum texts as values, or name its type, as in class Kind(int, Enum).")
+            raise unfit(value, "Give the enum texts as values, or name its type, as in class Kind(int, Enum).")
         return _name_of(value, text)
 
     return _Way(
@@ -318,6 +304,7 @@ def _nullable(builder: _Builder, core: _Core) -> _Way:
     return _Way(
         lambda value: None if value is None else inner.write(value),
         lambda value: value is None or inner.takes(value),
+        own=inner.own | {type(None)},
     )
 
 
@@ -380,7 +367,7 @@ def _function(builder: _Builder, core: _Core) -> _Way:
     inner = builder.way(began) if began else _Way(plain, lambda value: False)
 
     def other(value: Any) -> Any:
-        return _by_pydantic(value, serialization)
+        return by_pydantic(value, serialization)
 
     def write(value: Any) -> Any:
         if hasattr(value, "get_secret_value"):
@@ -407,7 +394,7 @@ def module_of(function: Any) -> str:
 def _instance(builder: _Builder, core: _Core) -> _Way:
     """A class of the user's: by its serializer, if it has one."""
     serialization, cls = core.get("serialization"), core.get("cls")
-    write = plain if serialization is None else lambda value: _by_pydantic(value, serialization)
+    write = plain if serialization is None else lambda value: by_pydantic(value, serialization)
     return _Way(write, lambda value: isinstance(cls, type) and isinstance(value, cls))
 
 
@@ -416,13 +403,15 @@ def _instance(builder: _Builder, core: _Core) -> _Way:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A field: its name in Python, the name that validation takes, its way, and whether it may be left out."""
+    """A field: its name in Python, the name that validation takes, its way, whether it may be left out, and the classes
+    whose values are JSON as they are."""
 
     name: str
     shown: str
     way: _Way
     core: _Core
     required: bool
+    own: frozenset[type]
 
     def default(self) -> Any:
         """The default that stands for the field where it is left out; no value at all where there is none."""
@@ -450,16 +439,21 @@ def _members(builder: _Builder, fields: Iterable[tuple[str, _Core]]) -> list[_Me
     for name, member in fields:
         core = member["schema"]
         required = member.get("required", core["type"] != "default")
-        made.append(_Member(name, _shown_name(member, name), builder.way(core), core, required))
+        way = builder.way(core)
+        made.append(_Member(name, _shown_name(member, name), way, core, required, way.own))
     return made
 
 
-def _written(members: list[_Member], read: Callable[[str], Any]) -> dict[str, Any]:
-    """The fields of an instance. A default that the type itself does not admit (``count: int = None``) has no place in
-    the schema, so it is written by leaving the field out."""
+def _written(members: list[_Member], held: Mapping[str, Any], other: Callable[[str], Any]) -> dict[str, Any]:
+    """The fields of an instance: of what it holds, or from where `other` finds them. A default that the type itself
+    does not admit (``count: int = None``) has no place in the schema, so it is written by leaving the field out."""
     made = {}
     for one in members:
-        value = read(one.name)
+        name = one.name
+        value = held[name] if name in held else other(name)
+        if (kind := value.__class__) in one.own and (kind is not float or value - value == 0):  # as `_is_own` says
+            made[one.shown] = value
+            continue
         if value is _NOTHING:
             continue
         if not one.required and not one.way.takes(value) and _equal(value, one.default()):
@@ -481,7 +475,7 @@ def _model(builder: _Builder, core: _Core) -> _Way:
         return _Way(lambda value: root.write(value.root), lambda value: isinstance(value, cls))
     body = _body(core["schema"], ("model-fields", "dataclass-args"))
     if body is None:
-        return _Way(_by_pydantic, lambda value: isinstance(value, cls))
+        return _Way(by_pydantic, lambda value: isinstance(value, cls))
     extras = inside.way(body["extras_schema"]).write if "extras_schema" in body else plain
     fields = body["fields"]
     named = fields.items() if isinstance(fields, Mapping) else ((one["name"], one) for one in fields)
@@ -489,13 +483,15 @@ def _model(builder: _Builder, core: _Core) -> _Way:
     names = frozenset(member.name for member in members)
 
     def write(value: Any) -> Any:
-        if type(value) is not cls and (lost := _fields_of(type(value)) - names):
+        if value.__class__ is not cls and (lost := _fields_of(type(value)) - names):
             raise SchemaError(
                 f"{cls.__name__} is declared here, and this {type(value).__name__} has fields that it has not: "
                 f"{', '.join(sorted(lost))}.",
                 fix=f"Declare {type(value).__name__}, or a union with it.",
             )
-        return _of_model(members, extras, value)
+        made = _written(members, getattr(value, "__dict__", {}), lambda name: getattr(value, name, _NOTHING))
+        more = getattr(value, "__pydantic_extra__", None)
+        return made | _object(more.items(), extras) if more else made
 
     return _Way(write, lambda value: isinstance(value, cls), cls)
 
@@ -503,13 +499,6 @@ def _model(builder: _Builder, core: _Core) -> _Way:
 def _fields_of(kind: type) -> frozenset[str]:
     found = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", {})
     return frozenset(name for name, one in found.items() if getattr(one, "init", True) is not False)
-
-
-def _of_model(members: list[_Member], extras: Dump, value: Any) -> dict[str, Any]:
-    held = getattr(value, "__dict__", {})
-    made = _written(members, lambda name: held[name] if name in held else getattr(value, name, _NOTHING))
-    more = getattr(value, "__pydantic_extra__", None)
-    return made | _object(more.items(), extras) if more else made
 
 
 def _body(core: _Core, kinds: tuple[str, ...]) -> _Core | None:
@@ -528,7 +517,7 @@ def _typed_dict(builder: _Builder, core: _Core) -> _Way:
     extras = inside.way(core["extras_schema"]).write if "extras_schema" in core else plain
 
     def write(value: Any) -> Any:
-        made = _written(members, lambda name: value.get(name, _NOTHING))
+        made = _written(members, value, lambda name: _NOTHING)
         return made | _object(((k, v) for k, v in value.items() if k not in names), extras)
 
     def takes(value: Any) -> bool:
@@ -558,7 +547,7 @@ _RULES: dict[str, Callable[[_Builder, _Core], _Way]] = {
     "decimal": _float,
     "str": _kind(plain, str),
     "bytes": _bytes,
-    "date": _kind(plain, dt.date, (dt.datetime,)),
+    "date": _kind(_day, dt.date, (dt.datetime,)),
     "time": _kind(plain, dt.time),
     "datetime": _kind(plain, dt.datetime),
     "timedelta": _kind(plain, dt.timedelta),

@@ -1,15 +1,17 @@
-"""Scalars of Python that JSON has not, or has in another form: how they are written, and which are refused."""
+"""Scalars of Python that JSON has not, or has in another form: how they are written, and which are refused. What none of
+our rules knows is left to pydantic."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 
 from ..errors import SchemaError
 
-__all__ = ["carries_inf_nan", "finite", "number", "spelled", "utf8"]
+__all__ = ["by_pydantic", "carries_inf_nan", "finite", "number", "spelled", "unfit", "utf8"]
 
 
 def number(value: Decimal) -> int | float | Decimal:
@@ -56,3 +58,27 @@ def spelled(value: Any) -> str | None:
     if isinstance(value, (float, Decimal)) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return None
+
+
+def by_pydantic(value: Any, serialization: Any = None) -> Any:
+    """What pydantic makes of a value of a type that needs none of the rules here."""
+    from pydantic_core import PydanticSerializationError
+
+    serializer = _serializer() if serialization is None else _serializer_with(serialization)
+    try:
+        return serializer.to_python(value, mode="json", warnings="error")
+    except (PydanticSerializationError, UnicodeDecodeError, RecursionError):
+        raise unfit(value) from None
+
+
+def _serializer_with(serialization: Any) -> Any:
+    from pydantic_core import SchemaSerializer, core_schema
+
+    return SchemaSerializer(core_schema.any_schema(serialization=serialization))
+
+
+_serializer = cache(partial(_serializer_with, None))
+
+
+def unfit(value: Any, fix: str = "Leave the value out, or give the field a type that JSON can hold.") -> SchemaError:
+    return SchemaError(f"This value of type {type(value).__name__} has no JSON form: {value!r:.80}.", fix=fix)
