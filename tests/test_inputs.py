@@ -95,12 +95,14 @@ def test_what_an_iterator_raises_comes_after_what_it_gave() -> None:
     asyncio.run(run())
 
 
-def test_only_a_few_are_taken_ahead() -> None:
+@pytest.mark.parametrize(("seconds", "most"), [(0.003, 17), (0.0, 513)])
+def test_only_a_few_are_taken_ahead_and_some_more_where_they_come_fast(seconds: float, most: int) -> None:
     taken = 0
 
     def counting() -> Iterator[int]:
         nonlocal taken
         while True:
+            time.sleep(seconds)
             taken += 1
             yield taken
 
@@ -113,4 +115,4 @@ def test_only_a_few_are_taken_ahead() -> None:
         inputs.close()
         return ahead
 
-    assert max(asyncio.run(run())) <= 17
+    assert max(asyncio.run(run())) <= most

@@ -1,5 +1,5 @@
-"""Scalars of Python that JSON has not, or has in another form: how they are written, and which are refused. What none of
-our rules knows is left to pydantic."""
+"""Scalars of Python that JSON has not, or has in another form: how they are written, and which are refused. What none
+of our rules knows is left to pydantic."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Who of an engine's units can go on by itself: what has to be known before a file of calls is closed.
+"""Who of an engine's units can go on by itself: what has to be known before a file of calls is closed, and before more
+units are begun.
 
-A unit is at work until something in it waits for a reply; units are counted by a variable of their context, which goes
-along into whatever they start. When nobody is at work and nobody takes another unit, no call will come until a reply
-has come.
+A unit is at work until something in it waits for a file's reply; units are counted by a variable of their context,
+which goes along into whatever they start. When nobody is at work and nobody takes another unit, no call will come until
+a reply has come. A unit that is held up while it needs no place on the wire is elsewhere: another one may be begun.
 """
 
 from __future__ import annotations
@@ -25,18 +26,35 @@ _unit: ContextVar[_Unit | None] = ContextVar("extract_unit", default=None)
 
 
 class Crew:
-    """Counts who is `taking` a unit and how many units are `at_work`; `changed` is called when one of these falls."""
+    """Counts who is `taking` a unit, how many units are `at_work`, and how many times one of them is `elsewhere`.
+    `changed` is called when one of the first two falls, `short` when fewer make calls than before."""
 
-    __slots__ = ("at_work", "changed", "taking")
+    __slots__ = ("at_work", "changed", "elsewhere", "short", "taking")
 
     def __init__(self) -> None:
-        self.taking = self.at_work = 0
-        self.changed: Callable[[], None] = lambda: None
+        self.taking = self.at_work = self.elsewhere = 0
+        self.changed: Callable[[], None] = _nothing
+        self.short: Callable[[], None] = _nothing
 
     @property
     def idle(self) -> bool:
         """Whether nothing happens until a reply comes."""
         return not self.taking and not self.at_work
+
+    @property
+    def calling(self) -> int:
+        """How many make calls, or will as soon as they have a unit."""
+        return self.taking + self.at_work - self.elsewhere
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Around what may take long and needs no place on the wire: other threads, pauses, other calls."""
+        self.elsewhere += 1
+        self.short()
+        try:
+            yield
+        finally:
+            self.elsewhere -= 1
 
     def takes(self) -> _Taking:
         """Around taking a unit."""
@@ -56,11 +74,16 @@ class Crew:
         unit.waiting += 1
         self.at_work -= unit.waiting == 1
         self.changed()
+        self.short()
         try:
             yield
         finally:
             unit.waiting -= 1
             self.at_work += not unit.waiting and not unit.ended
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 class _Taking:

@@ -2,13 +2,14 @@
 
 Such an iterator runs on a thread of its own, because it may read files, ask a database or wait for whoever writes. To
 wake a thread and to be woken by it takes longer than to take most inputs, so the thread goes on to a few more than are
-asked for, and wakes the event loop only where somebody waits. What is there is handed out at once, however long the
-next one takes.
+asked for, to more of them where they come fast, and wakes the event loop only where somebody waits. What is there is
+handed out at once, however long the next one takes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,11 @@ __all__ = ["Inputs"]
 
 A = TypeVar("A")
 
-_AHEAD = 16
-"""How many inputs may have been taken that nobody has asked for."""
+_AHEAD, _MOST = 16, 512
+"""How many inputs may have been taken that nobody has asked for: so many, or as many as come in a moment."""
+
+_MOMENT = 0.01
+"""Seconds: what takes that long to come may also take much memory."""
 
 
 class Inputs(Generic[A]):
@@ -74,7 +78,8 @@ class Inputs(Generic[A]):
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the thread: takes items until enough are there."""
-        while len(self._taken) < _AHEAD and not self._closed:
+        end = time.monotonic() + _MOMENT
+        while not self._closed and len(self._taken) < (_MOST if time.monotonic() < end else _AHEAD):
             item = next(self._items, None)
             if item is None:
                 self._ended = True

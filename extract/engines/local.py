@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
+from contextvars import copy_context
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
@@ -86,6 +87,7 @@ class _Course(Generic[T]):
     steps: Rounds[T]
     finish: Finish[T]
     light: bool
+    crew: Crew
     calls: tuple[Call, ...] = ()
     extraction: Extraction[T] | None = None
 
@@ -101,7 +103,8 @@ class _Course(Generic[T]):
         if self.light and all(len(reply.text or "") <= _SHORT for reply in replies or ()):
             on_the_spot(self.advance, replies)
         else:
-            await on_thread(lambda: self.advance(replies))
+            with self.crew.away():
+                await on_thread(lambda: self.advance(replies))
 
     def given_up(self, error: ExtractError) -> Extraction[T]:
         """The extraction as it stands when nothing more can be asked, with everything that was paid for."""
@@ -148,7 +151,7 @@ class Local:
         watch = Watch(self.hook)
         watch.opened(document)
         async with _Hooked(self.calls, watch):
-            course = _course(task, document, finish)
+            course = self._course(task, document, finish)
             try:
                 extraction = await self._driven(task, course, watch)
             except (BudgetExceeded, ModelError) as error:
@@ -172,8 +175,7 @@ class Local:
         """What `do` gives for each item, as they come or in the order of the items; it may call `outcome` as often as
         it likes. Items are taken as `run` takes jobs."""
         source, places = Inputs(items, lazy), self.limits.in_flight * (_AHEAD if ordered else 2)
-        workers = _Workers(source, do, self.calls.crew, self.calls.width, max(places, self.calls.width))
-        workers.hire(2 * self.limits.in_flight)
+        workers = _Workers(source, do, self.calls, max(places, self.calls.width))
         waiting: dict[int, B] = {}
         turn = 0
         try:
@@ -218,7 +220,7 @@ class Local:
         watch = Watch(self.hook)
         watch.opened(document)
         async with _Hooked(self.calls, watch):
-            course = _course(task, document, finish)
+            course = self._course(task, document, finish)
             try:
                 await course.after(None)
                 while course.extraction is None:
@@ -255,9 +257,9 @@ class Local:
     async def _done(self, job: Job[T], watch: Watch) -> Outcome[T]:
         """The outcome of one job, whatever goes wrong: one document must not end the others."""
         try:
-            document = on_the_spot(job.open) if job.at_hand else await on_thread(job.open)
+            document = await self._opened(job)
             watch.opened(document)
-            course = _course(job.task, document, job.finish)
+            course = self._course(job.task, document, job.finish)
             extraction = await self._driven(job.task, course, watch)
             return Outcome(job, extraction, watch.asked)
         except HookRaised:
@@ -278,6 +280,16 @@ class Local:
             return _failed(job, error.message, "invalid", error.where)
         except Exception as error:  # noqa: BLE001  a user's own model or loader may raise anything
             return _failed(job, f"{type(error).__name__}: {error}", "invalid")
+
+    async def _opened(self, job: Job[T]) -> Document:
+        if job.at_hand:
+            return on_the_spot(job.open)
+        with self.calls.crew.away():
+            return await on_thread(job.open)
+
+    def _course(self, task: Task[T], document: Document, finish: Finish[T]) -> _Course[T]:
+        light = task.schema.quick and not task.checks and len(document.text) <= _SHORT
+        return _Course(task.steps(document), finish, light, self.calls.crew)
 
     async def _driven(self, task: Task[T], course: _Course[T], watch: Watch) -> Extraction[T]:
         await course.after(None)
@@ -316,36 +328,48 @@ class _Hooked:
 
 
 class _Workers(Generic[A, B]):
-    """Takes items and does them, at most `width` at once and no more than `ahead` before what came of the others was
-    taken from `outcomes`: what came of an item with its number, an error, or None of a worker that has ended. `left`
-    of them have not."""
+    """Takes items and does them, as many at once as keep the calls' `hands` busy and no more than `ahead` before what
+    came of the others was taken from `outcomes`: what came of an item with its number, an error, or None of a worker
+    that has ended. `left` of them have not."""
 
-    def __init__(self, source: Inputs[A], do: Callable[[A], Awaitable[B]], crew: Crew, width: int, ahead: int):
+    def __init__(self, source: Inputs[A], do: Callable[[A], Awaitable[B]], calls: Calls, ahead: int):
         self.outcomes: asyncio.Queue[tuple[int, B] | BaseException | None] = asyncio.Queue()
         self.room, self.left = asyncio.Semaphore(ahead), 0
-        self._source, self._do, self._crew, self._width = source, do, crew, width
-        self._tasks: list[asyncio.Task[None]] = []
+        self._source, self._do, self._calls, self._crew = source, do, calls, calls.crew
+        self._context = copy_context()  # workers are hired where another unit is held up, and are not of that unit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._crew.short = self._fill
+        for _ in range(calls.hands):
+            self._hire()
 
-    def hire(self, count: int) -> None:
-        """More workers, as far as there is room."""
-        for _ in range(min(count, self._width - len(self._tasks))):
-            self._tasks.append(asyncio.create_task(self._work()))
+    def _hire(self) -> None:
+        """Another worker, if there is room."""
+        if self.left < self._calls.width:
+            task = asyncio.create_task(self._work(), context=self._context.copy())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             self.left += 1
 
+    def _fill(self) -> None:
+        """Another worker, if it is needed to keep all hands busy: the others may be held up for a day."""
+        if self._crew.calling < self._calls.hands:
+            self._hire()
+
     async def dismiss(self) -> None:
-        for task in self._tasks:
+        self._crew.short = lambda: None
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:
+        """Takes items and does them, until there are no more or there are enough others."""
         try:
-            while await self.room.acquire():
+            while await self.room.acquire() and self._crew.calling < self._calls.hands:
                 with self._crew.takes():
                     taken = await self._source.take()
                     if taken is None:
                         break
-                    if self._crew.taking == 1:  # all others have something to do, which may last a day
-                        self.hire(1)
                 with self._crew.works():
                     outcome = await self._do(taken[1])
                 self.outcomes.put_nowait((taken[0], outcome))
@@ -353,11 +377,6 @@ class _Workers(Generic[A, B]):
             self.outcomes.put_nowait(error)
         finally:
             self.outcomes.put_nowait(None)
-
-
-def _course(task: Task[T], document: Document, finish: Finish[T]) -> _Course[T]:
-    light = task.schema.quick and not task.checks and len(document.text) <= _SHORT
-    return _Course(task.steps(document), finish, light)
 
 
 def _carrying(error: Any, course: _Course[Any]) -> ExtractError:

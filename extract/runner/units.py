@@ -233,7 +233,8 @@ class Units:
     async def _applied(self, step: Step, row: Row) -> Outcome:
         if not isinstance(step, Python):
             return apply(step, row, self._decisions.get(step.number))
-        return await called(step, row)
+        with self.engine.calls.crew.away():
+            return await called(step, row)
 
     async def _asked(self, step: Asked, row: Row, given: Input, found: _Found) -> None:
         """A row about which a model is asked; it has been counted as come in, or as made."""
