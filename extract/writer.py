@@ -6,8 +6,8 @@ so close together that a turn has several wait a millisecond for more, and those
 longer. The thread does what may take time: work of any size (`ask`), now and then a change like all others, whose
 commit also moves the log into the file, and everything while another process holds the file or the disk is slow. It
 does no more than that: two threads that ask for the interpreter again and again, as each call of SQLite does, hold each
-other up. An event loop's changes are made in the order in which they came, those for which nobody waits perhaps after
-others, and nobody is told of one before it is committed.
+other up. An event loop's changes are made in the order in which they came (those of one kind that are committed
+together in a row, those for which nobody waits perhaps after others), and nobody is told of one before it is committed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ from typing import Any, TypeVar
 
 from .errors import RunError
 
-__all__ = ["Work", "Writer", "remedy"]
+__all__ = ["Changes", "Work", "Writer", "remedy"]
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 Work = Callable[[sqlite3.Connection], T]
 """Something that is done in a transaction, and may be done again if that could not be committed."""
+
+Changes = Callable[[sqlite3.Connection, list[A]], Any]
+"""The same for several small changes of one kind, given what each of them is about: one after another they take a
+fraction of the time that each takes in between other work."""
 
 _OFTEN = 8_000
 """After so many changes one goes to the thread."""
@@ -84,14 +89,14 @@ class Writer:
         except sqlite3.Error:  # it is held, or broken: the thread can wait for it, and says what is wrong
             return await self.ask(work)
 
-    def soon(self, work: Work[Any]) -> asyncio.Future[None]:
+    def soon(self, changes: Changes[A], about: A) -> asyncio.Future[None]:
         """Makes a small change at the end of this turn of the event loop. The future is done when it is committed; the
         change is made even if that is cancelled."""
         self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         waiting = self._waiting.setdefault(loop, [])
-        waiting.append(_Job(work, loop, future, write=True))
+        waiting.append(_Change(changes, about, loop, future))
         if len(waiting) == 1:
             if loop.time() < self._close_until:
                 loop.call_later(_TOGETHER, self._turn_ends, loop)
@@ -99,13 +104,13 @@ class Writer:
                 loop.call_soon(self._turn_ends, loop)
         return future
 
-    def later(self, work: Work[Any]) -> None:
+    def later(self, changes: Changes[A], about: A) -> None:
         """Makes a small change at the end of a later turn of the event loop. Nobody waits for it; that it could not be
         made is raised by `idle`."""
         self._check_open()
         loop = asyncio.get_running_loop()
         waiting = self._patient.setdefault(loop, [])
-        waiting.append(_Job(work, loop, None, write=True))
+        waiting.append(_Change(changes, about, loop, None))
         if len(waiting) == 1:
             loop.call_later(_LATER, self._later_has_come, loop)
         elif len(waiting) == _MANY:
@@ -116,7 +121,7 @@ class Writer:
         self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._hand_over(loop, [*self._come_in(loop), _Job(work, loop, future, write)])
+        self._hand_over(loop, [*self._come_in(loop), _Asked(work, loop, future, write)])
         return await future
 
     async def idle(self) -> None:
@@ -179,8 +184,7 @@ class Writer:
         with self._turn:
             try:
                 db.execute("begin immediate")
-                for job in jobs:
-                    job.work(db)
+                _done(db, jobs)
                 db.execute("commit")
             except Exception:  # noqa: BLE001  whatever it is, it is told by the thread
                 if db.in_transaction:
@@ -209,11 +213,11 @@ class Writer:
                 return
 
     def _work(self, jobs: list[_Job]) -> None:
-        db, results = self._connection, list[_Done]()
+        db, results = self._connection, list[_Result]()
         try:
             if any(job.write for job in jobs):
                 db.execute("begin immediate")
-            results = [(job, job.work(db), None) for job in jobs]
+            results = _done(db, jobs)
             if db.in_transaction:
                 db.execute("commit")
         except BaseException as error:  # noqa: BLE001  whoever waits for a job must hear of it, whatever it was
@@ -225,23 +229,23 @@ class Writer:
             return
         self._tell(results)
 
-    def _tell(self, done: list[_Done]) -> None:
+    def _tell(self, done: list[_Result]) -> None:
         """Tells whoever waits what came of the jobs: each event loop once for all of its own, since waking it takes
         longer than all else."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Result]] = {}
         for one in done:
             by_loop.setdefault(one[0].loop, []).append(one)
         for loop, its in by_loop.items():
             with suppress(RuntimeError):  # the loop has ended, and nobody waits there any more
                 loop.call_soon_threadsafe(self._came_back, loop, its)
 
-    def _came_back(self, loop: asyncio.AbstractEventLoop, done: list[_Done]) -> None:
+    def _came_back(self, loop: asyncio.AbstractEventLoop, done: list[_Result]) -> None:
         left = self._handed.pop(loop, 0) - len(done)
         if left > 0:
             self._handed[loop] = left
         self._settle(done)
 
-    def _settle(self, done: list[_Done]) -> None:
+    def _settle(self, done: list[_Result]) -> None:
         for job, result, error in done:
             if job.future is None:
                 self._lost = self._lost or error
@@ -258,14 +262,48 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Asked:
+    """Something that the thread does; whoever asks waits for what comes of it."""
+
     work: Work[Any]
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any] | None
+    future: asyncio.Future[Any]
     write: bool
 
 
-_Done = tuple[_Job, Any, BaseException | None]
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A small change; perhaps somebody waits for it."""
+
+    changes: Changes[Any]
+    about: Any
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None] | None
+    write: bool = True
+
+
+_Job = _Asked | _Change
+_Result = tuple[_Job, Any, BaseException | None]
+
+
+def _done(db: sqlite3.Connection, jobs: list[_Job]) -> list[_Result]:
+    """Does the jobs: changes of one kind together, and each before what is asked after it came."""
+    results, changes = list[_Result](), dict[Changes[Any], list[Any]]()
+
+    def change() -> None:
+        for make, about in changes.items():
+            make(db, about)
+        changes.clear()
+
+    for job in jobs:
+        if isinstance(job, _Change):
+            changes.setdefault(job.changes, []).append(job.about)
+            results.append((job, None, None))
+        else:
+            change()
+            results.append((job, job.work(db), None))
+    change()
+    return results
 
 
 def _closed(path: Path) -> RunError:

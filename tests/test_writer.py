@@ -38,6 +38,14 @@ def tell(word: object) -> Work[None]:
     return work
 
 
+def tell_all(db: sqlite3.Connection, words: list[object]) -> None:
+    db.executemany("insert into told (word) values (?)", [(word,) for word in words])
+
+
+def nowhere(db: sqlite3.Connection, numbers: list[int]) -> None:
+    db.executemany("insert into nowhere values (?)", [(number,) for number in numbers])
+
+
 def told(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as db:
         return [word for (word,) in db.execute("select word from told order by number")]
@@ -45,7 +53,7 @@ def told(path: Path) -> list[str]:
 
 def test_what_comes_in_during_one_turn_is_committed_together_and_then_said(opened: Writer, path: Path) -> None:
     async def several() -> list[str]:
-        changes = [opened.soon(tell(str(n))) for n in range(5)]
+        changes = [opened.soon(tell_all, str(n)) for n in range(5)]
         assert told(path) == []
         await changes[0]
         assert all(change.done() for change in changes)
@@ -64,7 +72,7 @@ def test_the_order_is_kept_whoever_makes_the_changes(
 
     async def many() -> None:
         for n in range(100):
-            change = opened.soon(tell(f"{n} a"))
+            change = opened.soon(tell_all, f"{n} a")
             if n % 3 == 0:
                 await opened.ask(tell(f"{n} b"), write=True)
             if n % 5 == 0:
@@ -80,9 +88,9 @@ def test_a_file_that_another_process_holds_holds_nothing_up(opened: Writer, path
     async def meanwhile() -> int:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("begin immediate")
-            changes = [opened.soon(tell("first"))]
+            changes = [opened.soon(tell_all, "first")]
             await asyncio.sleep(0.01)  # it was tried, and went to the thread
-            changes.append(opened.soon(tell("second")))
+            changes.append(opened.soon(tell_all, "second"))
             turns = 0
             while turns < 20:
                 await asyncio.sleep(0.001)
@@ -100,7 +108,7 @@ def test_a_file_that_another_process_holds_holds_nothing_up(opened: Writer, path
 def test_a_change_is_made_though_whoever_waits_for_it_is_cancelled(opened: Writer, path: Path) -> None:
     async def cancelled() -> None:
         async def waits() -> None:
-            await opened.soon(tell("a"))
+            await opened.soon(tell_all, "a")
 
         waiting = asyncio.create_task(waits())
         await asyncio.sleep(0)
@@ -114,7 +122,7 @@ def test_a_change_is_made_though_whoever_waits_for_it_is_cancelled(opened: Write
 def test_a_change_that_nobody_waits_for_is_made_soon(opened: Writer, path: Path) -> None:
     async def lazily() -> None:
         for word in "abc":
-            opened.later(tell(word))
+            opened.later(tell_all, word)
         await asyncio.sleep(0)
         assert told(path) == []
         await opened.idle()
@@ -125,8 +133,8 @@ def test_a_change_that_nobody_waits_for_is_made_soon(opened: Writer, path: Path)
 
 def test_closing_makes_the_changes_of_loops_that_have_ended(opened: Writer, path: Path) -> None:
     async def leaves() -> None:
-        opened.later(tell("a"))
-        opened.soon(tell("b"))
+        opened.later(tell_all, "a")
+        opened.soon(tell_all, "b")
 
     asyncio.run(leaves())
     opened.close()
@@ -138,7 +146,7 @@ def test_after_its_end_it_takes_nothing(opened: Writer, path: Path) -> None:
     message = f"{path}: The run's ledger is closed: what came after its end is not recorded."
 
     async def late() -> None:
-        opened.soon(tell("a"))
+        opened.soon(tell_all, "a")
 
     for work in (late, lambda: opened.ask(tell("a")), lambda: opened.read(tell("a"))):
         with pytest.raises(RunError) as caught:
@@ -148,14 +156,14 @@ def test_after_its_end_it_takes_nothing(opened: Writer, path: Path) -> None:
 
 def test_what_cannot_be_done_is_said_and_leaves_nothing_behind(opened: Writer, path: Path) -> None:
     async def wrong() -> list[BaseException | None]:
-        changes = [opened.soon(tell("a")), opened.soon(tell(None))]
+        changes = [opened.soon(tell_all, "a"), opened.soon(tell_all, None)]
         return await asyncio.gather(*changes, return_exceptions=True)
 
     assert [type(one) for one in asyncio.run(wrong())] == [sqlite3.IntegrityError] * 2
     assert told(path) == []
 
     async def no_table() -> None:
-        await opened.soon(lambda db: db.execute("insert into nowhere values (1)"))
+        await opened.soon(nowhere, 1)
 
     with pytest.raises(RunError) as caught:
         asyncio.run(no_table())
@@ -164,7 +172,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing_behind(opened: Writer, p
     )
 
     async def right() -> None:
-        await opened.soon(tell("a"))
+        await opened.soon(tell_all, "a")
 
     asyncio.run(right())
     assert told(path) == ["a"]
@@ -173,7 +181,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing_behind(opened: Writer, p
 def test_event_loops_of_several_threads_may_share_it(opened: Writer, path: Path) -> None:
     async def some(letter: str) -> None:
         for n in range(200):
-            await opened.soon(tell(f"{letter}{n}"))
+            await opened.soon(tell_all, f"{letter}{n}")
 
     threads = [threading.Thread(target=lambda letter=letter: asyncio.run(some(letter))) for letter in "ab"]
     for thread in threads:
@@ -190,7 +198,7 @@ def test_the_log_does_not_grow_with_the_run(opened: Writer, path: Path, monkeypa
 
     async def much() -> None:
         for _ in range(3_000):
-            await opened.soon(tell("x" * 3_000))
+            await opened.soon(tell_all, "x" * 3_000)
 
     asyncio.run(much())
     assert path.stat().st_size > 5e6
@@ -199,7 +207,7 @@ def test_the_log_does_not_grow_with_the_run(opened: Writer, path: Path, monkeypa
 
 def test_a_change_that_nobody_waits_for_and_that_fails_is_told_by_whoever_waits_for_all(opened: Writer) -> None:
     async def fails() -> None:
-        opened.later(lambda db: db.execute("insert into nowhere values (1)"))
+        opened.later(nowhere, 1)
         await asyncio.sleep(0.2)
         with pytest.raises(RunError, match="The ledger could not be written: no such table: nowhere"):
             await opened.idle()

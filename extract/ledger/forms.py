@@ -32,7 +32,7 @@ class Forms:
         self.packer = packer
         self.made: deque[Dictionary] = deque()
 
-    def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None, *, taken: bool = False) -> tuple[Any, ...]:
+    def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None, taken: bool = False) -> tuple[Any, ...]:
         """The row of a reply to the call of this key, which was paid for or `taken` from a cache."""
         usage, paid = reply.usage, None if cost is None else str(cost)
         body = self._in("reply", reply.plain())

@@ -25,7 +25,7 @@ from ..call import Call, Reply, Usage
 from ..catalogue import ModelFacts
 from ..errors import RunError
 from ..jsontext import load
-from ..writer import Work, Writer
+from ..writer import Changes, Work, Writer
 from .cache import Lookup
 from .entries import Entry, State
 from .forms import ENTRY, PAID, ROW, Forms, encoded, key_of
@@ -40,6 +40,9 @@ T = TypeVar("T")
 
 _ENTERING = 256
 """How many entries may be on their way into the ledger."""
+
+_Paid = tuple[str, str, Reply, Decimal | None, bool]
+"""A reply: the key and the model of its call, what it cost, and whether it was taken from a cache."""
 
 _KNOWN = "select * from entries where stage = ? and id = ? and start < ?"
 _REPLY = "select reply from calls where key = ?"
@@ -89,16 +92,16 @@ class RunLedger:
             return None
         model, reply = found
         taken = replace(reply, usage=Usage(), batch=False)
-        values = self._forms.paid(key, model, taken, Decimal(0), taken=True)
         self._sieve.add(kept)
-        await self._changed(lambda db: db.execute(PAID, values))
+        paid: _Paid = (key, model, taken, Decimal(0), True)
+        await self._changed(self._pay, paid)
         return taken
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
         self._sieve.add(key_of(call.key))
         if self.cache is not None:
             self.cache.keep(call.key, call.model, reply)
-        await self._changed(lambda db: db.execute(PAID, self._forms.paid(call.key, call.model, reply, cost)))
+        await self._changed(self._pay, (call.key, call.model, reply, cost, False))
 
     async def record_all(self, replies: Sequence[tuple[str, str, Reply, Decimal | None]]) -> list[bool]:
         """Records paid replies (key, model, reply, cost) in one transaction; says which of them are new."""
@@ -155,7 +158,7 @@ class RunLedger:
 
     async def enter(self, entry: Entry) -> None:
         """Records what became of a document, in place of what was recorded before, with the rows that it gave."""
-        await self._changed(self._entry_in(entry))
+        await self._changed(self._enter, entry)
 
     async def known(self, stage: int, id: str) -> tuple[int, Entry] | None:
         """What an earlier start recorded of a document, with the number of that start."""
@@ -166,7 +169,7 @@ class RunLedger:
     async def enter_soon(self, entry: Entry) -> None:
         """Records an entry while the caller goes on, so that many are committed at once; waits where too many are on
         their way, and raises what became of an earlier one."""
-        self._writer.later(self._entry_in(entry))
+        self._writer.later(self._enter, entry)
         self._adopt_new()
         self._entering += 1
         if self._entering >= _ENTERING:
@@ -238,34 +241,32 @@ class RunLedger:
     async def _ask(self, work: Work[T], *, write: bool = False) -> T:
         return await self._writer.ask(work, write=write)
 
-    def _changed(self, work: Work[Any]) -> asyncio.Future[None]:
+    def _changed(self, changes: Changes[T], about: T) -> asyncio.Future[None]:
         """Makes a small change soon; a dictionary that was made for it by the way is for what comes later."""
         self._adopt_new()
-        return self._writer.soon(work)
+        return self._writer.soon(changes, about)
 
     def _adopt_new(self) -> None:
         """Writes new dictionaries down; each is used from when it is safe."""
         while self._forms.made:
             one = self._forms.made.popleft()
-            written = self._writer.soon(_dictionary_in(one))
+            written = self._writer.soon(_write_dictionaries, one)
             written.add_done_callback(partial(self._written, one))
 
     def _written(self, one: Dictionary, done: asyncio.Future[None]) -> None:
         if not done.cancelled() and done.exception() is None:  # if it is not safe, those who came with it are told why
             self._forms.packer.adopt(one)
 
-    def _entry_in(self, entry: Entry) -> Work[None]:
-        """The change that records an entry, with its rows. They are packed when it is made: one after another they take
-        a fraction of the time that each takes in between other work."""
-        start = self.start
+    # ---- changes, which are packed when they are made
 
-        def work(db: sqlite3.Connection) -> None:
-            values, rows = self._forms.entered(entry, start)
-            db.execute(ENTRY, values)
-            if rows:
-                db.executemany(ROW, rows)
+    def _pay(self, db: sqlite3.Connection, paid: list[_Paid]) -> None:
+        db.executemany(PAID, [self._forms.paid(*one) for one in paid])
 
-        return work
+    def _enter(self, db: sqlite3.Connection, entries: list[Entry]) -> None:
+        """Records entries, with their rows."""
+        entered = [self._forms.entered(entry, self.start) for entry in entries]
+        db.executemany(ENTRY, [values for values, _ in entered])
+        db.executemany(ROW, [row for _, rows in entered for row in rows])
 
 
 def _whole(db: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
@@ -295,5 +296,5 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _dictionary_in(one: Dictionary) -> Work[Any]:
-    return lambda db: db.execute("insert into dictionaries values (?, ?, ?)", (one.number, one.kind, one.content))
+def _write_dictionaries(db: sqlite3.Connection, made: list[Dictionary]) -> None:
+    db.executemany("insert into dictionaries values (?, ?, ?)", [(one.number, one.kind, one.content) for one in made])
