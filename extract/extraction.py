@@ -115,5 +115,9 @@ class Extraction(Generic[T]):
 
     @property
     def cost(self) -> Decimal | None:
-        costs = [attempt.cost for attempt in self.attempts]
-        return None if None in costs else sum((c for c in costs if c is not None), Decimal(0))
+        cost = Decimal(0)
+        for attempt in self.attempts:
+            if attempt.cost is None:
+                return None
+            cost += attempt.cost
+        return cost

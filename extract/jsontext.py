@@ -23,11 +23,16 @@ __all__ = ["canonical", "digest", "dump", "load", "same"]
 
 def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
     """The JSON text of a plain value. Raises TypeError for what is no JSON value, ValueError for inf and nan."""
+    if value.__class__ is int and -_WORD < value < _WORD:  # the encoder takes a number as long as a whole record
+        return str(value)
     comma, colon = (", ", ": ") if spaced else (",", ":")
     try:
         return _encoder(sort_keys, comma, colon).encode(value)
     except (TypeError, ValueError):  # a Decimal, a mapping that is no dict, an integer of thousands of digits
         return "".join(_pieces(value, sort_keys, comma, colon))
+
+
+_WORD = 2**63
 
 
 @cache

@@ -112,6 +112,13 @@ class Task(Generic[T]):
                 break
         return self._extraction(document, state)
 
+    def beside(self, values: tuple[Part, ...]) -> Task[T]:
+        """The same task for a document with these named inputs beside it. Each row has its own, and what is looked at
+        when a task is made stays as it was."""
+        made: Task[T] = object.__new__(Task)
+        made.__dict__.update(self.__dict__, values=values)
+        return made
+
     def facts_of(self, call: Call) -> ModelFacts:
         """What is known of the model that a call of this task is for."""
         return next(facts for facts in self.models if facts.name == call.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,36 +16,54 @@ def answer(number: int) -> bytes:
     return json.dumps({"text": json.dumps({"seller": f"Firm {number}", "lines": lines}), "mode": "strict"}).encode()
 
 
-def packed_with(packer: Packer, values: list[bytes]) -> tuple[list[bytes], list[Dictionary]]:
+def packed_with(packer: Packer, values: list[bytes], at_once: int = 1) -> tuple[list[bytes], list[Dictionary]]:
     kept, made = [], []
-    for value in values:
-        packed, new = packer.pack("reply", value)
-        kept.append(packed)
+    for start in range(0, len(values), at_once):
+        packed, new = packer.pack("reply", values[start : start + at_once])
+        kept += packed
         if new is not None:
             made.append(new)
             packer.adopt(new)
     return kept, made
 
 
-@given(st.lists(st.binary(max_size=300), max_size=80))
-def test_what_comes_out_is_what_went_in(values: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=900), max_size=80), st.integers(1, 30))
+def test_what_comes_out_is_what_went_in(values: list[bytes], at_once: int) -> None:
     plain = [b"{" + value for value in values]  # JSON never begins with the mark of a packed value
     packer = Packer()
-    kept, made = packed_with(packer, plain)
+    kept, made = packed_with(packer, plain, at_once)
     other = Packer({one.number: one.content for one in made}.__getitem__)
     assert [packer.unpack(one) for one in kept] == plain == [other.unpack(one) for one in kept]
 
 
-def test_answers_of_a_run_take_a_fifth_of_their_size() -> None:
+@pytest.mark.parametrize("at_once", [1, 7, 30])
+def test_answers_of_a_run_take_a_fifth_of_their_size(at_once: int) -> None:
     plain = [answer(number) for number in range(200)]
-    kept, made = packed_with(Packer(), plain)
+    kept, made = packed_with(Packer(), plain, at_once)
     assert sum(map(len, kept)) * 5 < sum(map(len, plain))
     assert [one.number for one in made] == [1, 2]
 
 
+def test_several_are_packed_as_each_by_itself() -> None:
+    plain, packer = [answer(number) for number in range(300)], Packer()
+    packed_with(packer, plain[:200])
+    assert packer.pack("reply", plain[200:])[0] == [packer.pack("reply", [one])[0][0] for one in plain[200:]]
+
+
+def test_a_dictionary_that_is_safe_late_does_not_keep_the_next_one_from_being_made() -> None:
+    packer = Packer()
+    _, first = packer.pack("reply", [answer(number) for number in range(9)])
+    _, second = packer.pack("reply", [answer(number) for number in range(9, 70)])
+    assert first is not None
+    assert second is not None
+    packer.adopt(first)
+    packer.adopt(second)
+    assert packer.pack("reply", [answer(number) for number in range(70, 500)])[1] is None
+
+
 def test_a_dictionary_that_was_not_adopted_is_not_used() -> None:
     packer = Packer()
-    kept = [packer.pack("reply", answer(number))[0] for number in range(20)]
+    kept = [packer.pack("reply", [answer(number)])[0][0] for number in range(20)]
     assert [Packer().unpack(one) for one in kept] == [answer(number) for number in range(20)]
 
 

@@ -103,7 +103,7 @@ class Lookup:
         """Keeps an answer for other runs, if it ended by itself."""
         if reply.text is None or reply.finish != "stop":
             return
-        packed, _ = self._packer.pack("reply", encoded(reply.plain()))
+        (packed,), _ = self._packer.pack("reply", [encoded(reply.plain())])
         now, asked = time.time(), self._asks(model)[1]
         values = (key_of(key), VERSION, reply.mode, asked, model, now, now, len(packed) + _ROW, packed)
         self._later(self._kept, values)

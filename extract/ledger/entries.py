@@ -47,18 +47,21 @@ def came_to(*extractions: Extraction[Any] | None, **detail: Any) -> dict[str, An
     several = [one for one in extractions if one is not None]
     if not several:
         return {"detail": detail or None}
-    failed = next((one for one in several if not one.ok), None)
+    failed = next((one for one in several if one.problems), None)
     made = [attempt for one in several for attempt in one.attempts]
-    used, costs = [one.usage for one in made], [one.cost for one in made]
+    tokens = [0, 0, 0]
+    for one in made:
+        tokens = [tokens[0] + one.usage.input, tokens[1] + one.usage.cached, tokens[2] + one.usage.output]
+    costs = [one.cost for one in several]
+    cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
     known = {
         "attempts": [attempt for one in several for attempt in attempts_of(one)],
-        "tokens": [sum(one.input for one in used), sum(one.cached for one in used), sum(one.output for one in used)],
+        "tokens": tokens,
         "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
         "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
     }
-    detail = {**({} if failed is None else {"partial": failed.partial}), **_some(known), **detail}
-    cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
-    return {"calls": len(made), "cost": cost, "detail": detail}
+    partial = {} if failed is None else {"partial": failed.partial}
+    return {"calls": len(made), "cost": cost, "detail": {**partial, **_some(known), **detail}}
 
 
 def _some(known: Mapping[str, Any]) -> dict[str, Any]:

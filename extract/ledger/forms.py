@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +14,13 @@ from ..jsontext import dump, load
 from .entries import Entry
 from .packing import Body, Dictionary, Packer
 
-__all__ = ["ENTRY", "PAID", "ROW", "Forms", "as_kept", "encoded", "key_of"]
+__all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "as_kept", "encoded", "key_of"]
 
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it; the first one to a call stays."""
+
+Paid = tuple[str, str, Reply, Decimal | None, bool]
+"""A reply: the key and the model of its call, what it cost, and whether it was taken from a cache."""
 
 ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
@@ -32,33 +35,52 @@ class Forms:
         self.packer = packer
         self.made: deque[Dictionary] = deque()
 
-    def paid(self, key: str, model: str, reply: Reply, cost: Decimal | None, taken: bool = False) -> tuple[Any, ...]:
-        """The row of a reply to the call of this key, which was paid for or `taken` from a cache."""
-        usage, paid = reply.usage, None if cost is None else str(cost)
-        body = self._in("reply", reply.plain())
-        return (key_of(key), model, body, paid, usage.input, usage.cached, usage.output, taken)
+    def paid(self, several: Sequence[Paid]) -> list[tuple[Any, ...]]:
+        """The rows of replies."""
+        bodies = self._in("reply", [reply.plain() for _, _, reply, _, _ in several])
+        return [
+            (
+                key_of(key),
+                model,
+                body,
+                None if cost is None else str(cost),
+                reply.usage.input,
+                reply.usage.cached,
+                reply.usage.output,
+                taken,
+            )
+            for (key, model, reply, cost, taken), body in zip(several, bodies, strict=True)
+        ]
 
     def reply(self, kept: bytes) -> Reply:
         return Reply.from_plain(load(self.packer.unpack(kept)))
 
-    def entered(self, entry: Entry, start: int) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
-        """The row of an entry, and those of the rows that it gave."""
-        values = (
-            entry.stage,
-            entry.id,
-            start,
-            entry.ordinal,
-            entry.source,
-            entry.state,
-            entry.fingerprint,
-            encoded(entry.reasons),
-            entry.calls,
-            None if entry.cost is None else str(entry.cost),
-            None if entry.detail is None else self._in("detail", entry.detail),
-            entry.refused,
-        )
-        about = (entry.stage, entry.ordinal)
-        rows = [(start, step, *about, place, self._in("row", row)) for place, (step, row) in enumerate(entry.rows)]
+    def entered(self, entries: Sequence[Entry], start: int) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """The rows of entries, and those of the rows that they gave."""
+        details = iter(self._in("detail", [one.detail for one in entries if one.detail is not None]))
+        values = [
+            (
+                one.stage,
+                one.id,
+                start,
+                one.ordinal,
+                one.source,
+                one.state,
+                one.fingerprint,
+                encoded(one.reasons),
+                one.calls,
+                None if one.cost is None else str(one.cost),
+                None if one.detail is None else next(details),
+                one.refused,
+            )
+            for one in entries
+        ]
+        given = [(one, place, *step_row) for one in entries for place, step_row in enumerate(one.rows)]
+        bodies = self._in("row", [row for *_, row in given])
+        rows = [
+            (start, step, one.stage, one.ordinal, place, body)
+            for (one, place, step, _), body in zip(given, bodies, strict=True)
+        ]
         return values, rows
 
     def entry(self, row: tuple[Any, ...]) -> Entry:
@@ -81,8 +103,8 @@ class Forms:
         found: dict[str, Any] = load(self.packer.unpack(kept))
         return found
 
-    def _in(self, body: Body, value: Mapping[str, Any]) -> bytes:
-        packed, new = self.packer.pack(body, encoded(value))
+    def _in(self, body: Body, values: Sequence[Mapping[str, Any]]) -> list[bytes]:
+        packed, new = self.packer.pack(body, [encoded(value) for value in values])
         if new is not None:
             self.made.append(new)
         return packed
@@ -90,8 +112,22 @@ class Forms:
 
 def as_kept(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row as it comes out of a ledger: of the same values, each in the form that JSON gives it."""
-    made: dict[str, Any] = load(encoded(row))
-    return made
+    return {name: value if value.__class__ in _OWN else _kept(value) for name, value in row.items()}
+
+
+_OWN = frozenset((str, int, bool, type(None)))
+"""Classes whose values are JSON as they are."""
+
+
+def _kept(value: Any) -> Any:
+    kind = value.__class__
+    if kind is list:
+        return [one if one.__class__ in _OWN else _kept(one) for one in value]
+    if kind is dict:
+        return {name: one if one.__class__ in _OWN else _kept(one) for name, one in value.items()}
+    if kind is float and value - value == 0:
+        return value
+    return load(encoded(value))
 
 
 def key_of(key: str) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,21 +68,24 @@ class Packer:
         """Values of its kind are packed by this dictionary from here on: it is safe in the ledger."""
         with self._lock:
             kind = self._kinds.setdefault(one.kind, _Kind())
-            kind.number, kind.made = one.number, kind.made + 1
+            kind.number = one.number
+            kind.made += one.number not in self._contents
             self._contents[one.number] = one.content
 
-    def pack(self, body: Body, plain: bytes) -> tuple[bytes, Dictionary | None]:
-        """The value as it is to be kept; and now and then a new dictionary, to be adopted once it is in the ledger."""
+    def pack(self, body: Body, plain: Sequence[bytes]) -> tuple[list[bytes], Dictionary | None]:
+        """The values as they are to be kept; and now and then a new dictionary, to be adopted once it is in the ledger.
+        Several at once take a fraction of the time that each takes between other work."""
         with self._lock:
             kind = self._kinds.get(body) or self._kinds.setdefault(body, _Kind())
-            kind.came += 1
-            kind.last.append(plain)
-            new = self._made(body, kind) if kind.came == _FIRST * _GROWTH**kind.made else None
-            if len(plain) <= _SMALL:
-                return plain, new
-            frame = self._compressor(kind.number).compress(plain)
-        packed = _PACKED + kind.number.to_bytes(2, "big") + frame
-        return (packed if len(packed) < len(plain) else plain), new
+            new = None
+            for one in plain:
+                kind.came += 1
+                kind.last.append(one)
+                if kind.came == _FIRST * _GROWTH**kind.made:
+                    new = self._made(body, kind) or new
+            compressor, start = self._compressor(kind.number), _PACKED + kind.number.to_bytes(2, "big")
+            packed = [start + compressor.compress(one) if len(one) > _SMALL else one for one in plain]
+        return [made if len(made) < len(one) else one for made, one in zip(packed, plain, strict=True)], new
 
     def unpack(self, kept: bytes) -> bytes:
         """The value as it was."""
@@ -96,6 +99,7 @@ class Packer:
         number = max(self._contents) + 1
         content = b"".join(one[: _LONGEST // _SAMPLES] for one in kind.last)
         self._contents[number] = content  # the number is taken, whether it is adopted or not
+        kind.made += 1
         return Dictionary(number, body, content) if number < 2**16 else None
 
     def _compressor(self, number: int) -> Any:

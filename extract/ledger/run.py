@@ -28,7 +28,7 @@ from ..jsontext import load
 from ..writer import Changes, Work, Writer
 from .cache import Lookup
 from .entries import Entry, State
-from .forms import ENTRY, PAID, ROW, Forms, encoded, key_of
+from .forms import ENTRY, PAID, ROW, Forms, Paid, encoded, key_of
 from .layout import Synchronous, hold, open_ledger
 from .packing import Dictionary, Packer
 from .reading import LedgerReader, dictionaries_in, taken_in, totals_in
@@ -40,9 +40,6 @@ T = TypeVar("T")
 
 _ENTERING = 256
 """How many entries may be on their way into the ledger."""
-
-_Paid = tuple[str, str, Reply, Decimal | None, bool]
-"""A reply: the key and the model of its call, what it cost, and whether it was taken from a cache."""
 
 _KNOWN = "select * from entries where stage = ? and id = ? and start < ?"
 _REPLY = "select reply from calls where key = ?"
@@ -93,7 +90,7 @@ class RunLedger:
         model, reply = found
         taken = replace(reply, usage=Usage(), batch=False)
         self._sieve.add(kept)
-        paid: _Paid = (key, model, taken, Decimal(0), True)
+        paid: Paid = (key, model, taken, Decimal(0), True)
         await self._changed(self._pay, paid)
         return taken
 
@@ -105,7 +102,7 @@ class RunLedger:
 
     async def record_all(self, replies: Sequence[tuple[str, str, Reply, Decimal | None]]) -> list[bool]:
         """Records paid replies (key, model, reply, cost) in one transaction; says which of them are new."""
-        rows = [self._forms.paid(*one) for one in replies]
+        rows = self._forms.paid([(*one, False) for one in replies])
         for row in rows:
             self._sieve.add(row[0])
         if self.cache is not None:
@@ -259,14 +256,14 @@ class RunLedger:
 
     # ---- changes, which are packed when they are made
 
-    def _pay(self, db: sqlite3.Connection, paid: list[_Paid]) -> None:
-        db.executemany(PAID, [self._forms.paid(*one) for one in paid])
+    def _pay(self, db: sqlite3.Connection, paid: list[Paid]) -> None:
+        db.executemany(PAID, self._forms.paid(paid))
 
     def _enter(self, db: sqlite3.Connection, entries: list[Entry]) -> None:
         """Records entries, with their rows."""
-        entered = [self._forms.entered(entry, self.start) for entry in entries]
-        db.executemany(ENTRY, [values for values, _ in entered])
-        db.executemany(ROW, [row for _, rows in entered for row in rows])
+        values, rows = self._forms.entered(entries, self.start)
+        db.executemany(ENTRY, values)
+        db.executemany(ROW, rows)
 
 
 def _whole(db: sqlite3.Connection, folder: Path) -> sqlite3.Connection:

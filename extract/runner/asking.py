@@ -87,7 +87,7 @@ class Asking:
             task = replace(task, instructions=_instructions(step, step.instructions.render(row)))
         opener, at_hand = self._document(row, given)
         if step.document and (values := tuple(self._values(row))):
-            task = replace(task, values=values)
+            task = task.beside(values)
         return Job(str(row["_id"]), opener, task, self._finish, given.source, at_hand)
 
     def _document(self, row: Row, given: Input) -> tuple[Callable[[], Document], bool]:

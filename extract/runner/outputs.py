@@ -89,7 +89,7 @@ class Outputs:
             if at_hand is None:
                 self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ordinals))
             else:
-                self._add(write, writer, (as_kept(row) for step, row in at_hand if step in write.reads))
+                self._add(write, writer, _as_kept(write, at_hand))
         self._last, self._handed = time.monotonic(), self._next
 
     def ended(self, stage: int) -> None:
@@ -145,15 +145,24 @@ class Outputs:
             return
         try:
             with closing(rows):
+                hidden = _hidden(write)
                 for row in rows:
                     if write.when is None or write.when.holds(row):
-                        writer.add(_shown(write, row))
+                        writer.add({name: value for name, value in row.items() if name not in hidden})
             writer.hand_over()
         except ExtractError as error:
             self._broken.add(write.number)
             self.failure = self.failure or error
 
 
-def _shown(write: Write, row: Row) -> Row:
-    hidden = {name for name in HIDDEN if name[1:] not in write.extras}
-    return {name: value for name, value in row.items() if name not in hidden}
+def _as_kept(write: Write, given: list[tuple[int, Row]]) -> Generator[Row, None, None]:
+    """The rows that an output reads as the ledger has them, so far as anybody looks at them."""
+    hidden = frozenset[str]() if write.when is not None else _hidden(write)
+    for step, row in given:
+        if step in write.reads:
+            yield as_kept({name: value for name, value in row.items() if name not in hidden} if hidden else row)
+
+
+def _hidden(write: Write) -> frozenset[str]:
+    """What an output does not ask for."""
+    return frozenset(name for name in HIDDEN if name[1:] not in write.extras)

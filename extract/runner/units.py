@@ -299,9 +299,11 @@ def _told(found: _Found) -> dict[str, Any]:
     """What else is to be known of a unit: what was asked about, and the rows that were refused on the way."""
     asked = {name: list(documents) for name, documents in found.asked.items()}
     told: dict[str, Any] = {"asked": asked} if asked else {}
+    if not found.refused:
+        return told
     apart = len(found.refused) > 1 or any(state != found.state for state in found.ends)
     rows = [_line(one, apart) for one in found.refused]
-    return {**told, **({"refused": rows, "keys": _keys(found)} if rows else {})}
+    return {**told, "refused": rows, "keys": _keys(found)}
 
 
 def _keys(found: _Found) -> dict[str, list[str]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self
 
 from ..errors import PipelineError
 from ..tables import QueryError, Row
 
 __all__ = ["Writer"]
+
+P = ParamSpec("P")
 
 
 class Writer:
@@ -30,7 +31,7 @@ class Writer:
         """Takes one row. Raises PipelineError where the disk does not take it."""
         if not self._open:
             raise RuntimeError("the writer is finished")
-        self._do(lambda: self._take(row))
+        self._do(self._take, row)
 
     def hand_over(self) -> None:
         """Hands the rows that were added to the system, so that others see them under way."""
@@ -45,8 +46,9 @@ class Writer:
         if not self._open:
             raise RuntimeError("the writer is abandoned")
         try:
-            with self._said():
-                self._count = self._appear()
+            self._count = self._appear()
+        except (QueryError, OSError) as error:
+            raise self._said(error) from None
         finally:
             self.abandon()
         return self._count
@@ -69,25 +71,22 @@ class Writer:
     def _drop(self) -> None:
         raise NotImplementedError
 
-    def _do(self, work: Callable[[], None]) -> None:
-        done = False
+    def _do(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Does it; where that cannot be done the output is given up."""
         try:
-            with self._said():
-                work()
-            done = True
-        finally:
-            if not done:
-                self.abandon()
+            work(*args, **kwargs)
+        except (QueryError, OSError) as error:
+            self.abandon()
+            raise self._said(error) from None
+        except BaseException:
+            self.abandon()
+            raise
 
-    @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _said(self, error: QueryError | OSError) -> PipelineError:
         """Errors as the user meets them: with the name of the output."""
-        try:
-            yield
-        except QueryError as error:
-            raise PipelineError(error.message, self.shown, error.fix) from None
-        except OSError as error:
-            raise PipelineError(f"The output cannot be written: {error.strerror or error}.", self.shown) from None
+        if isinstance(error, QueryError):
+            return PipelineError(error.message, self.shown, error.fix)
+        return PipelineError(f"The output cannot be written: {error.strerror or error}.", self.shown)
 
     def __enter__(self) -> Self:
         return self
