@@ -266,6 +266,100 @@ def test_a_call_that_waits_gives_up_its_place() -> None:
     assert order[0] == order[-1] == "slow"
 
 
+class Held(Scripted):
+    """A model whose answers come when `go` is set; `most` is the greatest number of calls that it had at once."""
+
+    def __init__(self, answer: Callable[[Call], Any]):
+        super().__init__(answer)
+        self.go, self.most, self.now = asyncio.Event(), 0, 0
+
+    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.go.wait()
+            return await super().send(call, timeout=timeout)
+        finally:
+            self.now -= 1
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  what is waited for tells nobody
+            await asyncio.sleep(0.001)
+
+
+def test_no_more_documents_are_opened_than_there_are_places_on_the_wire() -> None:
+    """More of them would only wait, and take memory meanwhile."""
+    opened: list[str] = []
+
+    def at_hand() -> Iterator[Job[Any]]:
+        for number in range(50):
+            name = f"d{number}"
+            yield Job(name, lambda name=name: opened.append(name) or Document(text=name), task(), at_hand=True)
+
+    async def work() -> tuple[int, int]:
+        model = Held(echo)
+        asking = asyncio.create_task(outcomes(engine(model, in_flight=4), at_hand()))
+        await until(lambda: model.now == 4)
+        await asyncio.sleep(0.05)
+        meanwhile = len(opened)
+        model.go.set()
+        return meanwhile, len(await asking)
+
+    assert asyncio.run(work()) == (4, 50)
+
+
+@pytest.mark.parametrize("where", ["opened", "read", "waiting", "asked already"])
+def test_documents_that_are_held_up_elsewhere_leave_their_places_to_others(where: str) -> None:
+    """Four that are opened or read for long, wait for another try, or for the same call of another document, do not
+    keep the wire from being full."""
+    go = threading.Event()
+
+    class Thinks(BaseModel):
+        word: str
+
+        @field_validator("word")
+        @classmethod
+        def think(cls, value: str) -> str:
+            assert not value.startswith("held") or go.wait(10)
+            return value
+
+    def text(number: int) -> str:
+        return ("held" if where == "asked already" else f"held {number}") if number < 4 else f"free {number}"
+
+    def opening(number: int) -> Callable[[], Document]:
+        def opened() -> Document:
+            assert where != "opened" or number >= 4 or go.wait(10)
+            return Document(text=text(number))
+
+        return opened
+
+    def answer(call: Call) -> Any:
+        busy = where == "waiting" and call.inputs[0].text.startswith("held")
+        return Failure("transport", "Busy.", retry_after=60.0) if busy else echo(call)
+
+    class Wire(Scripted):
+        async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+            if where == "asked already" and call.inputs[0].text == "held":
+                await asyncio.to_thread(go.wait, 10)
+            return await super().send(call, timeout=timeout)
+
+    async def work() -> int:
+        model = Wire(answer)
+        local = engine(model, in_flight=4)
+        given = (Job(f"d{n}", opening(n), task(Thinks if where == "read" else Word)) for n in range(20))
+        asking = asyncio.create_task(outcomes(local, given))
+        try:
+            await until(lambda: sum(call.inputs[0].text.startswith("free") for call in model.calls) == 16)
+        finally:
+            go.set()
+            local.calls.stop(RunError("That is enough."))
+        return len(await asking)
+
+    assert asyncio.run(work()) == 20
+
+
 class Slow(Memory):
     """A ledger that takes its time, and may fail; `lost` is the greatest number of answers that it had not yet."""
 
