@@ -178,6 +178,22 @@ def test_python_changes_filters_and_rejects(function: str, rows: list[int], stat
     assert done.states == states
 
 
+def test_rows_that_python_holds_up_leave_their_places_to_others() -> None:
+    """All four documents are asked about, although two may be on the wire and nothing comes out of the function."""
+    came, all_came = list[int](), asyncio.Event()
+
+    async def waits(row: dict[str, Any]) -> dict[str, Any]:
+        came.append(1)
+        if len(came) == 4:
+            all_came.set()
+        await asyncio.wait_for(all_came.wait(), 10)
+        return row
+
+    steps = [{"extract": "bill.py:Bill"}, {"python": waits}]
+    done = run({**MAILS, "limits": {"in_flight": 2}, "steps": steps}, bill)
+    assert done.states == {"written": 4}
+
+
 def test_python_gives_several_rows_and_says_what_it_raised() -> None:
     done = run({**ROWS, "steps": [{"python": "code.py:several"}, {"python": "code.py:odd"}]}, never)
     assert flows(done)["1 python"] == {"in": 4, "made": 3, "out": 6, "filtered": 1}
