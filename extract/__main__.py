@@ -1,5 +1,13 @@
-"""``python -m extract``: the command."""
+"""The command, as ``extract`` and as ``python -m extract``: its modules are loaded where Ctrl-C is no error yet."""
 
-from .cli import main
+import sys
 
-main()
+try:
+    from .cli import main
+except KeyboardInterrupt:
+    sys.exit(130)  # nothing was begun
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    main()

@@ -453,3 +453,10 @@ def test_runs_are_listed_shown_compared_and_pruned(project: Path, fake_openai: F
     pruned = json.loads(command("runs", "prune", "--older-than", "0 hours", "--json").stdout)
     assert [one["what"] for one in pruned] == ["pruned", "pruned"]
     assert said(*args, "runs/one").startswith("error: runs/one: What this run recorded was pruned (")
+
+
+def test_ctrl_c_while_the_command_is_still_loading_ends_it_quietly(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    ended = subprocess.run([sys.executable, "-m", "extract", "--help"], env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

@@ -172,7 +172,7 @@ ISO_CODES = "EUR|USD|GBP|CHF|MYR|SGD|AUD|CAD|INR|JPY|SEK|NOK|DKK|PLN|CZK|HUF|HKD
 SYMBOL = rf"(?:US\$|A\$|S\$|HK\$|[$€£¥₹]|RM|{ISO_CODES}|Rs\.?|Fr\.|kr|zł)"
 _AMOUNT = re.compile(
     rf"(?<![\w.,/:#-])(?P<open>\()?(?P<before>{SYMBOL})?\s{{0,2}}(?P<sign>[-−–+])?\s?(?P<late>{SYMBOL})?\s{{0,2}}"
-    r"(?P<number>\d{1,3}(?:[,.'’  ]\d{3})+(?:[.,]\d{1,4})?|\d+(?:[.,]\d{1,4})?|[.,]\d{2})"
+    r"(?P<number>\d{1,3}(?:[,.'’ \u00a0\u2009\u202f]\d{3})+(?:[.,]\d{1,4})?|\d+(?:[.,]\d{1,4})?|[.,]\d{2})"
     rf"(?P<dash>,-)?(?P<minus>-(?!\d))?(?P<close>\))?(?:\s{{0,2}}(?P<after>{SYMBOL})(?![A-Za-z]))?(?![\d:]|[.,/-]\d|\s?[xX*]\s?\d)",
     re.IGNORECASE,
 )
@@ -227,7 +227,7 @@ def number(digits: str, mark: str | None) -> Decimal | None:
         return Decimal(digits)
     last = marks[-1]
     tail = digits.rpartition(last)[2]
-    if last in "'’  " or len(set(marks)) == 1 < len(marks):
+    if last in "'’ \u00a0\u2009\u202f" or len(set(marks)) == 1 < len(marks):
         return Decimal(re.sub(r"\D", "", digits))
     if len(marks) == 1 and len(tail) == 3 and not digits.startswith(("0", last)):
         if mark is None:
