@@ -372,6 +372,11 @@ class _Handed(Calls):
     def width(self) -> int:
         return self._width
 
+    @property
+    def hands(self) -> int:
+        """Blocks that are on their way to a worker keep it busy."""
+        return self._width
+
     def stop(self, error: ExtractError) -> None:
         if self.stopped is None:
             for worker in self._cluster.workers:
