@@ -179,7 +179,7 @@ class Local:
         waiting: dict[int, B] = {}
         turn = 0
         try:
-            while workers.left:
+            while workers.left or not workers.outcomes.empty():
                 item = await workers.outcomes.get()
                 if isinstance(item, BaseException):
                     self.calls.leave()
@@ -190,8 +190,6 @@ class Local:
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
-                    workers.left -= 1
-                    workers.room.release()  # the place of the worker that found no more jobs wakes the next one
                     continue
                 number, outcome = item
                 waiting[number if ordered else turn] = outcome
@@ -373,9 +371,11 @@ class _Workers(Generic[A, B]):
                 with self._crew.works():
                     outcome = await self._do(taken[1])
                 self.outcomes.put_nowait((taken[0], outcome))
+            self.room.release()  # where there are no more, this wakes the next one
         except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
             self.outcomes.put_nowait(error)
         finally:
+            self.left -= 1  # here, not where that is read: another one may be needed before anybody reads it
             self.outcomes.put_nowait(None)
 
 
