@@ -428,6 +428,25 @@ def test_workers_that_ended_take_no_room_from_what_may_wait_to_be_taken() -> Non
     assert asyncio.run(work()) == 100
 
 
+def test_what_is_done_beside_others_or_within_one_of_them_is_done_to_its_end() -> None:
+    """They share what may be called at once, and none takes the others' work for its own."""
+
+    async def work() -> tuple[list[int], list[int]]:
+        local = engine(Scripted(echo), in_flight=2)
+
+        async def step(number: int) -> int:
+            await asyncio.sleep(0)
+            return number
+
+        async def several(_: int) -> int:
+            return len([number async for number in local.each(iter(range(9)), step, lazy=False)])
+
+        within = [number async for number in local.each(iter(range(5)), several, lazy=False)]
+        return within, await asyncio.gather(*map(several, range(4)))
+
+    assert asyncio.run(work()) == ([9] * 5, [9] * 4)
+
+
 class Slow(Memory):
     """A ledger that takes its time, and may fail; `lost` is the greatest number of answers that it had not yet."""
 

@@ -336,7 +336,7 @@ class _Workers(Generic[A, B]):
         self._source, self._do, self._calls, self._crew = source, do, calls, calls.crew
         self._context = copy_context()  # workers are hired where another unit is held up, and are not of that unit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._crew.short = self._fill
+        self._crew.short.append(self._fill)
         for _ in range(calls.hands):
             self._hire()
 
@@ -354,16 +354,17 @@ class _Workers(Generic[A, B]):
             self._hire()
 
     async def dismiss(self) -> None:
-        self._crew.short = lambda: None
+        self._crew.short.remove(self._fill)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:
-        """Takes items and does them, until there are no more or there are enough others."""
+        """Takes items and does them, until there are no more or there are enough others. The last one stays: those may
+        be of another `each`."""
         try:
-            while await self.room.acquire() and self._crew.calling < self._calls.hands:
+            while await self.room.acquire() and (self.left == 1 or self._crew.calling < self._calls.hands):
                 with self._crew.takes():
                     taken = await self._source.take()
                     if taken is None:
