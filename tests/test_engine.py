@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -358,6 +359,92 @@ def test_documents_that_are_held_up_elsewhere_leave_their_places_to_others(where
         return len(await asking)
 
     assert asyncio.run(work()) == 20
+
+
+def test_others_are_begun_although_nobody_has_read_that_workers_ended() -> None:
+    """Two workers end because there are enough others, while whoever takes the outcomes is busy; then one of the others
+    is held up, and somebody has to be there for it."""
+
+    async def work() -> list[int]:
+        local, began = engine(Scripted(echo), in_flight=2), list[int]()
+        goes_on, reads = [asyncio.Event() for _ in range(8)], asyncio.Event()
+
+        async def do(number: int) -> int:
+            began.append(number)
+            with local.calls.crew.away() if number in (0, 1, 4) else nullcontext():
+                await goes_on[number].wait()
+            return number
+
+        async def taken() -> list[int]:
+            came = []
+            async for number in local.each(iter(range(8)), do, ordered=True, lazy=False):
+                came.append(number)
+                await reads.wait()
+            return came
+
+        taking = asyncio.create_task(taken())
+        await until(lambda: began == [0, 1, 2, 3])
+        for number in (0, 1):
+            goes_on[number].set()
+        await asyncio.sleep(0.01)
+        assert began == [0, 1, 2, 3]
+        goes_on[2].set()
+        try:
+            await until(lambda: began == [0, 1, 2, 3, 4, 5])  # 3 is on the wire, 4 is held up
+        finally:
+            for one in (reads, *goes_on):
+                one.set()
+        return await taking
+
+    assert asyncio.run(work()) == list(range(8))
+
+
+def test_workers_that_ended_take_no_room_from_what_may_wait_to_be_taken() -> None:
+    async def work() -> int:
+        local, done, reads = engine(Scripted(echo), in_flight=4), list[int](), asyncio.Event()
+
+        async def do(number: int) -> int:
+            for _ in range(5):
+                with local.calls.crew.away():
+                    await asyncio.sleep(0.0001 * (number % 3))
+                await asyncio.sleep(0)
+            done.append(number)
+            return number
+
+        async def taken() -> int:
+            came = 0
+            async for _ in local.each(iter(range(100)), do, ordered=True, lazy=False):
+                came += 1
+                await reads.wait()
+            return came
+
+        taking = asyncio.create_task(taken())
+        try:
+            await until(lambda: len(done) == 64)  # sixteen for each place on the wire
+        finally:
+            reads.set()
+        return await taking
+
+    assert asyncio.run(work()) == 100
+
+
+def test_what_is_done_beside_others_or_within_one_of_them_is_done_to_its_end() -> None:
+    """They share what may be called at once, and none takes the others' work for its own."""
+
+    async def work() -> tuple[list[int], list[int]]:
+        local = engine(Scripted(echo), in_flight=2)
+
+        async def step(number: int) -> int:
+            await asyncio.sleep(0)
+            return number
+
+        async def several(_: int) -> int:
+            return len([number async for number in local.each(iter(range(9)), step, lazy=False)])
+
+        within = [number async for number in local.each(iter(range(5)), several, lazy=False)]
+        return within, await asyncio.gather(*map(several, range(4)))
+
+    assert asyncio.run(work()) == ([9] * 5, [9] * 4)
 
 
 class Slow(Memory):

@@ -27,14 +27,14 @@ _unit: ContextVar[_Unit | None] = ContextVar("extract_unit", default=None)
 
 class Crew:
     """Counts who is `taking` a unit, how many units are `at_work`, and how many times one of them is `elsewhere`.
-    `changed` is called when one of the first two falls, `short` when fewer make calls than before."""
+    `changed` is called when one of the first two falls, all of `short` when fewer make calls than before."""
 
     __slots__ = ("at_work", "changed", "elsewhere", "short", "taking")
 
     def __init__(self) -> None:
         self.taking = self.at_work = self.elsewhere = 0
         self.changed: Callable[[], None] = _nothing
-        self.short: Callable[[], None] = _nothing
+        self.short: list[Callable[[], None]] = []
 
     @property
     def idle(self) -> bool:
@@ -50,7 +50,7 @@ class Crew:
     def away(self) -> Iterator[None]:
         """Around what may take long and needs no place on the wire: other threads, pauses, other calls."""
         self.elsewhere += 1
-        self.short()
+        self._fewer()
         try:
             yield
         finally:
@@ -74,12 +74,16 @@ class Crew:
         unit.waiting += 1
         self.at_work -= unit.waiting == 1
         self.changed()
-        self.short()
+        self._fewer()
         try:
             yield
         finally:
             unit.waiting -= 1
             self.at_work += not unit.waiting and not unit.ended
+
+    def _fewer(self) -> None:
+        for told in self.short:
+            told()
 
 
 def _nothing() -> None:

@@ -179,7 +179,7 @@ class Local:
         waiting: dict[int, B] = {}
         turn = 0
         try:
-            while workers.left:
+            while workers.left or not workers.outcomes.empty():
                 item = await workers.outcomes.get()
                 if isinstance(item, BaseException):
                     self.calls.leave()
@@ -190,8 +190,6 @@ class Local:
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
-                    workers.left -= 1
-                    workers.room.release()  # the place of the worker that found no more jobs wakes the next one
                     continue
                 number, outcome = item
                 waiting[number if ordered else turn] = outcome
@@ -338,7 +336,7 @@ class _Workers(Generic[A, B]):
         self._source, self._do, self._calls, self._crew = source, do, calls, calls.crew
         self._context = copy_context()  # workers are hired where another unit is held up, and are not of that unit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._crew.short = self._fill
+        self._crew.short.append(self._fill)
         for _ in range(calls.hands):
             self._hire()
 
@@ -356,16 +354,17 @@ class _Workers(Generic[A, B]):
             self._hire()
 
     async def dismiss(self) -> None:
-        self._crew.short = lambda: None
+        self._crew.short.remove(self._fill)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:
-        """Takes items and does them, until there are no more or there are enough others."""
+        """Takes items and does them, until there are no more or there are enough others. The last one stays: those may
+        be of another `each`."""
         try:
-            while await self.room.acquire() and self._crew.calling < self._calls.hands:
+            while await self.room.acquire() and (self.left == 1 or self._crew.calling < self._calls.hands):
                 with self._crew.takes():
                     taken = await self._source.take()
                     if taken is None:
@@ -373,9 +372,11 @@ class _Workers(Generic[A, B]):
                 with self._crew.works():
                     outcome = await self._do(taken[1])
                 self.outcomes.put_nowait((taken[0], outcome))
+            self.room.release()  # where there are no more, this wakes the next one
         except Exception as error:  # noqa: BLE001  it is raised again where the outcomes are read
             self.outcomes.put_nowait(error)
         finally:
+            self.left -= 1  # here, not where that is read: another one may be needed before anybody reads it
             self.outcomes.put_nowait(None)
 
 
