@@ -468,7 +468,8 @@ def test_no_more_answers_wait_to_be_recorded_than_there_are_places_on_the_wire(f
     model = Scripted(echo)
     ledger = Slow(model, fails)
     local = engine(model, ledger, in_flight=4)
-    done = asyncio.run(outcomes(local, jobs([f"d{n}" for n in range(60)])))
+    given = (replace(job, at_hand=True) for job in jobs([f"d{n}" for n in range(60)]))  # so that the wire is full
+    done = asyncio.run(outcomes(local, given))
     assert ledger.lost == 4
     assert sum(one.extraction is not None for one in done) == len(ledger.replies) == (60 if fails is None else fails)
     assert len(model.calls) == (60 if fails is None else fails + 4)

@@ -307,9 +307,7 @@ class Calls:
         if busy is None:
             await slots.acquire()
             return None
-        line = self.traffic.line(facts.name)
-        await (self._elsewhere(line.acquire()) if line.locked() else line.acquire())
-        try:
+        async with self.traffic.line(facts.name):
             while True:
                 await slots.acquire()
                 wait = busy(call)
@@ -323,8 +321,6 @@ class Calls:
                     await watch.retries(call, wait, f"The limit of {facts.name}'s server is reached.")
                 with self.traffic.holds(f"the limits of {facts.name}'s server"):
                     await self._pause(min(wait, _LOOK_AGAIN))
-        finally:
-            line.release()
 
     def _note(self, reply: Reply, facts: ModelFacts) -> None:
         """What a reply says of its model: that it answers, and in which mode."""

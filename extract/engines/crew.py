@@ -43,7 +43,8 @@ class Crew:
 
     @property
     def calling(self) -> int:
-        """How many make calls, or will as soon as they have a unit."""
+        """About how many make calls, or will as soon as they have a unit: one that does several things at once may be
+        elsewhere several times."""
         return self.taking + self.at_work - self.elsewhere
 
     @contextmanager

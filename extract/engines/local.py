@@ -163,8 +163,8 @@ class Local:
         self, jobs: Iterator[Job[T]], *, ordered: bool = False, lazy: bool = True
     ) -> AsyncGenerator[Outcome[T], None]:
         """The outcomes of all jobs, as they come or in the order of the jobs. `stopped` says afterwards why the rest is
-        pending, if it is. Jobs are taken one by one, a few more than can be worked on; where taking one may take time
-        (`lazy`), on a thread of their own."""
+        pending, if it is. Jobs are taken one by one, some more than can be worked on (`inputs`); where taking one may
+        take time (`lazy`), on a thread of their own."""
         async with aclosing(self.each(jobs, self.outcome, ordered=ordered, lazy=lazy)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
