@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .call import Call, Reply
 from .catalogue import ModelFacts
 from .events import Event
 from .extraction import Attempt, Problem
+from .frozen import but
 from .pointer import ABSENT, upwards, within
 from .rest import Gap
 
-if TYPE_CHECKING:
-    from dataclasses import replace as but
-
-__all__ = ["State", "but", "reassured", "touched"]
+__all__ = ["State", "reassured", "touched"]
 
 T = TypeVar("T")
 
@@ -104,16 +102,6 @@ class State(Generic[T]):
         if reply.estimated:
             events = (*events, Event("usage.estimated", note=f"{facts.name} does not say how many tokens it took"))
         return but(self, attempts=attempts, events=events)
-
-
-if not TYPE_CHECKING:
-
-    def but(state: State[T], /, **changes: Any) -> State[T]:
-        """The state with these changes. Each answer makes some, and `dataclasses.replace` takes several times as long:
-        it makes the value anew by its fields."""
-        made = object.__new__(State)
-        made.__dict__.update(state.__dict__, **changes)
-        return made
 
 
 def reassured(old: Mapping[str, float], new: Mapping[str, float] | None, taken: tuple[str, ...]) -> Mapping[str, float]:

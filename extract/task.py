@@ -36,6 +36,7 @@ from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
 from .extraction import Extraction, Problem
+from .frozen import but
 from .jsontext import dump
 from .nodes import Record
 from .parse import Reading
@@ -44,7 +45,7 @@ from .prompt import shape_of
 from .repair import Way, answered, changes, mend, named_in, pays, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
 from .schema import Schema
-from .state import State, but, reassured, touched
+from .state import State, reassured, touched
 
 __all__ = ["Check", "Rounds", "Task"]
 
@@ -115,9 +116,7 @@ class Task(Generic[T]):
     def beside(self, values: tuple[Part, ...]) -> Task[T]:
         """The same task for a document with these named inputs beside it. Each row has its own, and what is looked at
         when a task is made stays as it was."""
-        made: Task[T] = object.__new__(Task)
-        made.__dict__.update(self.__dict__, values=values)
-        return made
+        return but(self, values=values)
 
     def facts_of(self, call: Call) -> ModelFacts:
         """What is known of the model that a call of this task is for."""

@@ -178,6 +178,14 @@ def test_python_changes_filters_and_rejects(function: str, rows: list[int], stat
     assert done.states == states
 
 
+def test_an_output_may_go_by_what_it_does_not_write() -> None:
+    """Behind a function, of which nobody knows what it gives, a condition may name what a row has cost."""
+    steps = [{"extract": "bill.py:Bill"}, {"python": lambda row: row}]
+    run({**MAILS, "steps": steps, "write": [{"to": "out.jsonl", "when": "_cost >= 0"}]}, bill)
+    assert len(written()) == 4
+    assert "_cost" not in Path("out.jsonl").read_text()
+
+
 def test_rows_that_python_holds_up_leave_their_places_to_others() -> None:
     """All four documents are asked about, although two may be on the wire and nothing comes out of the function."""
     came, all_came = list[int](), asyncio.Event()

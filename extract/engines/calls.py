@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from ..call import Call, Failure, Mode, Reply
 from ..catalogue import ModelFacts
@@ -30,8 +30,6 @@ from .crew import Crew
 from .hooks import Watch
 
 __all__ = ["Calls", "cost_of", "most_output", "passes", "too_long_for"]
-
-T = TypeVar("T")
 
 _PATIENCE = 900.0
 """Seconds that a server may ask to wait; a call that would have to wait longer is given up."""
@@ -95,7 +93,8 @@ class Calls:
         waiter = asyncio.get_running_loop().create_future()
         shared.waiters.append(waiter)
         try:
-            reply: Reply = await waiter if first else await self._elsewhere(waiter)
+            with nullcontext() if first else self.crew.away():
+                reply: Reply = await waiter
         finally:
             shared.waiters.remove(waiter)
             if not shared.waiters and shared.task is not None and not shared.task.done():
@@ -166,11 +165,6 @@ class Calls:
         self._stopping.set()
 
     # ---- one call
-
-    async def _elsewhere(self, waited: Awaitable[T]) -> T:
-        """What is waited for without a place on the wire: somebody else may begin meanwhile."""
-        with self.crew.away():
-            return await waited
 
     async def _share(self, call: Call, facts: ModelFacts, watch: Watch, shared: _Shared) -> None:
         """Answers a call for all who wait for it, with a reply or with what it raises."""
@@ -365,7 +359,8 @@ class Calls:
         """Waits, unless the engine is stopped: then raises why."""
         if seconds > 0:
             try:
-                await self._elsewhere(asyncio.wait_for(self._stopping.wait(), seconds))
+                with self.crew.away():
+                    await asyncio.wait_for(self._stopping.wait(), seconds)
             except TimeoutError:
                 return
         if self.stopped is not None:

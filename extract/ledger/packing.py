@@ -73,8 +73,8 @@ class Packer:
             self._contents[one.number] = one.content
 
     def pack(self, body: Body, plain: Sequence[bytes]) -> tuple[list[bytes], Dictionary | None]:
-        """The values as they are to be kept; and now and then a new dictionary, to be adopted once it is in the ledger.
-        Several at once take a fraction of the time that each takes between other work."""
+        """The values as they are to be kept; and now and then a new dictionary, to be adopted once it is in the
+        ledger."""
         with self._lock:
             kind = self._kinds.get(body) or self._kinds.setdefault(body, _Kind())
             new = None
@@ -83,9 +83,8 @@ class Packer:
                 kind.last.append(one)
                 if kind.came == _FIRST * _GROWTH**kind.made:
                     new = self._made(body, kind) or new
-            compressor, start = self._compressor(kind.number), _PACKED + kind.number.to_bytes(2, "big")
-            packed = [start + compressor.compress(one) if len(one) > _SMALL else one for one in plain]
-        return [made if len(made) < len(one) else one for made, one in zip(packed, plain, strict=True)], new
+            packed = [one if len(one) <= _SMALL else self._packed(one, kind.number) for one in plain]
+        return packed, new
 
     def unpack(self, kept: bytes) -> bytes:
         """The value as it was."""
@@ -94,6 +93,10 @@ class Packer:
         with self._lock:
             found = self._decompressor(int.from_bytes(kept[1:3], "big")).decompress(kept[3:])
         return bytes(found)
+
+    def _packed(self, plain: bytes, number: int) -> bytes:
+        packed = _PACKED + number.to_bytes(2, "big") + self._compressor(number).compress(plain)
+        return packed if len(packed) < len(plain) else plain
 
     def _made(self, body: Body, kind: _Kind) -> Dictionary | None:
         number = max(self._contents) + 1

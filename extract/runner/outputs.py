@@ -156,7 +156,8 @@ class Outputs:
 
 
 def _as_kept(write: Write, given: list[tuple[int, Row]]) -> Generator[Row, None, None]:
-    """The rows that an output reads as the ledger has them, so far as anybody looks at them."""
+    """The rows that an output reads as the ledger has them, so far as anybody looks at them: its condition may name
+    what it does not write."""
     hidden = frozenset[str]() if write.when is not None else _hidden(write)
     for step, row in given:
         if step in write.reads:
