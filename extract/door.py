@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import NestedCall
 
@@ -119,21 +119,49 @@ def _opened(twin: str) -> _Door:
 
 
 def _wait(start: Callable[[], Coroutine[Any, Any, T]], door: _Door) -> T:
-    ended = threading.Event()
-
-    async def carried() -> T:
-        try:
-            return await start()
-        finally:
-            ended.set()
-
-    future: Future[T] = asyncio.run_coroutine_threadsafe(carried(), door.loop)
+    work = _Work(start)
     try:
-        return future.result()
-    except BaseException:  # Ctrl-C, or whatever a signal handler raises in the waiting thread
-        if future.cancel():
-            ended.wait(GRACE)
+        door.loop.call_soon_threadsafe(work.begin)
+        return work.came.result()
+    except BaseException:  # Ctrl-C, or whatever a signal handler raises in the waiting thread, at any moment
+        if not work.came.done():
+            door.loop.call_soon_threadsafe(work.leave)
+            work.ended.wait(GRACE)
         raise
+
+
+class _Work(Generic[T]):
+    """A coroutine on its way to the loop, which may be left before it has begun there. `came` is what comes of it,
+    `ended` is set when nothing of it is under way any more."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.came: Future[T] = Future()
+        self.ended = threading.Event()
+        self._start = start
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """On the loop's thread, with the context of whoever waits."""
+        self._task = asyncio.get_running_loop().create_task(self._carried())
+
+    def leave(self) -> None:
+        """On the loop's thread, after `begin` if that was handed over."""
+        if self._task is None:
+            self.ended.set()
+        else:
+            self._task.cancel()
+
+    async def _carried(self) -> None:
+        try:
+            came = await self._start()
+        except asyncio.CancelledError:
+            self.came.cancel()
+        except BaseException as error:  # noqa: BLE001  it is raised to whoever waits
+            self.came.set_exception(error)
+        else:
+            self.came.set_result(came)
+        finally:
+            self.ended.set()
 
 
 def _close() -> None:

@@ -116,7 +116,7 @@ def test_after_a_fork_the_child_has_a_door_of_its_own() -> None:
 
 
 INTERRUPTED = """
-    import asyncio, sys, time
+    import asyncio, signal, sys, time
     from extract import door
 
     async def work():
@@ -127,17 +127,34 @@ INTERRUPTED = """
             await asyncio.sleep({recording})
             print("recorded", flush=True)
 
+    {before}
     try:
         door.run(work, "await")
     except KeyboardInterrupt:
         print("interrupted", flush=True)
-        {after}
+"""
+
+WHILE_HANDED_OVER = """
+    import threading
+    hand_over = asyncio.BaseEventLoop.call_soon_threadsafe
+    def interrupted(loop, *given, **more):
+        mine = threading.current_thread() is threading.main_thread()
+        if mine:
+            asyncio.BaseEventLoop.call_soon_threadsafe = hand_over  # once
+        if mine and {early}:
+            signal.raise_signal(signal.SIGINT)
+        handle = hand_over(loop, *given, **more)
+        if mine:
+            time.sleep(0.5)  # the work goes on meanwhile on its own thread
+            signal.raise_signal(signal.SIGINT)
+        return handle
+    asyncio.BaseEventLoop.call_soon_threadsafe = interrupted
 """
 
 
 def interrupted(recording: float, signals: int) -> tuple[list[str], float]:
     """The lines that such a program prints, and the seconds it lives after the first of so many signals."""
-    code = textwrap.dedent(INTERRUPTED).format(recording=recording, after="pass")
+    code = textwrap.dedent(INTERRUPTED).format(recording=recording, before="")
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip()]
@@ -157,3 +174,12 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
     lines, seconds = interrupted(30, signals=2)
     assert lines == ["started", "interrupted"]
     assert seconds < 25
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_ctrl_c_while_work_is_handed_over_leaves_nothing_unrecorded(early: bool) -> None:
+    before = textwrap.indent(textwrap.dedent(WHILE_HANDED_OVER).format(early=early), "    ").strip()
+    code = textwrap.dedent(INTERRUPTED.format(recording=0.2, before=before))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == (["interrupted"] if early else ["started", "recorded", "interrupted"])
+    assert done.stderr == ""
