@@ -24,6 +24,7 @@ from .compiler.codec import Codec
 from .compiler.declared import declared, name_of
 from .compiler.faults import worded
 from .compiler.growing import view_of
+from .compiler.straight import straight
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
@@ -71,6 +72,7 @@ class Schema(Generic[T]):
     _dump: Callable[[Any], Json] = field(repr=False)
     _extras: Extras = "ignore"
     quick: bool = False
+    _core: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @cached_property
     def patch(self) -> Patch:
@@ -91,6 +93,11 @@ class Schema(Generic[T]):
     def _has_entries(self) -> bool:
         """Whether the wire form writes properties as entries, which can have one name twice."""
         return '"key"' in json.dumps(self.strict)
+
+    @cached_property
+    def _straight(self) -> Callable[[Json], T] | None:
+        """Makes an instance of a value as it stands on the wire, if the type is plain enough for that."""
+        return straight(self._core, self.wire_type) if self._core is not None and self.codec.kept else None
 
     @cached_property
     def shape(self) -> Shape:
@@ -183,6 +190,16 @@ class Schema(Generic[T]):
         if shape == "user":
             return self._worded(reading.read(text, self.type, policy))
         return self._unwired(reading.read(text, self.wire_type, policy))
+
+    def take(self, text: str) -> tuple[Json, T] | None:
+        """The value that a text is, in either shape, and its instance, where nothing has to be mended, converted or
+        told: read and checked in one, as most answers can be. None says nothing; `read` and `check` do."""
+        if self._straight is None or (value := reading.quick(text)) is ABSENT:
+            return None
+        try:
+            return value, self._straight(value)
+        except (ValueError, RecursionError):  # pydantic's ValidationError is a ValueError
+            return None
 
     def read_cut(self, text: str, shape: Literal["user", "wire"] = "user") -> reading.Reading:
         """What is certain of an answer that was cut off, and which of its lists and objects were open."""
@@ -382,7 +399,8 @@ def _of_type(source: Any, extras: Extras) -> Schema[Any]:
     checked = tuple(Rewrite(place, "validator", f"the validator {name!r}", True) for place, name in described.functions)
     wired = replace(wired, rewrites=wired.rewrites + checked)
     check, quick = pydantic_check(described), not described.functions
-    return Schema(name_of(source), described.full, type_, wired, check, described.dumped, extras, quick)
+    core = described.adapter.core_schema
+    return Schema(name_of(source), described.full, type_, wired, check, described.dumped, extras, quick, core)
 
 
 @lru_cache(maxsize=1024)

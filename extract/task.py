@@ -44,7 +44,7 @@ from .pointer import ABSENT, get, inside, join, within
 from .prompt import shape_of
 from .repair import Way, answered, changes, mend, named_in, pays, price, said, still_wrong
 from .rest import Gap, asked, begin, go_on
-from .schema import Schema
+from .schema import Checked, Schema
 from .state import State, reassured, touched
 
 __all__ = ["Check", "Rounds", "Task"]
@@ -384,6 +384,9 @@ class Task(Generic[T]):
 
     def _read(self, state: State[T], reply: Reply) -> State[T]:
         """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
+        if state.value is ABSENT and (taken := self.schema.take(reply.text or "")) is not None:
+            value, made = taken
+            return self._settled(but(state, unread=None), reply, value, (), self._sure(reply, value), ("",), made=made)
         reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
         unread = _unread(reading)
         if unread is not None:
@@ -413,11 +416,12 @@ class Task(Generic[T]):
         told: tuple[str, ...],
         events: tuple[Event, ...] = (),
         spoken: tuple[str, ...] = (),
+        made: T | None = None,
     ) -> State[T]:
         """The state with another value: what is wrong with it, and how sure the places are that the answer told of (of
-        those that it spoke of only, it said what is there). A record that is valid stays as it was where it would not
-        be valid any more."""
-        instance, problems = self._judged(value, left)
+        those that it spoke of only, it said what is there); `made` is its instance, if it was made already. A record
+        that is valid stays as it was where it would not be valid any more."""
+        instance, problems = self._judged(value, left, made)
         if problems and state.valid:
             ignored = (replace(one, rule="repair.ignored") if one.rule == "repair.field" else one for one in events)
             return but(state, events=(*state.events, *ignored))
@@ -434,12 +438,14 @@ class Task(Generic[T]):
             events=state.events + events,
         )
 
-    def _judged(self, value: Any, found: tuple[Problem, ...]) -> tuple[T | None, tuple[Problem, ...]]:
+    def _judged(
+        self, value: Any, found: tuple[Problem, ...], made: T | None = None
+    ) -> tuple[T | None, tuple[Problem, ...]]:
         """The instance and what is wrong: what the reader found, then the validation, then the checks on sound
         fields.
         """
         try:
-            checked = self.schema.check(value, self.context)
+            checked = Checked(made) if made is not None else self.schema.check(value, self.context)
             row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
         except (KeyboardInterrupt, NestedCall):
             raise

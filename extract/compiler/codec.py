@@ -94,10 +94,19 @@ def in_place(partial: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
 
 @dataclass
 class Late(Codec):
-    """A reference: the codec of a definition that may still be in the making."""
+    """A reference: the codec of a definition that may still be in the making. What leads back to itself is not known
+    to be kept."""
 
     target: Codec = field(default_factory=Codec)
     identity: bool = False
+    _kept: bool = False
+
+    @property
+    def kept(self) -> bool:
+        return self._kept
+
+    def lead_to(self, target: Codec) -> None:
+        self.target, self._kept = target, target.kept
 
     def encode(self, value: Any) -> Any:
         return self.target.encode(value)

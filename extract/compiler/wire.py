@@ -464,7 +464,7 @@ class Wire:
         for label, owner, tag, first in self.variants:
             form = _varied(self.made[owner], tag, first)
             self.made[label], self.defs[label] = form, form.schema
-            self.late[label].target = form.codec
+            self.late[label].lead_to(form.codec)
 
     def _reference(self, node: nodes.Ref, level: int) -> Form:
         label = node.name
@@ -479,7 +479,7 @@ class Wire:
                 self.late[label] = Late()
                 self.made[label] = self.build(self.type.named[node.name], level)
                 self.defs[label] = self.made[label].schema
-                self.late[label].target = self.made[label].codec
+                self.late[label].lead_to(self.made[label].codec)
             made = self.made[label]
             held = made.held
         codec = Codec() if made.codec.identity else self.late[label]
@@ -493,7 +493,7 @@ class Wire:
         form = self.build(self.type.named[node.name], 1)
         self.made[label], self.held[label] = form, form.held
         self.defs[label] = form.schema
-        self.late[label].target = form.codec
+        self.late[label].lead_to(form.codec)
 
     def _guess(self, label: str, node: nodes.Ref) -> Form:
         known = self.guesses.get(label)

@@ -15,7 +15,9 @@ from typing import Any
 
 import jiter
 
-__all__ = ["NotJson", "exact", "exact_end", "faithful", "integer", "whole"]
+from ..pointer import ABSENT
+
+__all__ = ["NotJson", "exact", "exact_end", "faithful", "integer", "quick", "whole"]
 
 _SHORT = 16  # a decimal text of up to 16 characters with a point has at most 15 digits, which a float always keeps
 _DIGITS = 4300  # the longest integer that Python reads as an int by default
@@ -119,22 +121,19 @@ _decoder = json.JSONDecoder(
 )
 
 
-_CAREFULLY = object()
-
-
-def _quick(text: str) -> Any:
-    """What jiter reads, or `_CAREFULLY` where the careful reader must read it or say what is wrong."""
+def quick(text: str) -> Any:
+    """What jiter reads, or ABSENT where the careful reader must read it or say what is wrong."""
     try:
         data = text.encode()
-        return jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True) if _kept(data) else _CAREFULLY
+        return jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True) if _kept(data) else ABSENT
     except ValueError:
-        return _CAREFULLY
+        return ABSENT
 
 
 def exact(text: str) -> Any:
     """The value of a JSON text. Raises `NotJson`, and RecursionError where it nests too deep for the interpreter."""
-    value = _quick(text)
-    if value is not _CAREFULLY:
+    value = quick(text)
+    if value is not ABSENT:
         return value
     try:
         return _decoder.decode(text)
