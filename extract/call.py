@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from .frozen import quick
+from .frozen import computed, quick
 from .jsontext import canonical, digest
 
 __all__ = [
@@ -47,7 +47,8 @@ request like it will fail (key, model, parameter). ``filter``: the provider's co
 ``document``: the model does not take this document (too long, a kind that it cannot read); others may do."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick
+@dataclass(frozen=True)
 class Part:
     """One input of a call: text, an image or a file.
 
@@ -157,12 +158,12 @@ class Call:
     failed: tuple[Failed, ...] = ()
     ask: Asked = "whole"
 
-    @cached_property
+    @computed
     def length(self) -> int:
         """The characters of what is asked, but for what failed and for examples."""
         return sum(len(part.text) for part in self.inputs) + len(self.instructions) + self.shape.length
 
-    @cached_property
+    @computed
     def key(self) -> str:
         """SHA-256 of the call's canonical JSON, in hexadecimal."""
         meant = {

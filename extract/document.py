@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from .call import Part
-from .frozen import quick
+from .frozen import computed, quick
 from .jsontext import canonical, digest
 
 __all__ = ["Attachment", "Document", "Page"]
@@ -59,12 +59,14 @@ class Document:
     source: str = ""
     shown: bool = True
 
-    @cached_property
+    @computed
     def id(self) -> str:
         """SHA-256 of the content (text and attachments), in hexadecimal."""
+        if not self.attachments:
+            return self._digest
         return digest(canonical([self._digest, [[a.kind, a.media_type, a.digest] for a in self.attachments]]))
 
-    @cached_property
+    @computed
     def _digest(self) -> str:
         """SHA-256 of the text: the id and the key of each call are made of it."""
         return digest(self.text.encode("utf-8", "surrogatepass"))

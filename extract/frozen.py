@@ -2,19 +2,22 @@
 
 A frozen dataclass sets each field by a call of its own, past the guard that keeps it frozen. `quick` gives it an
 ``__init__`` with the same parameters that writes the fields into the value's dictionary; all else about the value is
-the dataclass's. `but` is `dataclasses.replace` for values that are changed as often.
+the dataclass's. `but` is `dataclasses.replace` for values that are changed as often, `computed` a
+`functools.cached_property` for what is asked of them, which takes a lock each time before Python 3.12.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from dataclasses import replace as but
+    from functools import cached_property as computed
 
-__all__ = ["but", "quick"]
+__all__ = ["but", "computed", "quick"]
 
 C = TypeVar("C")
 
@@ -42,6 +45,21 @@ def quick(cls: type[C]) -> type[C]:
 
 
 if not TYPE_CHECKING:
+
+    class computed:
+        """A property that is computed once, and again where several threads ask for it at the same moment."""
+
+        def __init__(self, compute: Callable[[Any], Any]):
+            self._compute, self.__doc__ = compute, compute.__doc__
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self._name = name
+
+        def __get__(self, value: Any, owner: type | None = None) -> Any:
+            if value is None:
+                return self
+            found = value.__dict__[self._name] = self._compute(value)
+            return found
 
     def but(value: C, /, **changes: Any) -> C:
         """A frozen value without slots, with these changes. `dataclasses.replace` takes several times as long: it makes

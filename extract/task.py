@@ -120,7 +120,8 @@ class Task(Generic[T]):
 
     def facts_of(self, call: Call) -> ModelFacts:
         """What is known of the model that a call of this task is for."""
-        return next(facts for facts in self.models if facts.name == call.model)
+        first = self.models[0]
+        return first if first.name == call.model else next(one for one in self.models if one.name == call.model)
 
     def first_call(self, document: Document) -> Call:
         """What would be asked first."""

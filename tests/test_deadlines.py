@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from extract.models.deadlines import Deadlines
 
@@ -10,12 +11,8 @@ from extract.models.deadlines import Deadlines
 async def held(deadlines: Deadlines, seconds: float, work: float) -> str:
     """What becomes of work that takes so long and must have ended in so many seconds."""
     try:
-        async with asyncio.timeout(None) as timeout:
-            deadlines.set(timeout, seconds)
-            try:
-                await asyncio.sleep(work)
-            finally:
-                deadlines.drop(timeout)
+        with deadlines.within(seconds):
+            await asyncio.sleep(work)
     except TimeoutError:
         return "late"
     return "done"
@@ -50,6 +47,30 @@ def test_who_is_cancelled_is_not_late() -> None:
             return "cancelled"
 
     assert asyncio.run(cancelled()) == "cancelled"
+
+
+def test_who_is_late_and_cancelled_is_cancelled() -> None:
+    """And a task that has done its work in spite of being late is not cancelled for it later."""
+
+    async def both() -> tuple[str, str]:
+        deadlines = Deadlines()
+        task = asyncio.create_task(held(deadlines, 5.0, 5.0))
+        await asyncio.sleep(0)
+        deadlines._woken(float("inf"))
+        task.cancel()  # before it has heard of the first
+        first = await asyncio.gather(task, return_exceptions=True)
+        return type(first[0]).__name__, await asyncio.create_task(stubborn(deadlines))
+
+    async def stubborn(deadlines: Deadlines) -> str:
+        with deadlines.within(0.0):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(5)
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        return f"done, cancelled {task.cancelling()} times"
+
+    assert asyncio.run(both()) == ("CancelledError", "done, cancelled 0 times")
 
 
 def test_nothing_is_ended_after_the_close() -> None:

@@ -128,15 +128,17 @@ class Calls:
             return
         model = self.models[facts.name]
         async with _Request(self, call, facts, admitted, watch) as request:
-            reader = schema.reader(shape=shape_of(model.mode))
+            reader, reply = schema.reader(shape=shape_of(model.mode)), Reply(text="")
             async for item in model.stream(call, timeout=self.limits.timeout):
                 if isinstance(item, Reply):
-                    request.reply = item
+                    reply = item
+                    request.came(reply)
                 elif call.ask == "whole" and reader.feed(item).value is not None:
                     yield reader.snapshot()
-            reply = request.reply or Reply(text="")
-            await self._record(call, reply, facts)
-        await self._taken(call, reply, facts, watch)
+            if request.reply is None:
+                request.came(reply)
+            await self._record(call, reply, request.cost)
+        await self._taken(call, reply, facts, watch, request.cost)
         if reply.failure is not None:
             reply = await self._after(call, facts, watch, reply, self._served[facts.name])
         yield reply
@@ -261,9 +263,10 @@ class Calls:
         if isinstance(admitted, Reply):
             return admitted
         async with _Request(self, call, facts, admitted, watch, tried) as request:
-            request.reply = reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
-            await self._record(call, reply, facts)
-        return await self._taken(call, reply, facts, watch)
+            reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
+            request.came(reply)
+            await self._record(call, reply, request.cost)
+        return await self._taken(call, reply, facts, watch, request.cost)
 
     async def _admitted(self, call: Call, facts: ModelFacts, watch: Watch) -> int | Reply:
         """Waits until the call may be sent, and holds a place on the wire then: the tokens that it was counted to have.
@@ -276,21 +279,21 @@ class Calls:
         limited = await self._place(call, facts, self.models[facts.name], watch)
         return tokens if limited is None else limited
 
-    async def _record(self, call: Call, reply: Reply, facts: ModelFacts) -> None:
+    async def _record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
         """Records a reply, before the place on the wire is given up: no more answers can be lost than places there are.
         Where that cannot be done nothing more is sent, by nobody."""
         if reply.paid:
             try:
-                await self.ledger.record(call, reply, cost_of(reply, facts))
+                await self.ledger.record(call, reply, cost)
             except RunError as error:
                 self.stop(error)
                 raise
 
-    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch) -> Reply:
+    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch, cost: Decimal | None) -> Reply:
         """The reply to one request, once it is told."""
         self._note(reply, facts)
         if not watch.silent:
-            await watch.replied(call, reply, cost_of(reply, facts))
+            await watch.replied(call, reply, cost)
         return reply
 
     async def _place(self, call: Call, facts: ModelFacts, model: Model, watch: Watch) -> Reply | None:
@@ -375,10 +378,12 @@ class Calls:
 
 class _Request:
     """One request on the wire, from a place that was taken to its being given up. The most that it may take of each
-    budget is set aside until its `reply` says what it took; without one it may be charged all of that."""
+    budget is set aside until its `reply` says what it took, and its `cost` in US dollars (None: not known, or nothing);
+    without one it may be charged all of that."""
 
     def __init__(self, calls: Calls, call: Call, facts: ModelFacts, tokens: int, watch: Watch, tried: int = 1):
         self.reply: Reply | None = None
+        self.cost: Decimal | None = None
         self._calls, self._call, self._facts, self._tokens = calls, call, facts, tokens
         self._watch, self._tried = watch, tried
         self._reserved = NOTHING
@@ -397,8 +402,11 @@ class _Request:
         calls.sent += 1
         return self
 
+    def came(self, reply: Reply) -> None:
+        self.reply, self.cost = reply, cost_of(reply, self._facts)
+
     async def __aexit__(self, *raised: object) -> None:
-        taken = self._reserved if self.reply is None else _amounts(self.reply, self._facts, self._reserved)
+        taken = self._reserved if self.reply is None else _amounts(self.reply, self.cost, self._reserved)
         self._calls.traffic.settle(self._reserved, taken)
         self._calls.traffic.slots.release()
 
@@ -441,13 +449,13 @@ def _characters(call: Call) -> int:
     return sum(len(part.text) for part in call.inputs)
 
 
-def _amounts(reply: Reply, facts: ModelFacts, reserved: Amounts) -> Amounts:
+def _amounts(reply: Reply, cost: Decimal | None, reserved: Amounts) -> Amounts:
     """What a reply took of each budget. One that was lost on its way may have been charged, nobody knows how much: it
     takes what was reserved for it, so that a budget is never passed unseen."""
     if reply.failure is not None and reply.failure.sent:
         return reserved
     tokens = Decimal(reply.usage.input + reply.usage.output)
-    return cost_of(reply, facts) or Decimal(0), tokens, Decimal(1 if reply.paid or tokens else 0)
+    return cost or Decimal(0), tokens, Decimal(1 if reply.paid or tokens else 0)
 
 
 def cost_of(reply: Reply, facts: ModelFacts) -> Decimal | None:

@@ -126,22 +126,20 @@ def _text(content: Any) -> str:
 
 
 def _usage(usage: Mapping[str, Any] | None) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    cached = _tokens(usage.get("prompt_tokens_details"), "cached_tokens")
+    thought = _tokens(usage.get("completion_tokens_details"), "reasoning_tokens")
     asked = _tokens(usage, "prompt_tokens")
-    cached = _tokens(_within(usage, "prompt_tokens_details"), "cached_tokens")
-    thought = _tokens(_within(usage, "completion_tokens_details"), "reasoning_tokens")
     return Usage(asked, min(asked, cached), _tokens(usage, "completion_tokens"), thought)
 
 
 def _tokens(usage: Any, name: str) -> int:
     """A count in the account of an answer; 0 where there is none, or no count. An answer is not lost for it."""
-    count = _within(usage, name)
+    count = usage.get(name) if isinstance(usage, dict) else None
     if type(count) is int:
-        return max(0, count)
+        return count if count > 0 else 0
     return max(0, int(count)) if isinstance(count, (int, float)) and count - count == 0 else 0
-
-
-def _within(usage: Any, name: str) -> Any:
-    return usage.get(name) if isinstance(usage, dict) else None
 
 
 def _logprobs(choice: Mapping[str, Any]) -> tuple[TokenLogprob, ...] | None:

@@ -57,12 +57,8 @@ class Connections:
 
     async def answer(self, body: bytes, seconds: float) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of the answer, within so many seconds. Left early, it closes its connection."""
-        async with asyncio.timeout(None) as timeout:
-            self._deadlines.set(timeout, seconds)
-            try:
-                return await self._answer(body)
-            finally:
-                self._deadlines.drop(timeout)
+        with self._deadlines.within(seconds):
+            return await self._answer(body)
 
     async def _answer(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         if self._proxy is not None or len(body) >= _LONG:
