@@ -65,10 +65,14 @@ class Part:
     data: bytes = field(default=b"", repr=False, compare=False)
     pages: int = field(default=0, compare=False)
 
+    @computed
+    def meant(self) -> str:
+        """What the part is known by: texts are long, and are known by their digests as well."""
+        return self.digest or digest(self.text.encode("utf-8", "surrogatepass"))
+
     def plain(self) -> list[str]:
-        """What the part means, for a key: texts are long and go in by their digests as well."""
-        meant = self.digest or digest(self.text.encode("utf-8", "surrogatepass"))
-        return [self.kind, self.name, meant, self.media_type]
+        """What the part means, for a key."""
+        return [self.kind, self.name, self.meant, self.media_type]
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,13 @@ class Document:
     def id(self) -> str:
         """SHA-256 of the content (text and attachments), in hexadecimal."""
         if not self.attachments:
-            return self._digest
-        return digest(canonical([self._digest, [[a.kind, a.media_type, a.digest] for a in self.attachments]]))
+            return self._text.meant
+        return digest(canonical([self._text.meant, [[a.kind, a.media_type, a.digest] for a in self.attachments]]))
 
     @computed
-    def _digest(self) -> str:
-        """SHA-256 of the text: the id and the key of each call are made of it."""
-        return digest(self.text.encode("utf-8", "surrogatepass"))
+    def _text(self) -> Part:
+        """The text as an input. The id and the key of each call are made of what it is known by."""
+        return Part("text", "document", text=self.text)
 
     @property
     def empty(self) -> bool:
@@ -91,10 +91,10 @@ class Document:
             return None
         return self.pages[max(0, bisect_right([page.start for page in self.pages], offset) - 1)].number
 
-    def parts(self, name: str = "document") -> tuple[Part, ...]:
+    def parts(self) -> tuple[Part, ...]:
         """The document as inputs of a call: its text, then its attachments."""
         shown = self.text and self.shown
-        text = (Part("text", name, text=self.text, digest=self._digest),) if shown else ()
+        text = (self._text,) if shown else ()
         return text + tuple(
             Part(a.kind, a.name, digest=a.digest, media_type=a.media_type, data=a.data, pages=a.pages)
             for a in self.attachments

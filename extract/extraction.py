@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from .call import Usage
 from .events import Event
-from .frozen import quick
+from .frozen import LATE, quick
 
 __all__ = ["Attempt", "Evidence", "Extraction", "Problem", "ProblemKind"]
 
@@ -68,12 +68,13 @@ class Evidence:
     match: Literal["exact", "normal", "value"] = "exact"
 
 
-@dataclass(frozen=True, slots=True)
+@quick
+@dataclass(frozen=True)
 class Attempt:
     """One call of the task: its key, the model, what came of it (``stop``, ``length``, ``filter``, ``refusal``,
     or a failure's kind) and what it cost in US dollars (None where the model has no price)."""
 
-    key: str
+    key: str = field(metadata=LATE)
     model: str
     number: int
     outcome: str
@@ -101,7 +102,7 @@ class Extraction(Generic[T]):
     confidence: Mapping[str, float] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     events: tuple[Event, ...] = ()
-    document: str = ""
+    document: str = field(default="", metadata=LATE)
     source: str = ""
 
     @property

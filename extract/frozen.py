@@ -3,12 +3,13 @@
 A frozen dataclass sets each field by a call of its own, past the guard that keeps it frozen. `quick` gives it an
 ``__init__`` with the same parameters that writes the fields into the value's dictionary; all else about the value is
 the dataclass's. `but` is `dataclasses.replace` for values that are changed as often, `computed` a
-`functools.cached_property` for what is asked of them, which takes a lock each time before Python 3.12.
+`functools.cached_property`, which takes a lock each time before Python 3.12. A field that is declared `LATE` may be
+given as `later`: it is computed when somebody asks for it, which for a digest of a long text is often nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,9 +18,24 @@ if TYPE_CHECKING:
     from dataclasses import replace as but
     from functools import cached_property as computed
 
-__all__ = ["but", "computed", "quick"]
+__all__ = ["LATE", "but", "computed", "later", "quick"]
 
 C = TypeVar("C")
+
+LATE: Mapping[str, Any] = {"late": True}
+"""The metadata of a field of a `quick` class that may be given as `later`."""
+
+
+class _Later:
+    __slots__ = ("compute",)
+
+    def __init__(self, compute: Callable[[], Any]):
+        self.compute = compute
+
+
+def later(compute: Callable[[], Any]) -> Any:
+    """In place of a field's value: it is what this gives, which is called when the field is first asked for."""
+    return _Later(compute)
 
 
 def quick(cls: type[C]) -> type[C]:
@@ -38,10 +54,42 @@ def quick(cls: type[C]) -> type[C]:
             value = f"_{one.name}() if {one.name} is _to_be_made else {one.name}"
         else:
             parameters.append(one.name)
-        lines.append(f"own[{one.name!r}] = {value}")
+        name = repr(one.name)
+        if one.metadata.get("late"):
+            names["_Later"] = _Later
+            name = f"{'_later_' + one.name!r} if {one.name}.__class__ is _Later else {name}"
+        lines.append(f"own[{name}] = {value}")
     exec(f"def init({', '.join(parameters)}):\n " + "\n ".join(lines), names)  # as dataclasses make theirs
     setattr(cls, "__init__", update_wrapper(names["init"], cls.__init__))  # noqa: B010  mypy knows of no other way
+    late = [one.name for one in fields(cls) if one.metadata.get("late")]  # type: ignore[arg-type]
+    for one_name in late:
+        setattr(cls, one_name, _Late(one_name))
+    if late:
+        setattr(cls, "__getstate__", lambda value: _known(value, late))  # noqa: B010
     return cls
+
+
+def _known(value: Any, late: list[str]) -> dict[str, Any]:
+    """All that a value has, with what was to be computed: it may go where that cannot be done."""
+    for name in late:
+        getattr(value, name)
+    return dict(value.__dict__)
+
+
+class _Late:
+    """Stands in for a field of a value that has none yet."""
+
+    def __init__(self, name: str):
+        self._name, self._later = name, f"_later_{name}"
+
+    def __get__(self, value: Any, owner: type | None = None) -> Any:
+        if value is None:
+            return self
+        own = value.__dict__
+        if (later := own.get(self._later)) is not None:  # otherwise another thread was quicker
+            own[self._name] = later.compute()
+            own.pop(self._later, None)
+        return own[self._name]
 
 
 if not TYPE_CHECKING:

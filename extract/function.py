@@ -38,7 +38,7 @@ from .errors import DocumentError, ExtractError, ModelError, SchemaError, Valida
 from .events import OnEvent
 from .extraction import Extraction
 from .jsontext import dump
-from .ledger import Entry, Memory, RunLedger, State, came_to
+from .ledger import Entry, Memory, Nothing, RunLedger, State, came_to
 from .limits import Batching, DocumentLimits, Engine, Limits, Traffic, check_priced
 from .load import open_document
 from .models.cascade import Cascade, Models, facts_of, open_cascade
@@ -321,7 +321,7 @@ class _Extractor(Generic[P, T]):
         return self._traffic[loop]
 
     def _engine(self) -> Local:
-        return Local(self._opened().models, Memory(), self._shared(), self._hook(None), sole=True)
+        return Local(self._opened().models, Nothing(), self._shared(), self._hook(None), sole=True)
 
     def _finish(self, task: Task[T]) -> Callable[[Extraction[T]], Extraction[T]]:
         return lambda extraction: waive(extraction, task, self._use.on_failure, self._use.best_effort)

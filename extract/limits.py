@@ -252,6 +252,26 @@ def plus(one: Amounts, other: Amounts) -> Amounts:
     return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 
+class Line:
+    """Where several stand in line, one after the other: who is inside is the first. `standing` are all of them."""
+
+    def __init__(self) -> None:
+        self.standing = 0
+        self._first = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        self.standing += 1
+        try:
+            await self._first.acquire()
+        except BaseException:
+            self.standing -= 1
+            raise
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._first.release()
+        self.standing -= 1
+
+
 class Traffic:
     """What concurrent calls share: the pace (None: there is none), the places on the wire, and the budgets of the run:
     dollars (`budget`), tokens and calls, of which some are `spent` by earlier starts. `held` counts the calls that wait
@@ -262,7 +282,7 @@ class Traffic:
         self.limits = limits
         self.slots = asyncio.Semaphore(limits.in_flight)
         self.held: Counter[str] = Counter()
-        self._lines: dict[str, asyncio.Lock] = {}
+        self._lines: dict[str, Line] = {}
         rates = (limits.requests_per_minute, limits.tokens_per_minute)
         own = (limits.budget_usd, "USD"), (limits.tokens, "tokens"), (limits.calls, "calls")
         budgets = tuple(Budget(limit, taken, unit) for (limit, unit), taken in zip(own, spent, strict=True))
@@ -274,9 +294,12 @@ class Traffic:
         self.limited = any(budget.limit is not None for budget in self._budgets)
         """Whether there is a budget of anything."""
 
-    def line(self, model: str) -> asyncio.Lock:
-        """Where the calls to a model stand in line for a place; who holds it is the first."""
-        return self._lines.setdefault(model, asyncio.Lock())
+    def line(self, model: str) -> Line:
+        """Where the calls to a model stand in line for a place."""
+        found = self._lines.get(model)
+        if found is None:
+            found = self._lines[model] = Line()
+        return found
 
     @contextmanager
     def holds(self, what: str) -> Iterator[None]:

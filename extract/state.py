@@ -15,7 +15,7 @@ from .call import Call, Reply
 from .catalogue import ModelFacts
 from .events import Event
 from .extraction import Attempt, Problem
-from .frozen import but
+from .frozen import but, later
 from .pointer import ABSENT, upwards, within
 from .rest import Gap
 
@@ -94,7 +94,7 @@ class State(Generic[T]):
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
         charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
         cost = facts.cost(reply.usage, batch=reply.batch) if charged else Decimal(0)
-        attempt = Attempt(call.key, facts.name, call.attempt, reply.outcome, reply.usage, cost)
+        attempt = Attempt(later(lambda: call.key), facts.name, call.attempt, reply.outcome, reply.usage, cost)
         attempts, events = (*self.attempts, attempt), self.events
         if reply.mode not in facts.modes[:1] and len(facts.modes) > 1 and reply.paid:
             weaker = Event(f"mode.{reply.mode}", note=f"{facts.name} does not hold answers to a strict schema")

@@ -36,7 +36,7 @@ from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
 from .extraction import Extraction, Problem
-from .frozen import but
+from .frozen import but, later
 from .jsontext import dump
 from .nodes import Record
 from .parse import Reading
@@ -527,7 +527,7 @@ class Task(Generic[T]):
             confidence=state.confidence,
             attempts=state.attempts,
             events=state.events,
-            document=document.id,
+            document=later(lambda: document.id),
             source=document.source,
         )
 

@@ -62,9 +62,8 @@ def test_who_is_late_and_cancelled_is_cancelled() -> None:
         return type(first[0]).__name__, await asyncio.create_task(stubborn(deadlines))
 
     async def stubborn(deadlines: Deadlines) -> str:
-        with deadlines.within(0.0):
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(5)
+        with deadlines.within(0.0), suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
         await asyncio.sleep(0)
         task = asyncio.current_task()
         assert task is not None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, replace
+from threading import Barrier
 from typing import Any
 
 import pytest
 
-from extract.frozen import quick
+from extract.frozen import LATE, but, later, quick
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,58 @@ def test_it_has_what_it_was_given_and_the_defaults(given: tuple[Any, ...], named
 
 def test_each_has_a_default_of_its_own_where_that_is_made() -> None:
     assert Quick("a").others is not Quick("a").others
+
+
+@quick
+@dataclass(frozen=True)
+class Slow:
+    name: str = field(metadata=LATE)
+    seen: str = field(default="no", metadata=LATE)
+
+
+def test_a_late_field_is_computed_once_and_only_when_somebody_asks() -> None:
+    asked: list[str] = []
+    made = Slow(later(lambda: asked.append("name") or "a"))  # type: ignore[func-returns-value]
+    assert (made.seen, asked) == ("no", [])
+    assert (made.name, made.name, asked) == ("a", "a", ["name"])
+    assert "_later_name" not in vars(made)  # what it was computed from is let go of
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda made: made == Slow("a", "b"),
+        lambda made: repr(made) == "Slow(name='a', seen='b')",
+        lambda made: hash(made) == hash(Slow("a", "b")),
+        lambda made: pickle.loads(pickle.dumps(made)) == Slow("a", "b"),
+        lambda made: copy.copy(made) == Slow("a", "b"),
+        lambda made: replace(made, name="c") == Slow("c", "b"),
+        lambda made: but(made, seen="b") == Slow("a", "b"),
+        lambda made: asdict(made) == {"name": "a", "seen": "b"},
+    ],
+)
+def test_a_value_with_late_fields_is_like_any_other(ask: Callable[[Slow], bool]) -> None:
+    assert ask(Slow(later(lambda: "a"), seen=later(lambda: "b")))
+
+
+def test_what_a_late_field_raises_is_raised_to_each_who_asks() -> None:
+    made = Slow(later(lambda: {}["a"]))
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            _ = made.name
+
+
+def test_threads_that_ask_at_the_same_moment_get_the_same() -> None:
+    for _ in range(50):
+        barrier = Barrier(4)
+        made = Slow(later(lambda: str(time.sleep(0.0001))))
+
+        def asks(made: Slow = made, barrier: Barrier = barrier) -> str:
+            barrier.wait()
+            return made.name
+
+        with ThreadPoolExecutor(4) as threads:
+            assert {one.result() for one in [threads.submit(asks) for _ in range(4)]} == {"None"}
 
 
 def test_it_is_frozen_and_says_what_it_takes() -> None:

@@ -187,12 +187,12 @@ class BatchCalls(Calls):
                     await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
                     return recorded
                 if not under_way or call.key in self._wave_of:
-                    return await self._persist(call, facts, watch)
+                    return await self.new_reply(call, facts, watch)
         finally:
             self._moving -= 1
             self._look()
 
-    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+    async def new_reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
         """Goes into one file after the other until there is a reply that another would not change."""
         door, tried = self.doors.get(facts.name), 0
         while door is not None:
@@ -214,7 +214,7 @@ class BatchCalls(Calls):
             if not passes(came) or tried >= self.limits.tries:
                 return self._final(came, facts)
             await watch.retries(call, 0.0, came.failure.message)
-        return await super()._persist(call, facts, watch)
+        return await super().new_reply(call, facts, watch)
 
     async def _asked(self, call: Call, facts: ModelFacts, door: Door, watch: Watch, tried: int) -> Reply | Came:
         """What comes of a call that is put into the next file."""

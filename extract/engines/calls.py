@@ -108,9 +108,15 @@ class Calls:
         """The same, of a call that nobody else asks for meanwhile."""
         recorded = await self.ledger.reply(call.key)
         if recorded is None:
-            return await self._persist(call, facts, watch)
+            return await self.new_reply(call, facts, watch)
         await watch.replied(call, recorded, cost_of(recorded, facts), "ledger")
         return recorded
+
+    async def new_reply(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
+        """The same, of a call that no ledger knows: attempts until there is one that another would not change."""
+        served = self._served[facts.name]
+        reply = await self._attempt(call, facts, watch, 1)
+        return reply if reply.failure is None else await self._after(call, facts, watch, reply, served)
 
     async def deltas(
         self, call: Call, facts: ModelFacts, schema: Schema[Any], watch: Watch
@@ -138,7 +144,8 @@ class Calls:
             if request.reply is None:
                 request.came(reply)
             await self._record(call, reply, request.cost)
-        await self._taken(call, reply, facts, watch, request.cost)
+        self._note(reply, facts)
+        await watch.replied(call, reply, request.cost)
         if reply.failure is not None:
             reply = await self._after(call, facts, watch, reply, self._served[facts.name])
         yield reply
@@ -187,12 +194,6 @@ class Calls:
     def _forget(self, key: str, shared: _Shared) -> None:
         if self._under_way.get(key) is shared:
             del self._under_way[key]
-
-    async def _persist(self, call: Call, facts: ModelFacts, watch: Watch) -> Reply:
-        """Attempts until there is a reply that another attempt would not change."""
-        served = self._served[facts.name]
-        reply = await self._attempt(call, facts, watch, 1)
-        return reply if reply.failure is None else await self._after(call, facts, watch, reply, served)
 
     async def _after(self, call: Call, facts: ModelFacts, watch: Watch, first: Reply, served: int) -> Reply:
         """What comes of a call whose first attempt failed. Raises `ModelError` for one that can never succeed."""
@@ -266,11 +267,16 @@ class Calls:
             reply = await self.models[facts.name].send(call, timeout=self.limits.timeout)
             request.came(reply)
             await self._record(call, reply, request.cost)
-        return await self._taken(call, reply, facts, watch, request.cost)
+        self._note(reply, facts)
+        await watch.replied(call, reply, request.cost)
+        return reply
 
     async def _admitted(self, call: Call, facts: ModelFacts, watch: Watch) -> int | Reply:
         """Waits until the call may be sent, and holds a place on the wire then: the tokens that it was counted to have.
         Or why it is not sent."""
+        if self._free(call, facts):
+            await self.traffic.slots.acquire()
+            return 0
         if (too_long := too_long_for(call, facts)) is not None:
             reply = Reply(failure=too_long)
             await watch.replied(call, reply, None)
@@ -278,6 +284,13 @@ class Calls:
         tokens = await self._turn(call, facts)
         limited = await self._place(call, facts, self.models[facts.name], watch)
         return tokens if limited is None else limited
+
+    def _free(self, call: Call, facts: ModelFacts) -> bool:
+        """Whether a call may be sent at once: nothing of it is to be counted, and nobody waits."""
+        traffic, busy = self.traffic, getattr(self.models[facts.name], "wait", None)
+        if traffic.counted or traffic.pace is not None or traffic.line(facts.name).standing or traffic.slots.locked():
+            return False
+        return (busy is None or busy(call) <= 0) and too_long_for(call, facts) is None
 
     async def _record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
         """Records a reply, before the place on the wire is given up: no more answers can be lost than places there are.
@@ -288,13 +301,6 @@ class Calls:
             except RunError as error:
                 self.stop(error)
                 raise
-
-    async def _taken(self, call: Call, reply: Reply, facts: ModelFacts, watch: Watch, cost: Decimal | None) -> Reply:
-        """The reply to one request, once it is told."""
-        self._note(reply, facts)
-        if not watch.silent:
-            await watch.replied(call, reply, cost)
-        return reply
 
     async def _place(self, call: Call, facts: ModelFacts, model: Model, watch: Watch) -> Reply | None:
         """Takes a place on the wire when the model's server takes the call, as far as its limits are known; a failure
@@ -345,8 +351,6 @@ class Calls:
         """Sets the most that the call may take aside; the last thing before it is sent."""
         if self.stopped is not None:
             raise self.stopped
-        if not self.traffic.limited:
-            return NOTHING
         cost, said = Decimal(0), most_output(call, facts) if self.traffic.counted else 0
         if facts.price is not None and self.limits.budget_usd is not None:
             cost = (tokens * facts.price.input + said * facts.price.output) / 1_000_000
@@ -389,13 +393,13 @@ class _Request:
         self._reserved = NOTHING
 
     async def __aenter__(self) -> _Request:
-        calls, reserved = self._calls, False
+        calls = self._calls
         try:
-            self._reserved = await calls._reserve(self._call, self._facts, self._tokens)
-            reserved = True
+            if calls.traffic.limited or calls.stopped is not None:
+                self._reserved = await calls._reserve(self._call, self._facts, self._tokens)
             await self._watch.sent(self._call, self._tried)
         except BaseException:
-            if reserved:
+            if self._reserved is not NOTHING:
                 calls.traffic.settle(self._reserved, NOTHING)
             calls.traffic.slots.release()
             raise

@@ -120,7 +120,7 @@ class _Course(Generic[T]):
 class Local:
     """Drives tasks with these models, by name. `traffic` may be shared with other engines on the same loop; `hook` is
     told what happens; `calls` says how calls are answered, where it is not one by one (`batch`). One that is for a
-    single document (`sole`) has no equal calls to share."""
+    single document (`sole`) has no equal calls to share, and no ledger that knows any."""
 
     def __init__(
         self,
@@ -294,7 +294,7 @@ class Local:
         while course.extraction is None:
             await watch.repairs(course.calls)
             if len(course.calls) == 1:
-                call, ask = course.calls[0], self.calls.sole_reply if self._sole else self.calls.reply
+                call, ask = course.calls[0], self.calls.new_reply if self._sole else self.calls.reply
                 replies: tuple[Reply, ...] = (await ask(call, task.facts_of(call), watch),)
             else:
                 asked = (self.calls.reply(call, task.facts_of(call), watch) for call in course.calls)

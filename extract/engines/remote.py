@@ -162,6 +162,9 @@ class RemoteCalls(Calls):
         finally:
             self._remote.let_go(call.key)
 
+    def _free(self, call: Call, facts: ModelFacts) -> bool:
+        return not self._paced and super()._free(call, facts)
+
     async def _turn(self, call: Call, facts: ModelFacts) -> int:
         if not self._paced:
             return await super()._turn(call, facts)

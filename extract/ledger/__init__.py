@@ -12,7 +12,7 @@ from .cache import Cache, Lookup
 from .entries import STATES, Entry, State, attempts_of, came_to
 from .forms import as_kept
 from .layout import Synchronous, is_held
-from .memory import Ledger, Memory
+from .memory import Ledger, Memory, Nothing
 from .reading import LedgerReader, Start
 from .retention import FOR_GOOD, UNTIL_ENDED, Pruned, forget, in_words, prune, seconds_of, size_of
 from .run import RunLedger
@@ -27,6 +27,7 @@ __all__ = [
     "LedgerReader",
     "Lookup",
     "Memory",
+    "Nothing",
     "Pruned",
     "RunLedger",
     "Start",

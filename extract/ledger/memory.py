@@ -1,4 +1,4 @@
-"""Where paid replies are kept: what every ledger promises, and the one of a plain call."""
+"""Where paid replies are kept: what every ledger promises, and those of plain calls, which end with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..call import Call, Reply
 
-__all__ = ["Ledger", "Memory"]
+__all__ = ["Ledger", "Memory", "Nothing"]
 
 
 class Ledger(Protocol):
@@ -28,8 +28,23 @@ class Ledger(Protocol):
         ...
 
 
+class Nothing:
+    """Keeps nothing: one document asks no call twice."""
+
+    lasting = False
+
+    async def reply(self, key: str) -> Reply | None:
+        return None
+
+    async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
+        """It is not asked for again."""
+
+    async def recorded(self) -> None:
+        """There is nothing to wait for."""
+
+
 class Memory:
-    """A ledger for one plain call, gone with it."""
+    """Keeps the replies of several documents, which may ask the same."""
 
     lasting = False
 
