@@ -95,6 +95,8 @@ class Document:
         """The document as inputs of a call: its text, then its attachments."""
         shown = self.text and self.shown
         text = (self._text,) if shown else ()
+        if not self.attachments:
+            return text
         return text + tuple(
             Part(a.kind, a.name, digest=a.digest, media_type=a.media_type, data=a.data, pages=a.pages)
             for a in self.attachments

@@ -79,7 +79,7 @@ class Attempt:
     number: int
     outcome: str
     usage: Usage = field(default_factory=Usage)
-    cost: Decimal | None = None
+    cost: Decimal | None = field(default=None, metadata=LATE)
 
 
 @quick

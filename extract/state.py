@@ -93,8 +93,14 @@ class State(Generic[T]):
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
         charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
-        cost = facts.cost(reply.usage, batch=reply.batch) if charged else Decimal(0)
-        attempt = Attempt(later(lambda: call.key), facts.name, call.attempt, reply.outcome, reply.usage, cost)
+        attempt = Attempt(
+            key=later(lambda: call.key),
+            model=facts.name,
+            number=call.attempt,
+            outcome=reply.outcome,
+            usage=reply.usage,
+            cost=later(lambda: facts.cost(reply.usage, batch=reply.batch)) if charged else Decimal(0),
+        )
         attempts, events = (*self.attempts, attempt), self.events
         if reply.mode not in facts.modes[:1] and len(facts.modes) > 1 and reply.paid:
             weaker = Event(f"mode.{reply.mode}", note=f"{facts.name} does not hold answers to a strict schema")

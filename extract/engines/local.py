@@ -100,7 +100,7 @@ class _Course(Generic[T]):
 
     async def after(self, replies: tuple[Reply, ...] | None) -> None:
         """`advance`, on a worker thread unless that would take longer than the work."""
-        if self.light and all(len(reply.text or "") <= _SHORT for reply in replies or ()):
+        if self.light and (replies is None or all(len(reply.text or "") <= _SHORT for reply in replies)):
             on_the_spot(self.advance, replies)
         else:
             with self.crew.away():
