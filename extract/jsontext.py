@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["canonical", "digest", "dump", "load", "same"]
+__all__ = ["canonical", "digest", "dump", "encoded", "fast", "load", "same"]
 
 
 def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
@@ -95,6 +95,31 @@ _EXACT = 15
 """So many digits a float gives back as they were."""
 
 _DECODER = json.JSONDecoder(parse_float=_number, parse_int=_integer)
+
+
+def encoded(value: Any) -> bytes:
+    """JSON without spaces that any value and any text survives, halves of surrogate pairs among them; null for what is
+    no number."""
+    return fast(value) or dump(value, spaced=False).encode("utf-8", "surrogatepass")
+
+
+def fast(value: Any) -> bytes | None:
+    """The same, where the fast encoder can do it: it takes no integer of more than 64 bits, and no text that is not
+    Unicode."""
+    try:
+        return orjson.dumps(value, default=_exactly, option=_STRICTLY)
+    except TypeError:
+        return None
+
+
+_STRICTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _exactly(value: Any) -> Any:
+    """A Decimal as a number with all its digits; the slow encoder says what is no JSON, or carries what is left."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError
 
 
 def canonical(value: Any) -> bytes:

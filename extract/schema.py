@@ -24,7 +24,7 @@ from .compiler.codec import Codec
 from .compiler.declared import declared, name_of
 from .compiler.faults import worded
 from .compiler.growing import view_of
-from .compiler.straight import straight
+from .compiler.straight import Straight, straight
 from .compiler.wellformed import require_wellformed
 from .errors import ReadingFailed, SchemaError
 from .events import Event
@@ -95,8 +95,8 @@ class Schema(Generic[T]):
         return '"key"' in json.dumps(self.strict)
 
     @cached_property
-    def _straight(self) -> Callable[[Json], T] | None:
-        """Makes an instance of a value as it stands on the wire, if the type is plain enough for that."""
+    def _straight(self) -> Straight | None:
+        """The short way of values on the wire to instances and back, if the type is plain enough to have one."""
         return straight(self._core, self.wire_type) if self._core is not None and self.codec.kept else None
 
     @cached_property
@@ -151,6 +151,10 @@ class Schema(Generic[T]):
         not."""
         return _bounded(self._dump, instance)
 
+    def dump_made(self, instance: T) -> Json:
+        """`dump` of an instance that validation made and nobody has changed."""
+        return self.dump(instance) if self._straight is None else self._straight.dump(instance)
+
     # ---- reading
 
     def parse(
@@ -197,7 +201,7 @@ class Schema(Generic[T]):
         if self._straight is None or (value := reading.quick(text)) is ABSENT:
             return None
         try:
-            return value, self._straight(value)
+            return value, self._straight.make(value)
         except (ValueError, RecursionError):  # pydantic's ValidationError is a ValueError
             return None
 

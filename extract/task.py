@@ -447,7 +447,7 @@ class Task(Generic[T]):
         """
         try:
             checked = Checked(made) if made is not None else self.schema.check(value, self.context)
-            row = value if checked.problems or not self.checks else self.schema.dump(cast(T, checked.value))
+            row = value if checked.problems or not self.checks else self.schema.dump_made(cast(T, checked.value))
         except (KeyboardInterrupt, NestedCall):
             raise
         except SchemaError as wrong:  # a value that JSON has not, such as a number beyond all floats

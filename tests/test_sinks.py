@@ -46,9 +46,17 @@ def test_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "rows.jsonl"
     assert write_rows(path, iter(ROWS), ("_id", "company")) == 2
     assert path.read_text("utf-8") == (
-        '{"_id": "a", "company": "ACME, “Ltd”", "total": 4.950, "date": "2018-05-01", "lines": [{"n": 1.10}]}\n'
-        '{"_id": "b", "company": null, "total": 12345678901234567890.123456789, "paid": true}\n'
+        '{"_id":"a","company":"ACME, “Ltd”","total":4.950,"date":"2018-05-01","lines":[{"n":1.10}]}\n'
+        '{"_id":"b","company":null,"total":12345678901234567890.123456789,"paid":true}\n'
     )
+
+
+@pytest.mark.parametrize("odd", [float("nan"), [{"x": float("inf")}]])
+def test_a_number_that_is_none_is_not_written_as_something_else(tmp_path: Path, odd: Any) -> None:
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_rows(path, [{"a": None, "b": 1.5}, {"a": odd}])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_list(tmp_path: Path) -> None:
@@ -195,11 +203,11 @@ def test_json_lines_can_be_watched_as_they_come(tmp_path: Path) -> None:
     writer = open_writer(target_of(str(path)), type=None, columns=("b",))
     writer.add({"a": 1, "b": 2})
     writer.hand_over()
-    assert (tmp_path / "rows.jsonl.part").read_text() == '{"b": 2, "a": 1}\n'
+    assert (tmp_path / "rows.jsonl.part").read_text() == '{"b":2,"a":1}\n'
     assert path.read_text() == "old\n"
     assert writer.finish() == writer.finish() == 1
     writer.abandon()
-    assert path.read_text() == '{"b": 2, "a": 1}\n'
+    assert path.read_text() == '{"b":2,"a":1}\n'
     assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
     with pytest.raises(RuntimeError, match="the writer is finished"):
         writer.add({})

@@ -139,6 +139,7 @@ def agrees(schema: Schema[Any], text: str) -> bool:
     usual = schema.check(value)
     assert usual.problems == ()
     assert same_kind(usual.value, instance)
+    assert same_kind(schema.dump(instance), schema.dump_made(instance))
     return True
 
 

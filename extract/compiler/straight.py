@@ -5,33 +5,45 @@ and by pydantic's rules "3" into a number as well. Of a type that is made of mod
 literals and enumerations of texts, whose fields stand on the wire as they are, a validator can be made that takes
 exactly the values that the wire's schema allows, each kind as it is and every field there, and makes of them what
 pydantic makes. What it takes needs no other check. What it does not take may still be right: that is told the usual
-way, and so is every problem. A type with anything else in it has no straight way.
+way, and so is every problem. What was made goes back the same way. A type with anything else in it has no straight way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .. import nodes
 
-__all__ = ["straight"]
+__all__ = ["Straight", "straight"]
 
 Core = Mapping[str, Any]
 """A schema of pydantic's core, or a part of one."""
 
 
-def straight(core: Core, type: nodes.Type) -> Callable[[Any], Any] | None:
-    """A function that makes the instance of a JSON value as it stands on the wire, or raises pydantic's ValidationError
-    where it is not sure. `core` is the schema that pydantic made of the type, `type` are the nodes of the wire."""
-    from pydantic_core import SchemaValidator
+@dataclass(frozen=True)
+class Straight:
+    """The straight way of one type. `make` makes the instance of a JSON value as it stands on the wire, or raises
+    pydantic's ValidationError where it is not sure; `dump` gives the JSON value of an instance that validation made."""
+
+    make: Callable[[Any], Any]
+    dump: Callable[[Any], Any]
+
+
+def straight(core: Core, type: nodes.Type) -> Straight | None:
+    """The straight way of a type, if it has one. `core` is the schema that pydantic made of it, `type` are the nodes of
+    the wire."""
+    from pydantic_core import SchemaSerializer, SchemaValidator
 
     try:
         made = _Walk(core, type).part(core, type.root)
     except _Unfit:
         return None
     # the validators that models have of their own take more than what is written here
-    return SchemaValidator(made, _use_prebuilt=False).validate_python
+    validator, serializer = SchemaValidator(made, _use_prebuilt=False), SchemaSerializer(made, _use_prebuilt=False)
+    return Straight(validator.validate_python, partial(serializer.to_python, mode="json", by_alias=True))
 
 
 class _Unfit(Exception):
@@ -93,6 +105,7 @@ class _Walk:
                 raise _Unfit
             schema = self.part(field["schema"], there.pop(alias).node)
             made[name] = {"type": "model-field", "schema": schema, "validation_alias": alias}
+            made[name]["serialization_alias"] = alias
         if there:
             raise _Unfit
         return made

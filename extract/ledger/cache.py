@@ -19,9 +19,9 @@ from typing import Any
 
 from ..call import Reply
 from ..errors import RunError
-from ..jsontext import digest, load
+from ..jsontext import digest, encoded, load
 from ..prompt import VERSION
-from .forms import encoded, key_of
+from .forms import key_of
 from .packing import Packer
 
 __all__ = ["Asked", "Cache", "Lookup"]

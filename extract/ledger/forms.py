@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from ..call import Reply
-from ..jsontext import dump, load
+from ..jsontext import encoded, load
 from .entries import Entry
 from .packing import Body, Dictionary, Packer
 
-__all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "as_kept", "encoded", "key_of"]
+__all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "as_kept", "key_of"]
 
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it; the first one to a call stays."""
@@ -24,8 +22,6 @@ Paid = tuple[str, str, Reply, Decimal | None, bool]
 
 ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
-
-_STRICTLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 class Forms:
@@ -133,18 +129,3 @@ def _kept(value: Any) -> Any:
 def key_of(key: str) -> bytes:
     """The key of a call as it stands in a table."""
     return bytes.fromhex(key)
-
-
-def encoded(value: Any) -> bytes:
-    """JSON that any value and any text survives, halves of surrogate pairs among them."""
-    try:
-        return orjson.dumps(value, default=_number, option=_STRICTLY)
-    except TypeError:
-        return dump(value).encode("utf-8", "surrogatepass")
-
-
-def _number(value: Any) -> Any:
-    """A Decimal as a number with all its digits; the slow encoder says what is no JSON, or carries what is left."""
-    if isinstance(value, Decimal) and value.is_finite():
-        return orjson.Fragment(str(value))
-    raise TypeError

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import RunError
-from .forms import encoded
+from ..jsontext import encoded
 from .layout import hold, is_held, open_ledger
 from .reading import LedgerReader
 

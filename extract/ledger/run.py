@@ -24,11 +24,11 @@ from uuid import uuid4
 from ..call import Call, Reply, Usage
 from ..catalogue import ModelFacts
 from ..errors import RunError
-from ..jsontext import load
+from ..jsontext import encoded, load
 from ..writer import Changes, Work, Writer
 from .cache import Lookup
 from .entries import Entry, State
-from .forms import ENTRY, PAID, ROW, Forms, Paid, encoded, key_of
+from .forms import ENTRY, PAID, ROW, Forms, Paid, key_of
 from .layout import Synchronous, hold, open_ledger
 from .packing import Dictionary, Packer
 from .reading import LedgerReader, dictionaries_in, taken_in, totals_in

@@ -119,7 +119,7 @@ class Asking:
     def answered(self, row: Row, given: Input, extraction: Extraction[Any]) -> Row | None:
         """The row as it goes on with a valid answer; None where the answer filters it out."""
         step = self.step
-        value = step.schema.dump(extraction.value)
+        value = step.schema.dump_made(extraction.value)
         if isinstance(step, Ask):
             return {**row, **_cost(row, extraction)} if value["yes"] else None
         if isinstance(step, Classify):

@@ -89,7 +89,8 @@ class Outputs:
             if at_hand is None:
                 self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ordinals))
             else:
-                self._add(write, writer, _as_kept(write, at_hand))
+                as_they_are = writer.as_json and write.when is None
+                self._add(write, writer, _read_by(write, at_hand) if as_they_are else _as_kept(write, at_hand))
         self._last, self._handed = time.monotonic(), self._next
 
     def ended(self, stage: int) -> None:
@@ -155,13 +156,17 @@ class Outputs:
             self.failure = self.failure or error
 
 
+def _read_by(write: Write, given: list[tuple[int, Row]]) -> Generator[Row, None, None]:
+    """The rows that an output reads."""
+    yield from (row for step, row in given if step in write.reads)
+
+
 def _as_kept(write: Write, given: list[tuple[int, Row]]) -> Generator[Row, None, None]:
     """The rows that an output reads as the ledger has them, so far as anybody looks at them: its condition may name
     what it does not write."""
     hidden = frozenset[str]() if write.when is not None else _hidden(write)
-    for step, row in given:
-        if step in write.reads:
-            yield as_kept({name: value for name, value in row.items() if name not in hidden} if hidden else row)
+    for row in _read_by(write, given):
+        yield as_kept({name: value for name, value in row.items() if name not in hidden} if hidden else row)
 
 
 def _hidden(write: Write) -> frozenset[str]:

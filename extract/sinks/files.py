@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PipelineError
-from ..jsontext import dump
+from ..jsontext import dump, fast
 from ..nodes import Type
 from ..tables import Row, columns_of, fields_of, plain_dates, write_parquet
 from .spool import Spool
@@ -59,17 +59,19 @@ def part_of(path: Path) -> Path:
 class _Lines(Writer):
     """JSON Lines."""
 
-    before, between, after = "", "", "\n"
-    opening, closing, empty = "", "", ""
+    as_json = True
+    between, after = b"", b"\n"
+    opening, closing, empty = b"", b"", b""
 
     def __init__(self, path: Path, shown: str, type: Type | None, columns: Sequence[str]):
         super().__init__(shown)
         self._path, self._columns, self._rows = path, columns, 0
-        self._file = part_of(path).open("w", encoding="utf-8", newline="\n")
+        self._file = part_of(path).open("wb")
 
     def _take(self, row: Row) -> None:
         lead = self.between if self._rows else self.opening
-        self._file.write(f"{lead}{_json(_ordered(row, self._columns))}{self.after}")
+        values = _ordered(row, self._columns) if self._columns else row
+        self._file.write(lead + _line(values) + self.after)
         self._rows += 1
 
     def _hand_over(self) -> None:
@@ -90,8 +92,8 @@ class _Lines(Writer):
 class _List(_Lines):
     """One JSON list."""
 
-    after, between = "", ",\n"
-    opening, closing, empty = "[\n", "\n]\n", "[]\n"
+    after, between = b"", b",\n"
+    opening, closing, empty = b"[\n", b"\n]\n", b"[]\n"
 
 
 class Spooled(Writer):
@@ -157,11 +159,28 @@ def _ordered(row: Row, columns: Iterable[str]) -> dict[str, Any]:
     return first | {name: value for name, value in row.items() if name not in first}
 
 
-def _json(value: Any) -> str:
+def _line(row: Row) -> bytes:
+    """The row as JSON. Raises ValueError for a number that is none: the fast encoder writes null for it."""
+    line = fast(row)
+    if line is None or (b"null" in line and not _finite(row)):
+        return _json(row, spaced=False).encode()
+    return line
+
+
+def _finite(value: Any) -> bool:
+    """Whether every float in a value is a number."""
+    kind = value.__class__
+    if kind is float:
+        return bool(value - value == 0)
+    inner = value.values() if kind is dict else value if kind in (list, tuple) else ()
+    return all(map(_finite, inner))
+
+
+def _json(value: Any, spaced: bool = True) -> str:
     try:
-        text = dump(value)
+        text = dump(value, spaced=spaced)
     except TypeError:
-        text = dump(plain_dates(value))
+        text = dump(plain_dates(value), spaced=spaced)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8; JSON can spell it

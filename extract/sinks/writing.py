@@ -19,8 +19,10 @@ class Writer:
 
     Nothing of it is seen under the output's name until `finish`. As a context manager it finishes at the end, or
     abandons where an exception leaves it. One thread at a time may use it. A kind of output is a child that has
-    `_take`, `_appear` and `_drop`.
+    `_take`, `_appear` and `_drop`; one that is JSON (`as_json`) gives values the form that a ledger gives them, itself.
     """
+
+    as_json = False
 
     def __init__(self, shown: str):
         self.shown = shown
