@@ -2,12 +2,13 @@
 
     python benchmarks/documents.py [--documents 100000] [--in-flight 32] [--repeat 1] [--per-minute 30000]
 
-Two ways, each in a process of its own, against one fast local server that answers with a thousand different invoices of
-eight lines: the local engine by itself, with a ledger that keeps nothing and rows that go nowhere, and `extract run` of
-a pipeline with its ledger, a JSON Lines output and its account. Documents are rows of a file, about 1 KB each. Printed
-are documents a second and processor time for each, the ratio, the memory when a tenth and when all is done, and the
-bytes that a document takes in the ledger. Memory is read from /proc, and is left out where that is not there. With
-`--per-minute` a run of its own keeps that pace, and what is printed is how much of one processor it takes;
+Three ways, each in a process of its own, against one fast local server that answers with a thousand different invoices
+of eight lines: the local engine that drives one task for each document, and drops what comes of it; the same engine
+with the pipeline's inputs and steps, with a ledger that keeps nothing and without outputs; and `extract run` of the
+pipeline with its ledger, a JSON Lines output and its account. Documents are rows of a file, about 1 KB each. Printed
+are documents a second and processor time for each, the ratios to the run, the memory when a tenth and when all is done,
+and the bytes that a document takes in the ledger. Memory is read from /proc, and is left out where that is not there.
+With `--per-minute` a run of its own keeps that pace, and what is printed is how much of one processor it takes;
 `--synchronous full` makes the runs wait for the disk.
 """
 
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -108,32 +109,20 @@ def served() -> Iterator[str]:
         process.wait()
 
 
-# ---- the two ways
+# ---- the ways
 
 
-def bare(in_flight: int) -> None:
+def tasks(in_flight: int) -> None:
     """The engine by itself: each document through its task, and what comes of it is dropped."""
     from speed_invoice import Invoice
 
-    from extract.call import Call, Reply
     from extract.document import Document
     from extract.engines.local import Job, Local
+    from extract.ledger import Nothing
     from extract.limits import Limits, Traffic
     from extract.models.cascade import open_cascade
     from extract.schema import compile
     from extract.task import Task
-
-    class Nothing:
-        lasting = False
-
-        async def reply(self, key: str) -> Reply | None:
-            return None
-
-        async def record(self, call: Call, reply: Reply, cost: Any) -> None:
-            pass
-
-        async def recorded(self) -> None:
-            pass
 
     async def work() -> None:
         cascade = open_cascade(f"openai/{MODEL}")
@@ -152,6 +141,45 @@ def bare(in_flight: int) -> None:
         for model in cascade.models.values():
             await model.close()
 
+    _settled(work)
+
+
+def steps(in_flight: int) -> None:
+    """The engine with the inputs and the steps of the pipeline, without a ledger and without outputs."""
+    from extract.engines.local import Local
+    from extract.ledger import Nothing
+    from extract.limits import Limits, Traffic
+    from extract.pipeline import load_pipeline
+    from extract.runner import asking, inputs, open_models
+    from extract.runner.units import Units
+
+    class First(Nothing):
+        """The first start of a run: nothing is known from before."""
+
+        start = 1
+
+        async def known(self, stage: int, id: str) -> None:
+            return None
+
+    async def work() -> None:
+        pipeline, ledger = load_pipeline("documents.yaml"), First()
+        cascade = open_models(pipeline)
+        engine = Local(cascade.models, ledger, Traffic(Limits(in_flight=in_flight)))
+        asked = asking(pipeline, {one.name: one for one in cascade.facts})
+        units = Units(pipeline, asked, engine, ledger, {})
+        async for entry in engine.each(inputs(pipeline), units.unit):
+            assert entry.state == "written"
+        for model in cascade.models.values():
+            await model.close()
+
+    _settled(work)
+
+
+def _settled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Does the work with the collector of garbage as `extract run` has it."""
+    from extract.cli.running import _settle
+
+    _settle()
     asyncio.run(work())
 
 
@@ -219,13 +247,13 @@ def main() -> None:
     parser.add_argument("--per-minute", type=int, help="requests a minute, for a run of its own")
     parser.add_argument("--synchronous", choices=["normal", "full"], default="normal")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
         return serve()
-    if given.bare:
-        return bare(given.in_flight)
-    found: dict[str, list[Found]] = {"the engine by itself": [], "extract run": []}
+    if given.way:
+        return WAYS[given.way](given.in_flight)
+    found: dict[str, list[Found]] = {**{title: [] for title in WAYS}, "extract run": []}
     with served() as address, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder, given.documents, given.in_flight, given.synchronous)
@@ -233,8 +261,9 @@ def main() -> None:
         if given.per_minute:
             return paced(folder, environ, given.per_minute, given.documents)
         for number in range(given.repeat):
-            alone = [sys.executable, __file__, "--bare", "--in-flight", str(given.in_flight)]
-            found["the engine by itself"].append(run(alone, folder, environ))
+            for title in WAYS:
+                alone = [sys.executable, __file__, "--way", title, "--in-flight", str(given.in_flight)]
+                found[title].append(run(alone, folder, environ))
             whole = [sys.executable, "-m", "extract", "run", "documents.yaml", "--run", f"r{number}", "--quiet"]
             found["extract run"].append(run(whole, folder, environ))
         account = json.loads((folder / "r0" / "run.json").read_text())
@@ -248,13 +277,20 @@ def main() -> None:
         each = f"{1e6 * one.processor / given.documents:.0f} µs"
         memory = f"{one.early:.0f} MB | {one.late:.0f} MB | {one.most:.0f} MB"
         print(f"| {title} | {given.documents / one.seconds:,.0f} | {each} | {memory} |")
-    pairs = list(zip(found["extract run"], found["the engine by itself"], strict=True))
-    by_clock = [one.seconds / other.seconds for one, other in pairs]
-    by_processor = [one.processor / other.processor for one, other in pairs]
-    for what, ratios in (("clock", by_clock), ("processor", by_processor)):
-        print(f"\nratio by the {what}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    for title in WAYS:
+        pairs = list(zip(found["extract run"], found[title], strict=True))
+        clock = _spread([one.seconds / other.seconds for one, other in pairs])
+        processor = _spread([one.processor / other.processor for one, other in pairs])
+        print(f"\nthe run beside {title}: {clock} by the clock, {processor} by the processor")
     print(f"\n{size / given.documents:,.0f} bytes a document in the ledger")
     return None
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+WAYS: dict[str, Callable[[int], None]] = {"the engine with one task": tasks, "the engine with the steps": steps}
 
 
 if __name__ == "__main__":

@@ -62,8 +62,6 @@ class Document:
     @computed
     def id(self) -> str:
         """SHA-256 of the content (text and attachments), in hexadecimal."""
-        if not self.attachments:
-            return self._text.meant
         return digest(canonical([self._text.meant, [[a.kind, a.media_type, a.digest] for a in self.attachments]]))
 
     @computed

@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from .call import Usage
 from .events import Event
-from .frozen import LATE, quick
+from .frozen import LATE, computed, quick
 
 __all__ = ["Attempt", "Evidence", "Extraction", "Problem", "ProblemKind"]
 
@@ -114,7 +114,7 @@ class Extraction(Generic[T]):
     def usage(self) -> Usage:
         return sum((attempt.usage for attempt in self.attempts), Usage())
 
-    @property
+    @computed
     def cost(self) -> Decimal | None:
         cost = Decimal(0)
         for attempt in self.attempts:

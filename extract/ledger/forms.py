@@ -17,6 +17,8 @@ __all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "as_kept", "key_of"]
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it; the first one to a call stays."""
 
+_NO_REASONS = encoded(())
+
 Paid = tuple[str, str, Reply, Decimal | None, bool]
 """A reply: the key and the model of its call, what it cost, and whether it was taken from a cache."""
 
@@ -63,7 +65,7 @@ class Forms:
                 one.source,
                 one.state,
                 one.fingerprint,
-                encoded(one.reasons),
+                encoded(one.reasons) if one.reasons else _NO_REASONS,
                 one.calls,
                 None if one.cost is None else str(one.cost),
                 None if one.detail is None else next(details),

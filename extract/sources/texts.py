@@ -105,13 +105,16 @@ class Lines:
 
     def _row(self, number: int, line: str) -> dict[str, Any]:
         try:
-            row = json.loads(line, parse_float=Decimal)
+            row = _DECODER.decode(line)
         except ValueError as error:
             said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             _refuse(self._path, number, f"The line is not JSON: {said}.")
         if not isinstance(row, dict):
             _refuse(self._path, number, "The line is not a JSON object.", "Write one object a line.")
         return row
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal)
 
 
 def _record(seen: Seen) -> nodes.Record:
