@@ -7,17 +7,19 @@ import enum
 import json
 from decimal import Decimal
 from types import NoneType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model, field_serializer, field_validator
 
 from extract.parse import quick
 from extract.parse.conform import checks
 from extract.pointer import ABSENT
 from extract.schema import Schema, compile
+
+T = TypeVar("T")
 
 
 class Color(enum.Enum):
@@ -223,6 +225,36 @@ def test_a_text_at_length_has_the_straight_way_too() -> None:
     assert agrees(compile(Line), written({"name": "é" * 100_000, "amount": -0.0}))
 
 
+class Shown(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+    name: str = Field(alias="its-name", exclude=True)
+    number: int = Field(validation_alias="no", serialization_alias="number", strict=True)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def both(self) -> str:
+        return f"{self.name} {self.number}"
+
+
+class Pair(BaseModel, Generic[T]):
+    one: T
+    two: T | None
+
+
+def test_how_a_model_is_shown_makes_no_difference() -> None:
+    assert agrees(compile(Shown), '{"its-name": "a", "no": 1}')
+    assert agrees(compile(Pair[Shown]), '{"one": {"its-name": "a", "no": 1}, "two": null}')
+    assert agrees(compile(Pair[int]), '{"one": 1, "two": 2}')
+    assert not agrees(compile(Shown), '{"name": "a", "no": 1}')
+
+
+def test_a_bound_that_no_float_is_sure_of_is_looked_at_the_usual_way() -> None:
+    class Great(BaseModel):
+        count: Annotated[float, Field(le=2**53)]
+
+    assert compile(Great).take('{"count": 1}') is None
+
+
 class Open(BaseModel):
     model_config = ConfigDict(extra="allow")
     name: str
@@ -240,6 +272,14 @@ class Checked(BaseModel):
     @classmethod
     def known(cls, value: str) -> str:
         return value
+
+
+class Written(BaseModel):
+    name: str
+
+    @field_serializer("name")
+    def shouted(self, value: str) -> str:
+        return value.upper()
 
 
 class Private(BaseModel):
@@ -282,7 +322,7 @@ class OfNumbers(BaseModel):
 
 
 @pytest.mark.parametrize(
-    "model", [Open, Stripped, Checked, Private, Optional, Loop, Narrowed, Priced, Patterned, Short, OfNumbers]
+    "model", [Open, Stripped, Checked, Written, Private, Optional, Loop, Narrowed, Priced, Patterned, Short, OfNumbers]
 )
 def test_where_there_is_more_to_a_type_there_is_no_straight_way(model: type[BaseModel]) -> None:
     assert compile(model).take('{"name": "a"}') is None

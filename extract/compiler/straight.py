@@ -83,14 +83,10 @@ class _Walk:
 
     def model(self, core: Core, node: nodes.Node) -> Any:
         fields, config = core["schema"], core.get("config", {})
-        if core.get("custom_init") or core.get("root_model") or config.keys() - _CONFIGS:
+        if core.get("custom_init") or core.get("root_model") or config.keys() - _CONFIGS or fields.keys() - _FIELDS:
             raise _Unfit
-        if (
-            fields["type"] != "model-fields"
-            or fields.keys() - _FIELDS
-            or config.get("extra_fields_behavior") == "allow"
-        ):
-            raise _Unfit  # where others are allowed an instance has room for them, though none are there
+        if config.get("extra_fields_behavior") == "allow":  # an instance has room for others, though none are there
+            raise _Unfit
         made = {"type": "model-fields", "fields": self._fields(fields["fields"], node), "extra_behavior": "forbid"}
         return {"type": "model", "cls": core["cls"], "schema": made}
 
@@ -104,8 +100,8 @@ class _Walk:
             if not isinstance(alias, str) or alias not in there or field.keys() - _FIELD:
                 raise _Unfit
             schema = self.part(field["schema"], there.pop(alias).node)
-            made[name] = {"type": "model-field", "schema": schema, "validation_alias": alias}
-            made[name]["serialization_alias"] = alias
+            names = {"validation_alias": alias, "serialization_alias": alias}
+            made[name] = {"type": "model-field", "schema": schema, **names}
         if there:
             raise _Unfit
         return made
@@ -141,6 +137,8 @@ class _Walk:
         if not isinstance(node, nodes.Number) or node.integer != whole or node.multiple_of is not None:
             raise _Unfit
         if any(getattr(node, other) not in (None, core.get(one)) for one, other in _BOUNDS.items()):
+            raise _Unfit
+        if not whole and any(abs(core.get(one) or 0) >= _EXACT for one in _BOUNDS):  # a float may round up to it
             raise _Unfit
         return {**_without_notes(core), "strict": True}
 
@@ -180,6 +178,9 @@ def _bare(node: nodes.Text, format: str | None = None) -> nodes.Text:
 def _without_notes(core: Core) -> dict[str, Any]:
     return {name: value for name, value in core.items() if name not in _EVERYWHERE - {"type"}}
 
+
+_EXACT = 2**53
+"""Whole numbers below it are the same as floats."""
 
 _BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusive_minimum", "lt": "exclusive_maximum"}
 _EVERYWHERE = frozenset(("type", "ref", "metadata", "strict"))
