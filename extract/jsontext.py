@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["canonical", "digest", "dump", "encoded", "fast", "load", "same"]
+__all__ = ["canonical", "digest", "dump", "encoded", "fast", "finite", "load", "same"]
 
 
 def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
@@ -120,6 +120,15 @@ def _exactly(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     raise TypeError
+
+
+def finite(value: Any) -> bool:
+    """Whether every float in a plain value is a number; the fast encoder writes null for one that is not."""
+    kind = value.__class__
+    if kind is float:
+        return bool(value - value == 0)
+    inner = value.values() if kind is dict else value if kind in (list, tuple) else ()
+    return all(map(finite, inner))
 
 
 def canonical(value: Any) -> bytes:

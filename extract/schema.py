@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -30,7 +31,7 @@ from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
 from .frozen import quick
-from .jsontext import dump, same
+from .jsontext import dump, fast, finite, same
 from .patch import Patch, patch_of
 from .pointer import ABSENT, get, join, leaves, split
 
@@ -100,6 +101,11 @@ class Schema(Generic[T]):
         return straight(self._core, self.wire_type) if self._core is not None and self.codec.kept else None
 
     @cached_property
+    def _plainly(self) -> Straight | None:
+        """The same for values in the user's shape, which have been read."""
+        return self._straight or (None if self._core is None else straight(self._core))
+
+    @cached_property
     def shape(self) -> Shape:
         """The schema as plain values, as a call carries it."""
         return Shape(self.name, self.full, self.strict)
@@ -139,6 +145,9 @@ class Schema(Generic[T]):
         """Validates a JSON value in the user's shape: with pydantic, or with the JSON Schema that was given. `context`
         reaches pydantic's validators."""
         try:
+            if self._plainly is not None:
+                with suppress(ValueError):  # pydantic's ValidationError is one; what is wrong is told by the other way
+                    return Checked(self._plainly.make(value))
             made, problems = self._check(value, context)
         except RecursionError:
             if not _deep(value):  # it is a validator's own
@@ -153,7 +162,12 @@ class Schema(Generic[T]):
 
     def dump_made(self, instance: T) -> Json:
         """`dump` of an instance that validation made and nobody has changed."""
-        return self.dump(instance) if self._straight is None else self._straight.dump(instance)
+        if self._plainly is not None:
+            made = self._plainly.dump(instance)
+            text = fast(made)
+            if text is not None and (b"null" not in text or finite(made)):
+                return made
+        return self.dump(instance)
 
     # ---- reading
 

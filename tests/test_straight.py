@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model, field_serializer, field_validator
 
+from extract.errors import SchemaError
 from extract.parse import quick
 from extract.parse.conform import checks
 from extract.pointer import ABSENT
@@ -143,6 +144,76 @@ def agrees(schema: Schema[Any], text: str) -> bool:
     assert same_kind(usual.value, instance)
     assert same_kind(schema.dump(instance), schema.dump_made(instance))
     return True
+
+
+LOOSE: list[tuple[Any, Any, st.SearchStrategy[Any]]] = [
+    (str | None, None, st.none() | TEXTS),
+    (str, "q", TEXTS),
+    (Annotated[str, Field(max_length=2)], ..., st.text("ab", max_size=2)),
+    (Annotated[str, Field(pattern="^[ab]*$")], "a", st.text("ab")),
+    (Annotated[int, Field(multiple_of=3)], 3, st.sampled_from([0, 3, 9, -3])),
+    (float, 1.5, NUMBERS),
+    (dict[str, int], ..., st.dictionaries(TEXTS, st.integers(), max_size=2)),
+    (list[str], [], st.lists(TEXTS, max_size=2)),
+    (Annotated[datetime.date, Field(ge=datetime.date(2000, 1, 1))], ..., st.dates(datetime.date(2000, 1, 1)).map(str)),
+    (Color | None, Color.RED, st.sampled_from(["red", None])),
+    (Frozen | None, None, st.none() | st.fixed_dictionaries({"name": TEXTS})),
+]
+
+
+@st.composite
+def loose(draw: st.DrawFn) -> tuple[Any, st.SearchStrategy[Any]]:
+    """A model of which fields may be missing, and its values in the user's shape."""
+    fields, there, missing = {}, {}, {}
+    for name in ("one", "two", "three", "four"):
+        type, default, takes = draw(st.sampled_from(LOOSE))
+        alias = draw(st.sampled_from([None, None, f"{name}-it"]))
+        fields[name] = (type, Field(default, alias=alias))
+        (there if default is ... else missing)[alias or name] = takes
+    config = ConfigDict(extra=draw(st.sampled_from(["ignore", "forbid"])), validate_by_name=draw(st.booleans()))
+    return create_model("Made", __config__=config, **fields), st.fixed_dictionaries(there, optional=missing)  # type: ignore[call-overload]
+
+
+def checks_alike(schema: Schema[Any], value: Any) -> bool:
+    """Whether a value in the user's shape is made at once; the instance must be what the usual way makes."""
+    assert schema._plainly is not None
+    try:
+        instance = schema._plainly.make(value)
+    except ValueError:
+        return False
+    usual, problems = schema._check(value, None)
+    assert problems == ()
+    assert same_kind(usual, instance)
+    assert same_kind(schema.dump(instance), schema.dump_made(instance))
+    return True
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_what_was_read_is_made_at_once(data: st.DataObject) -> None:
+    model, values = data.draw(loose())
+    assert checks_alike(compile(model), data.draw(values))
+
+
+@settings(max_examples=600)
+@given(st.data())
+def test_what_is_made_at_once_is_what_the_usual_way_makes(data: st.DataObject) -> None:
+    model, values = data.draw(loose())
+    checks_alike(compile(model), changed(data.draw(values), data.draw))
+
+
+@pytest.mark.parametrize("value", [{"name": "\ud800"}, {"amount": float("inf")}, {"amount": 10**400}])
+def test_what_json_has_not_is_told_as_it_was(value: dict[str, Any]) -> None:
+    class Loose(BaseModel):
+        name: str = ""
+        amount: float = 0
+
+    schema = compile(Loose)
+    with pytest.raises(ValueError, match="validation error"):
+        schema._plainly.make(value)  # type: ignore[union-attr]
+    made = Loose.model_construct(name="a", amount=float("inf"))
+    with pytest.raises(SchemaError, match="JSON has no number inf"):
+        schema.dump_made(made)
 
 
 @settings(max_examples=300)

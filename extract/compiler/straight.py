@@ -6,6 +6,9 @@ literals and enumerations of texts, whose fields stand on the wire as they are, 
 exactly the values that the wire's schema allows, each kind as it is and every field there, and makes of them what
 pydantic makes. What it takes needs no other check. What it does not take may still be right: that is told the usual
 way, and so is every problem. What was made goes back the same way. A type with anything else in it has no straight way.
+
+Where fields may be missing, or have another form on the wire, there is half of it: values that were read and decoded
+are validated as they are, without being written as JSON for that.
 """
 
 from __future__ import annotations
@@ -32,13 +35,13 @@ class Straight:
     dump: Callable[[Any], Any]
 
 
-def straight(core: Core, type: nodes.Type) -> Straight | None:
+def straight(core: Core, type: nodes.Type | None = None) -> Straight | None:
     """The straight way of a type, if it has one. `core` is the schema that pydantic made of it, `type` are the nodes of
-    the wire."""
+    the wire; without them `make` takes values in the user's shape that were read before."""
     from pydantic_core import SchemaSerializer, SchemaValidator
 
     try:
-        made = _Walk(core, type).part(core, type.root)
+        made = _Walk(core, type).part(core, None if type is None else type.root)
     except _Unfit:
         return None
     # the validators that models have of their own take more than what is written here
@@ -52,27 +55,28 @@ class _Unfit(Exception):
 
 class _Walk:
     """Goes through both accounts of a type side by side: a part is taken only where the wire says nothing that pydantic
-    does not say."""
+    does not say. Without the wire's account nodes are None, and what pydantic says is taken over."""
 
-    def __init__(self, core: Core, type: nodes.Type):
+    def __init__(self, core: Core, type: nodes.Type | None):
         self._type = type
         self._named: dict[str, Core] = {}
         self._inside: set[str] = set()
         if core["type"] == "definitions":
             self._named = {one["ref"]: one for one in core["definitions"]}
 
-    def part(self, core: Core, node: nodes.Node) -> Any:
+    def part(self, core: Core, node: nodes.Node | None) -> Any:
         """The schema of the straight way for a part. Raises `_Unfit`."""
-        make, known = _MAKERS.get(core["type"], (None, frozenset[str]()))
-        node = self._type.resolve(node)
-        if make is None or node.after or not core.keys() <= known | _EVERYWHERE:
+        make, known, more = _MAKERS.get(core["type"], (None, _NO_WORDS, _NO_WORDS))
+        if node is not None and self._type is not None:
+            node, more = self._type.resolve(node), _NO_WORDS
+        if make is None or (node is not None and node.after) or core.keys() - known - more - _EVERYWHERE:
             raise _Unfit
         return make(self, core, node)
 
-    def definitions(self, core: Core, node: nodes.Node) -> Any:
+    def definitions(self, core: Core, node: nodes.Node | None) -> Any:
         return self.part(core["schema"], node)
 
-    def reference(self, core: Core, node: nodes.Node) -> Any:
+    def reference(self, core: Core, node: nodes.Node | None) -> Any:
         name = core["schema_ref"]
         if name in self._inside or name not in self._named:
             raise _Unfit
@@ -81,85 +85,112 @@ class _Walk:
         self._inside.discard(name)
         return made
 
-    def model(self, core: Core, node: nodes.Node) -> Any:
+    def model(self, core: Core, node: nodes.Node | None) -> Any:
         fields, config = core["schema"], core.get("config", {})
         if core.get("custom_init") or core.get("root_model") or config.keys() - _CONFIGS or fields.keys() - _FIELDS:
             raise _Unfit
         if config.get("extra_fields_behavior") == "allow":  # an instance has room for others, though none are there
             raise _Unfit
-        made = {"type": "model-fields", "fields": self._fields(fields["fields"], node), "extra_behavior": "forbid"}
-        return {"type": "model", "cls": core["cls"], "schema": made}
+        if node is None:
+            made = {name: self._field(name, one, one["schema"], None) for name, one in fields["fields"].items()}
+            inner = {"type": "model-fields", "fields": made}
+            return {"type": "model", "cls": core["cls"], "schema": inner, "config": config}
+        inner = {"type": "model-fields", "fields": self._fields(fields["fields"], node), "extra_behavior": "forbid"}
+        return {"type": "model", "cls": core["cls"], "schema": inner}
 
     def _fields(self, fields: Mapping[str, Core], node: nodes.Node) -> dict[str, Any]:
+        """Those of a model that stand on the wire, every one of them."""
         if not isinstance(node, nodes.Record) or not _closed(node):
             raise _Unfit
-        there = {one.name: one for one in node.fields}
-        made = {}
-        for name, field in fields.items():
-            alias = field.get("validation_alias", name)
-            if not isinstance(alias, str) or alias not in there or field.keys() - _FIELD:
+        there = {one.name: one.node for one in node.fields}
+        if {field.get("validation_alias", name) for name, field in fields.items()} != there.keys():
+            raise _Unfit
+        return {
+            name: self._field(name, field, field["schema"], there[field.get("validation_alias", name)])
+            for name, field in fields.items()
+        }
+
+    def _field(self, name: str, field: Core, inner: Core, node: nodes.Node | None) -> Any:
+        alias = field.get("validation_alias", name)
+        if not isinstance(alias, str) or field.keys() - _FIELD:
+            raise _Unfit
+        names = {"validation_alias": alias, "serialization_alias": alias}
+        return {"type": "model-field", "schema": self.part(inner, node), **names}
+
+    def default(self, core: Core, node: nodes.Node | None) -> Any:
+        """What may be missing has another form on the wire."""
+        if node is not None:
+            raise _Unfit
+        return {**_without_notes(core), "schema": self.part(core["schema"], None)}
+
+    def listed(self, core: Core, node: nodes.Node | None) -> Any:
+        items = None
+        if node is not None:
+            if not isinstance(node, nodes.Array) or node.unique:
                 raise _Unfit
-            schema = self.part(field["schema"], there.pop(alias).node)
-            names = {"validation_alias": alias, "serialization_alias": alias}
-            made[name] = {"type": "model-field", "schema": schema, **names}
-        if there:
+            if node.min_items not in (0, core.get("min_length")):
+                raise _Unfit
+            if node.max_items not in (None, core.get("max_length")):
+                raise _Unfit
+            items = node.items
+        if "items_schema" not in core:
             raise _Unfit
-        return made
+        return {**_without_notes(core), "items_schema": self.part(core["items_schema"], items), "strict": True}
 
-    def listed(self, core: Core, node: nodes.Node) -> Any:
-        if not isinstance(node, nodes.Array) or node.unique or "items_schema" not in core:
+    def mapped(self, core: Core, node: nodes.Node | None) -> Any:
+        """A map is a list of entries on the wire."""
+        if node is not None or core.get("keys_schema") != {"type": "str"} or "values_schema" not in core:
             raise _Unfit
-        if node.min_items not in (0, core.get("min_length")) or node.max_items not in (None, core.get("max_length")):
-            raise _Unfit
-        return {**_without_notes(core), "items_schema": self.part(core["items_schema"], node.items), "strict": True}
+        values = self.part(core["values_schema"], None)
+        return {**_without_notes(core), "keys_schema": _TEXT, "values_schema": values, "strict": True}
 
-    def nullable(self, core: Core, node: nodes.Node) -> Any:
+    def nullable(self, core: Core, node: nodes.Node | None) -> Any:
+        others: list[nodes.Node | None]
         if isinstance(node, nodes.Choice) and None in node.values:
-            others: tuple[nodes.Node, ...] = (
-                nodes.Choice(values=tuple(one for one in node.values if one is not None)),
-            )
+            others = [nodes.Choice(values=tuple(one for one in node.values if one is not None))]
         elif isinstance(node, nodes.Union) and not node.exclusive and len(node.branches) == 2:
-            others = tuple(one for one in node.branches if not isinstance(one, nodes.Null))
+            others = [one for one in node.branches if not isinstance(one, nodes.Null)]
         else:
-            raise _Unfit
+            others = [None] if node is None else []
         if len(others) != 1:
             raise _Unfit
         return {"type": "nullable", "schema": self.part(core["schema"], others[0])}
 
-    def text(self, core: Core, node: nodes.Node) -> Any:
-        """Any text: what the wire says of one is an expression, which pydantic's core would read its own way."""
-        if not isinstance(node, nodes.Text) or node != _bare(node):
+    def text(self, core: Core, node: nodes.Node | None) -> Any:
+        """What the wire says of a text is an expression, which pydantic's core would read its own way."""
+        if node is not None and node != _bare(node):
             raise _Unfit
-        return {"type": "str", "strict": True}
+        return {**_TEXT, **_without_notes(core)}
 
-    def number(self, core: Core, node: nodes.Node) -> Any:
+    def number(self, core: Core, node: nodes.Node | None) -> Any:
         whole = core["type"] == "int"
-        if not isinstance(node, nodes.Number) or node.integer != whole or node.multiple_of is not None:
-            raise _Unfit
-        if any(getattr(node, other) not in (None, core.get(one)) for one, other in _BOUNDS.items()):
-            raise _Unfit
-        if not whole and any(abs(core.get(one) or 0) >= _EXACT for one in _BOUNDS):  # a float may round up to it
-            raise _Unfit
-        return {**_without_notes(core), "strict": True}
+        if node is not None:
+            if not isinstance(node, nodes.Number) or node.integer != whole or node.multiple_of is not None:
+                raise _Unfit
+            if any(getattr(node, other) not in (None, core.get(one)) for one, other in _BOUNDS.items()):
+                raise _Unfit
+            if not whole and any(abs(core.get(one) or 0) >= _EXACT for one in _BOUNDS):  # a float may round up to it
+                raise _Unfit
+        return {**_without_notes(core), "strict": True, **({} if whole else {"allow_inf_nan": False})}
 
-    def boolean(self, core: Core, node: nodes.Node) -> Any:
-        if not isinstance(node, nodes.Boolean):
+    def boolean(self, core: Core, node: nodes.Node | None) -> Any:
+        if not isinstance(node, nodes.Boolean | None):
             raise _Unfit
         return {"type": "bool", "strict": True}
 
-    def date(self, core: Core, node: nodes.Node) -> Any:
+    def date(self, core: Core, node: nodes.Node | None) -> Any:
         """Pydantic takes numbers and times for dates, too."""
-        if not isinstance(node, nodes.Text) or node != _bare(node, "date"):
+        if node is not None and node != _bare(node, "date"):
             raise _Unfit
-        text = {"type": "str", "strict": True, "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-        return {"type": "chain", "steps": [text, {"type": "date"}]}
+        text = {**_TEXT, "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+        return {"type": "chain", "steps": [text, _without_notes(core)]}
 
-    def choice(self, core: Core, node: nodes.Node) -> Any:
+    def choice(self, core: Core, node: nodes.Node | None) -> Any:
         literal = core["type"] == "literal"
         values = core["expected"] if literal else [member.value for member in core["members"]]
-        if not isinstance(node, nodes.Choice) or not all(type(value) is str for value in values):
+        if not all(type(value) is str for value in values):
             raise _Unfit
-        if sorted(values) != sorted(map(str, node.values)):
+        if node is not None and (not isinstance(node, nodes.Choice) or sorted(values) != sorted(map(str, node.values))):
             raise _Unfit
         return _without_notes(core)
 
@@ -170,14 +201,17 @@ def _closed(record: nodes.Record) -> bool:
     return not open_ and all(one.required for one in record.fields)
 
 
-def _bare(node: nodes.Text, format: str | None = None) -> nodes.Text:
-    """The same text, of which nothing is said but its format."""
+def _bare(node: nodes.Node, format: str | None = None) -> nodes.Text:
+    """A text with the words of a node, of which nothing is said but its format."""
     return nodes.Text(title=node.title, description=node.description, pointer=node.pointer, format=format)
 
 
 def _without_notes(core: Core) -> dict[str, Any]:
     return {name: value for name, value in core.items() if name not in _EVERYWHERE - {"type"}}
 
+
+_TEXT: Core = {"type": "str", "strict": True, "min_length": 0}
+"""A text; only where something is said of its length does pydantic's core look whether it is Unicode."""
 
 _EXACT = 2**53
 """Whole numbers below it are the same as floats."""
@@ -190,21 +224,26 @@ _FIELD = frozenset(
     ("type", "schema", "validation_alias", "serialization_alias", "serialization_exclude", "frozen", "metadata")
 )
 
-_MAKERS: Mapping[str, tuple[Callable[[_Walk, Core, nodes.Node], Any], frozenset[str]]] = {
-    "definitions": (_Walk.definitions, frozenset(("schema", "definitions"))),
-    "definition-ref": (_Walk.reference, frozenset(("schema_ref",))),
-    "model": (
-        _Walk.model,
-        frozenset(("cls", "schema", "config", "custom_init", "root_model", "frozen", "generic_origin")),
-    ),
-    "list": (_Walk.listed, frozenset(("items_schema", "min_length", "max_length"))),
-    "nullable": (_Walk.nullable, frozenset(("schema",))),
-    "str": (_Walk.text, frozenset()),
-    "int": (_Walk.number, frozenset(_BOUNDS)),
-    "float": (_Walk.number, frozenset(_BOUNDS)),
-    "bool": (_Walk.boolean, frozenset()),
-    "date": (_Walk.date, frozenset()),
-    "literal": (_Walk.choice, frozenset(("expected",))),
-    "enum": (_Walk.choice, frozenset(("cls", "members", "sub_type"))),
+_NO_WORDS = frozenset[str]()
+
+_Maker = Callable[[_Walk, Core, nodes.Node | None], Any]
+_MAKERS: Mapping[str, tuple[_Maker, frozenset[str], frozenset[str]]] = {
+    kind: (make, frozenset(known.split()), frozenset(more.split()))
+    for kind, make, known, more in (
+        ("definitions", _Walk.definitions, "schema definitions", ""),
+        ("definition-ref", _Walk.reference, "schema_ref", ""),
+        ("model", _Walk.model, "cls schema config custom_init root_model frozen generic_origin", ""),
+        ("default", _Walk.default, "schema default default_factory default_factory_takes_data", ""),
+        ("list", _Walk.listed, "items_schema min_length max_length", ""),
+        ("dict", _Walk.mapped, "keys_schema values_schema min_length max_length", ""),
+        ("nullable", _Walk.nullable, "schema", ""),
+        ("str", _Walk.text, "", "min_length max_length pattern regex_engine"),
+        ("int", _Walk.number, "ge le gt lt", "multiple_of"),
+        ("float", _Walk.number, "ge le gt lt", "multiple_of"),
+        ("bool", _Walk.boolean, "", ""),
+        ("date", _Walk.date, "", "ge le gt lt"),
+        ("literal", _Walk.choice, "expected", ""),
+        ("enum", _Walk.choice, "cls members sub_type", ""),
+    )
 }
-"""How each kind of part is made, and what may be said of it."""
+"""How each kind of part is made, what may be said of it, and what else where only pydantic says something."""

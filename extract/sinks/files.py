@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PipelineError
-from ..jsontext import dump, fast
+from ..jsontext import dump, fast, finite
 from ..nodes import Type
 from ..tables import Row, columns_of, fields_of, plain_dates, write_parquet
 from .spool import Spool
@@ -162,18 +162,9 @@ def _ordered(row: Row, columns: Iterable[str]) -> dict[str, Any]:
 def _line(row: Row) -> bytes:
     """The row as JSON. Raises ValueError for a number that is none: the fast encoder writes null for it."""
     line = fast(row)
-    if line is None or (b"null" in line and not _finite(row)):
+    if line is None or (b"null" in line and not finite(row)):
         return _json(row, spaced=False).encode()
     return line
-
-
-def _finite(value: Any) -> bool:
-    """Whether every float in a value is a number."""
-    kind = value.__class__
-    if kind is float:
-        return bool(value - value == 0)
-    inner = value.values() if kind is dict else value if kind in (list, tuple) else ()
-    return all(map(_finite, inner))
 
 
 def _json(value: Any, spaced: bool = True) -> str:
