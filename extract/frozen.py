@@ -89,7 +89,10 @@ class _Late:
         if (later := own.get(self._later)) is not None:  # otherwise another thread was quicker
             own[self._name] = later.compute()
             own.pop(self._later, None)
-        return own[self._name]
+        try:
+            return own[self._name]
+        except KeyError:  # a value that is being copied, and has nothing yet
+            raise AttributeError(self._name) from None
 
 
 if not TYPE_CHECKING:

@@ -49,7 +49,7 @@ class Deadlines:
         self._timer = None
         for deadline in [one for one, end in self._open.items() if end <= due]:
             del self._open[deadline]
-            deadline.pass_()
+            deadline.strike()
         if self._open:
             self._wake_at(min(self._open.values()))
 
@@ -73,7 +73,7 @@ class Deadline:
         if self._passed and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error  # nobody else has cancelled the task
 
-    def pass_(self) -> None:
+    def strike(self) -> None:
         """Ends what is late."""
         self._passed = True
         self._task.cancel()
