@@ -143,6 +143,7 @@ class _Work(Generic[T]):
     def begin(self) -> None:
         """On the loop's thread, with the context of whoever waits."""
         self._task = asyncio.get_running_loop().create_task(self._carried())
+        self._task.add_done_callback(self._over)
 
     def leave(self) -> None:
         """On the loop's thread, after `begin` if that was handed over."""
@@ -155,13 +156,16 @@ class _Work(Generic[T]):
         try:
             came = await self._start()
         except asyncio.CancelledError:
-            self.came.cancel()
+            return
         except BaseException as error:  # noqa: BLE001  it is raised to whoever waits
             self.came.set_exception(error)
         else:
             self.came.set_result(came)
-        finally:
-            self.ended.set()
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """After all of it, or where it was cancelled before it had begun."""
+        self.came.cancel()  # unless something came
+        self.ended.set()
 
 
 def _close() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dataclasses import replace as but
     from functools import cached_property as computed
 
-__all__ = ["LATE", "but", "computed", "later", "quick"]
+__all__ = ["LATE", "but", "computed", "later", "later_of", "quick"]
 
 C = TypeVar("C")
 
@@ -36,6 +36,12 @@ class _Later:
 def later(compute: Callable[[], Any]) -> Any:
     """In place of a field's value: it is what this gives, which is called when the field is first asked for."""
     return _Later(compute)
+
+
+def later_of(value: Any, name: str) -> Any:
+    """What is `computed` of a value, if it was by now, or later."""
+    found = value.__dict__.get(name)
+    return later(lambda: getattr(value, name)) if found is None else found
 
 
 def quick(cls: type[C]) -> type[C]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["canonical", "digest", "dump", "encoded", "fast", "finite", "load", "same"]
+__all__ = ["as_read", "canonical", "digest", "dump", "encoded", "fast", "finite", "load", "same"]
 
 
 def dump(value: Any, *, sort_keys: bool = False, spaced: bool = True) -> str:
@@ -103,11 +103,11 @@ def encoded(value: Any) -> bytes:
     return fast(value) or dump(value, spaced=False).encode("utf-8", "surrogatepass")
 
 
-def fast(value: Any) -> bytes | None:
+def fast(value: Any, *, read: bool = False) -> bytes | None:
     """The same, where the fast encoder can do it: it takes no integer of more than 64 bits, and no text that is not
-    Unicode."""
+    Unicode. Of a value `as_read`, if it is to be that."""
     try:
-        return orjson.dumps(value, default=_exactly, option=_STRICTLY)
+        return orjson.dumps(value, default=_as_it_is_read if read else _exactly, option=_STRICTLY)
     except TypeError:
         return None
 
@@ -122,13 +122,44 @@ def _exactly(value: Any) -> Any:
     raise TypeError
 
 
+def _as_it_is_read(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        found = load(str(value))
+        return orjson.Fragment(str(found)) if isinstance(found, Decimal) else found
+    raise TypeError
+
+
+def as_read(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as it comes back from its JSON text: of the same values, each in the form that it has then."""
+    return {name: value if value.__class__ in _AS_THEY_ARE else _read(value) for name, value in row.items()}
+
+
+_AS_THEY_ARE = frozenset((str, int, bool, type(None)))
+"""Classes whose values are JSON as they are."""
+
+
+def _read(value: Any) -> Any:
+    kind = value.__class__
+    if kind is list:
+        return [one if one.__class__ in _AS_THEY_ARE else _read(one) for one in value]
+    if kind is dict:
+        return {name: one if one.__class__ in _AS_THEY_ARE else _read(one) for name, one in value.items()}
+    if kind is float and value - value == 0:
+        return value
+    return load(encoded(value))
+
+
 def finite(value: Any) -> bool:
-    """Whether every float in a plain value is a number; the fast encoder writes null for one that is not."""
+    """Whether a value is plain, and every float in it a number; the fast encoder writes null for one that is not."""
     kind = value.__class__
     if kind is float:
         return bool(value - value == 0)
-    inner = value.values() if kind is dict else value if kind in (list, tuple) else ()
-    return all(map(finite, inner))
+    if kind is dict or kind is list or kind is tuple:
+        return all(map(finite, value.values() if kind is dict else value))
+    return kind in _PLAIN
+
+
+_PLAIN = frozenset((str, int, bool, type(None), Decimal))
 
 
 def canonical(value: Any) -> bytes:

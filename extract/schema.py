@@ -210,7 +210,7 @@ class Schema(Generic[T]):
         return self._unwired(reading.read(text, self.wire_type, policy))
 
     def take(self, text: str) -> tuple[Json, T] | None:
-        """The value that a text is, in either shape, and its instance, where nothing has to be mended, converted or
+        """The value that a text in the wire's shape is, and its instance, where nothing has to be mended, converted or
         told: read and checked in one, as most answers can be. None says nothing; `read` and `check` do."""
         if self._straight is None or (value := reading.quick(text)) is ABSENT:
             return None

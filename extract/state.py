@@ -15,7 +15,7 @@ from .call import Call, Reply
 from .catalogue import ModelFacts
 from .events import Event
 from .extraction import Attempt, Problem
-from .frozen import but, later
+from .frozen import but, later, later_of
 from .pointer import ABSENT, upwards, within
 from .rest import Gap
 
@@ -93,13 +93,14 @@ class State(Generic[T]):
 
     def noted(self, call: Call, reply: Reply, facts: ModelFacts) -> State[T]:
         charged = reply.paid or reply.usage.output > 0  # answers of no use may have come before a failure
+        usage, batch, heavy = reply.usage, reply.batch, any(part.data for part in call.inputs)
         attempt = Attempt(
-            key=later(lambda: call.key),
+            key=call.key if heavy else later_of(call, "key"),  # images are not kept for the sake of a key
             model=facts.name,
             number=call.attempt,
             outcome=reply.outcome,
-            usage=reply.usage,
-            cost=later(lambda: facts.cost(reply.usage, batch=reply.batch)) if charged else Decimal(0),
+            usage=usage,
+            cost=later(lambda: facts.cost(usage, batch=batch)) if charged else Decimal(0),
         )
         attempts, events = (*self.attempts, attempt), self.events
         if reply.mode not in facts.modes[:1] and len(facts.modes) > 1 and reply.paid:

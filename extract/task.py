@@ -36,7 +36,7 @@ from .events import Event
 from .evidence import Located, locate
 from .excerpt import Excerpt, excerpt
 from .extraction import Extraction, Problem
-from .frozen import but, later
+from .frozen import but, later_of
 from .jsontext import dump
 from .nodes import Record
 from .parse import Reading
@@ -385,10 +385,11 @@ class Task(Generic[T]):
 
     def _read(self, state: State[T], reply: Reply) -> State[T]:
         """The state with an answer that is a whole record: of one that is known, only what is wanted is taken."""
-        if state.value is ABSENT and (taken := self.schema.take(reply.text or "")) is not None:
+        text, shape = reply.text or "", shape_of(reply.mode)
+        if state.value is ABSENT and shape == "wire" and (taken := self.schema.take(text)) is not None:
             value, made = taken
             return self._settled(but(state, unread=None), reply, value, (), self._sure(reply, value), ("",), made=made)
-        reading = self.schema.read(reply.text or "", shape=shape_of(reply.mode))
+        reading = self.schema.read(text, shape=shape)
         unread = _unread(reading)
         if unread is not None:
             if state.value is ABSENT:
@@ -527,7 +528,7 @@ class Task(Generic[T]):
             confidence=state.confidence,
             attempts=state.attempts,
             events=state.events,
-            document=later(lambda: document.id),
+            document=document.id if document.attachments else later_of(document, "id"),
             source=document.source,
         )
 

@@ -176,6 +176,18 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
     assert seconds < 25
 
 
+def test_work_that_is_left_before_its_first_step_has_ended() -> None:
+    async def turn() -> bool:
+        work = door._Work(asyncio.Event().wait)
+        work.begin()
+        work.leave()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return work.ended.is_set() and work.came.cancelled()
+
+    assert asyncio.run(turn())
+
+
 @pytest.mark.parametrize("early", [True, False])
 def test_ctrl_c_while_work_is_handed_over_leaves_nothing_unrecorded(early: bool) -> None:
     before = textwrap.indent(textwrap.dedent(WHILE_HANDED_OVER).format(early=early), "    ").strip()

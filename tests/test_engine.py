@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +20,7 @@ from extract.call import Call, Failure, Reply, Usage
 from extract.catalogue import ModelFacts, Price
 from extract.document import Document
 from extract.engines.local import Job, Local, Outcome
+from extract.engines.threads import unbroken
 from extract.errors import BudgetExceeded, DocumentError, ExtractError, ModelError, RunError
 from extract.ledger import Ledger, Memory, RunLedger
 from extract.limits import Budget, Limits, Pace, Traffic
@@ -635,3 +636,63 @@ def test_a_document_that_cannot_fit_into_the_context_is_not_sent() -> None:
     assert model.calls == []
     assert done.problems[0].kind == "document"
     assert done.problems[0].message.startswith("The document is too long for scripted: about ")
+
+
+class Taking(Scripted):
+    """Its answers take a moment, in which whoever asked may have been cancelled."""
+
+    async def send(self, call: Call, *, timeout: float | None = None) -> Reply:
+        reply = await super().send(call, timeout=timeout)
+        if call.inputs[0].text != "first":
+            await asyncio.sleep(0.1)
+        return reply
+
+
+@pytest.mark.parametrize("leaves", ["cancelled", "had enough"])
+def test_what_is_on_the_wire_is_taken_in_whatever_its_taker_was_doing(tmp_path: Path, leaves: str) -> None:
+    """Cancelled while it does something with an outcome, or done with all of them."""
+
+    async def taken() -> int:
+        ledger, model = RunLedger(tmp_path), Taking(echo)
+
+        async def take() -> None:
+            async with aclosing(engine(model, ledger, in_flight=4).run(jobs(["first", *"abcdefgh"]))) as some:
+                async for _ in some:
+                    if leaves == "had enough":
+                        return
+                    await asyncio.sleep(60)
+
+        taking = asyncio.create_task(take())
+        await asyncio.sleep(0.05)
+        if leaves == "cancelled":
+            taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        asked, recorded = len(model.calls), (await ledger.totals())[0]
+        ledger.close()
+        assert asked == recorded
+        return asked
+
+    assert 4 <= asyncio.run(taken()) <= 5
+
+
+def test_a_thread_is_waited_for_by_whoever_is_cancelled() -> None:
+    async def cancelled() -> list[str]:
+        told: list[str] = []
+
+        def work() -> None:
+            time.sleep(0.1)
+            told.append("worked")
+
+        async def whole() -> None:
+            try:
+                await unbroken(work)
+            finally:
+                told.append("closed")
+
+        task = asyncio.create_task(whole())
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return [*told, str(task.cancelled())]
+
+    assert asyncio.run(cancelled()) == ["worked", "closed", "True"]

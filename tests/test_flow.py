@@ -215,6 +215,19 @@ def test_functions_and_schemas_may_stand_there_themselves() -> None:
     assert (written(), done.states) == ([{"m": n} for n in range(4)], {"written": 4})
 
 
+def test_a_number_that_json_has_not_rejects_its_document_and_no_other() -> None:
+    Path("thing.py").write_text(
+        "from typing import Any\nfrom pydantic import BaseModel\n\nclass Thing(BaseModel):\n    x: Any\n"
+    )
+    done = run(
+        {**MAILS, "steps": [{"extract": "thing.py:Thing"}], "write": "out.jsonl"},
+        lambda call: '{"x": 1e999}' if "mail 2" in text(call) else '{"x": 1}',
+    )
+    assert dict(done.states) == {"written": 3, "rejected": 1}
+    assert [entry.reasons for entry in done.refused] == [("/x: JSON has no number inf.",)]
+    assert [row["x"] for row in written()] == [1, 1, 1]
+
+
 def test_a_share_is_the_same_rows_each_time() -> None:
     Path("many.jsonl").write_text("\n".join(json.dumps({"n": n}) for n in range(400)))
     values = {

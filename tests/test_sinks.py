@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.errors import PipelineError
+from extract.jsontext import encoded, load
 from extract.nodes import Array, Field, Null, Number, Record, Text, Type, Union
 from extract.sinks import SUFFIXES, Target, open_writer, target_of, write_rows
 from extract.sources import read_rows, source_of
@@ -51,12 +53,22 @@ def test_json_lines(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("odd", [float("nan"), [{"x": float("inf")}]])
+@pytest.mark.parametrize("odd", [float("nan"), [{"x": float("inf")}], OrderedDict(x=[float("nan")])])
 def test_a_number_that_is_none_is_not_written_as_something_else(tmp_path: Path, odd: Any) -> None:
     path = tmp_path / "rows.jsonl"
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_rows(path, [{"a": None, "b": 1.5}, {"a": odd}])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_at_hand_are_written_as_they_are_read_back(tmp_path: Path) -> None:
+    row = {"a": Decimal("1.10"), "b": [Decimal("12345678901234567890.10"), 10**30], "c": {"d": 1.5, "e": None}}
+    lines = []
+    for name, one in (("hand.jsonl", row), ("read.jsonl", load(encoded(row)))):
+        with open_writer(target_of(str(tmp_path / name)), type=None) as writer:
+            (writer.add_as_read if one is row else writer.add)(one)
+        lines.append(json.loads((tmp_path / name).read_text(), parse_float=str))
+    assert lines[0] == lines[1] == {"a": "1.1", "b": ["12345678901234567890.10", 10**30], "c": {"d": "1.5", "e": None}}
 
 
 def test_json_list(tmp_path: Path) -> None:

@@ -12,13 +12,26 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, computed_field, create_model, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    computed_field,
+    create_model,
+    field_serializer,
+    field_validator,
+)
 
+from extract.call import Reply
+from extract.catalogue import ModelFacts
+from extract.document import Document
 from extract.errors import SchemaError
 from extract.parse import quick
 from extract.parse.conform import checks
 from extract.pointer import ABSENT
 from extract.schema import Schema, compile
+from extract.task import Task
 
 T = TypeVar("T")
 
@@ -31,6 +44,15 @@ class Color(enum.Enum):
 class Shade(enum.StrEnum):
     DARK = "dark"
     PALE = "pale"
+
+
+class Whatever(enum.StrEnum):
+    DARK = "dark"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Whatever:
+        return cls.OTHER
 
 
 class Frozen(BaseModel):
@@ -53,6 +75,7 @@ LEAVES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Literal["a"], st.just("a")),
     (Color, st.sampled_from(["red", "blue"])),
     (Shade, st.sampled_from(["dark", "pale"])),
+    (Whatever, st.sampled_from(["dark", "other"])),
     (Frozen, st.fixed_dictionaries({"name": TEXTS})),
 ]
 
@@ -135,9 +158,8 @@ def agrees(schema: Schema[Any], text: str) -> bool:
     if taken is None:
         return False
     value, instance = taken
-    for shape in ("user", "wire"):
-        reading = schema.read(text, shape=shape)  # type: ignore[arg-type]
-        assert (reading.value, reading.events, reading.problems) == (value, (), ())
+    reading = schema.read(text, shape="wire")
+    assert (reading.value, reading.events, reading.problems) == (value, (), ())
     assert checks(schema.wire_type).root(value)
     usual = schema.check(value)
     assert usual.problems == ()
@@ -292,6 +314,19 @@ def test_a_text_that_is_not_read_as_it_stands_goes_the_usual_way(text: str) -> N
     assert compile(Line).take(text) is None
 
 
+def test_what_only_the_users_shape_says_is_heeded_where_answers_have_it() -> None:
+    class Codes(BaseModel):
+        codes: Annotated[list[int], Field(json_schema_extra={"uniqueItems": True})]
+
+    facts = ModelFacts("mini", "test")
+    for mode, problems in (("strict", 0), ("json_schema", 1)):
+        steps = Task(compile(Codes), (facts,), attempts=1).steps(Document(text="5, 5"))
+        next(steps)
+        with pytest.raises(StopIteration) as ended:
+            steps.send((Reply(text='{"codes": [5, 5]}', mode=mode),))  # type: ignore[arg-type]
+        assert len(ended.value.value.problems) == problems
+
+
 def test_a_text_at_length_has_the_straight_way_too() -> None:
     assert agrees(compile(Line), written({"name": "é" * 100_000, "amount": -0.0}))
 
@@ -388,12 +423,17 @@ class Numbered(enum.Enum):
     ONE = 1
 
 
+class Spelled(BaseModel):
+    number: Annotated[Literal["1"], WithJsonSchema({"enum": [1]})]
+
+
 class OfNumbers(BaseModel):
     number: Numbered
 
 
 @pytest.mark.parametrize(
-    "model", [Open, Stripped, Checked, Written, Private, Optional, Loop, Narrowed, Priced, Patterned, Short, OfNumbers]
+    "model",
+    [Open, Stripped, Checked, Written, Private, Optional, Loop, Narrowed, Priced, Patterned, Short, Spelled, OfNumbers],
 )
 def test_where_there_is_more_to_a_type_there_is_no_straight_way(model: type[BaseModel]) -> None:
     assert compile(model).take('{"name": "a"}') is None

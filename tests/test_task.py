@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -12,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 
 from extract.call import Call, Example, Failure, Reply, Usage
 from extract.catalogue import ModelFacts, Price
-from extract.document import Document
+from extract.document import Attachment, Document
 from extract.errors import ExtractError
 from extract.extraction import Extraction
 from extract.jsontext import dump
@@ -790,3 +792,21 @@ def test_attempts_are_a_number() -> None:
     with pytest.raises(ExtractError) as caught:
         Task(BILL, (MINI,), attempts="3")  # type: ignore[arg-type]
     assert str(caught.value) == "The attempts are a whole number above 0, not '3'.\n  Write 3."
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG"])
+def test_an_extraction_keeps_no_reply_and_no_image(data: bytes) -> None:
+    """What was asked for and found is not kept for the sake of what somebody may still ask."""
+    images = (Attachment("image", "scan.png", "image/png", data),) if data else ()
+    document, reply = Document(text="4.95", attachments=images), said({"total": 4.95})
+    steps = Task(compile({"type": "object", "properties": {"total": {"type": "number"}}}), (MINI,)).steps(document)
+    next(steps)
+    with pytest.raises(StopIteration) as ended:
+        steps.send((reply,))
+    found = ended.value.value
+    assert list(found.evidence) == ["/total"]
+    kept = [weakref.ref(one) for one in ((reply, document) if data else (reply,))]
+    del steps, reply, document, images, ended
+    gc.collect()
+    assert [one() for one in kept] == [None] * len(kept)
+    assert (len(found.document), len(found.attempts[0].key), found.cost) == (64, 64, Decimal("0.00012"))

@@ -190,9 +190,10 @@ class _Walk:
         values = core["expected"] if literal else [member.value for member in core["members"]]
         if not all(type(value) is str for value in values):
             raise _Unfit
-        if node is not None and (not isinstance(node, nodes.Choice) or sorted(values) != sorted(map(str, node.values))):
+        if node is not None and not (isinstance(node, nodes.Choice) and set(node.values) == set(values)):
             raise _Unfit
-        return _without_notes(core)
+        written = {"type": "literal", "expected": values}  # a class may make members of anything (`_missing_`)
+        return written if literal else {"type": "chain", "steps": [written, _without_notes(core)]}
 
 
 def _closed(record: nodes.Record) -> bool:

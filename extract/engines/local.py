@@ -201,8 +201,9 @@ class Local:
             source.close()
             await self.calls.finished(_GRACE)
             raise
-        except GeneratorExit:
+        except GeneratorExit:  # whoever takes the outcomes was cancelled meanwhile, or wants no more of them
             self.calls.leave()
+            await self.calls.finished(_GRACE)
             raise
         finally:
             source.close()

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from ..door import working
 
-__all__ = ["on_the_spot", "on_thread"]
+__all__ = ["on_the_spot", "on_thread", "unbroken"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +45,17 @@ async def on_thread(
 
     context = copy_context()
     return await asyncio.get_running_loop().run_in_executor(executor or _shared(), lambda: context.run(guarded))
+
+
+async def unbroken(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What short work of this package gives, from a thread. A thread cannot be cancelled: whoever is, waits for its
+    end, because what it works with may be closed next."""
+    going = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(going)
+    except asyncio.CancelledError:
+        await asyncio.wait([going])
+        raise
 
 
 def on_the_spot(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from .cache import Cache, Lookup
 from .entries import STATES, Entry, State, attempts_of, came_to
-from .forms import as_kept
 from .layout import Synchronous, is_held
 from .memory import Ledger, Memory, Nothing
 from .reading import LedgerReader, Start
@@ -33,7 +32,6 @@ __all__ = [
     "Start",
     "State",
     "Synchronous",
-    "as_kept",
     "attempts_of",
     "came_to",
     "forget",

@@ -12,7 +12,7 @@ from ..jsontext import encoded, load
 from .entries import Entry
 from .packing import Body, Dictionary, Packer
 
-__all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "as_kept", "key_of"]
+__all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "key_of"]
 
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it; the first one to a call stays."""
@@ -106,26 +106,6 @@ class Forms:
         if new is not None:
             self.made.append(new)
         return packed
-
-
-def as_kept(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as it comes out of a ledger: of the same values, each in the form that JSON gives it."""
-    return {name: value if value.__class__ in _OWN else _kept(value) for name, value in row.items()}
-
-
-_OWN = frozenset((str, int, bool, type(None)))
-"""Classes whose values are JSON as they are."""
-
-
-def _kept(value: Any) -> Any:
-    kind = value.__class__
-    if kind is list:
-        return [one if one.__class__ in _OWN else _kept(one) for one in value]
-    if kind is dict:
-        return {name: one if one.__class__ in _OWN else _kept(one) for name, one in value.items()}
-    if kind is float and value - value == 0:
-        return value
-    return load(encoded(value))
 
 
 def key_of(key: str) -> bytes:

@@ -13,7 +13,8 @@ from contextlib import closing
 from itertools import islice
 
 from ..errors import ExtractError, PipelineError
-from ..ledger import Entry, LedgerReader, RunLedger, as_kept
+from ..jsontext import as_read
+from ..ledger import Entry, LedgerReader, RunLedger
 from ..operators.rows import HIDDEN, Row
 from ..pipeline import Pipeline, Write
 from ..sinks import Writer, open_writer
@@ -89,8 +90,7 @@ class Outputs:
             if at_hand is None:
                 self._add(write, writer, self._rows.rows(*write.reads, stage=stage, ordinals=ordinals))
             else:
-                as_they_are = writer.as_json and write.when is None
-                self._add(write, writer, _read_by(write, at_hand) if as_they_are else _as_kept(write, at_hand))
+                self._add(write, writer, _read_by(write, at_hand), at_hand=True)
         self._last, self._handed = time.monotonic(), self._next
 
     def ended(self, stage: int) -> None:
@@ -141,15 +141,18 @@ class Outputs:
             return False
         return True
 
-    def _add(self, write: Write, writer: Writer, rows: Generator[Row, None, None]) -> None:
+    def _add(self, write: Write, writer: Writer, rows: Generator[Row, None, None], at_hand: bool = False) -> None:
+        """Gives an output its rows; those `at_hand` as the ledger has them, so far as anybody looks at them: the
+        condition of an output may name what it does not write."""
         if write.number in self._broken:
             return
         try:
             with closing(rows):
                 hidden = _hidden(write)
+                add = writer.add_as_read if at_hand else writer.add
                 for row in rows:
-                    if write.when is None or write.when.holds(row):
-                        writer.add({name: value for name, value in row.items() if name not in hidden})
+                    if write.when is None or write.when.holds(as_read(row) if at_hand else row):
+                        add({name: value for name, value in row.items() if name not in hidden})
             writer.hand_over()
         except ExtractError as error:
             self._broken.add(write.number)
@@ -159,14 +162,6 @@ class Outputs:
 def _read_by(write: Write, given: list[tuple[int, Row]]) -> Generator[Row, None, None]:
     """The rows that an output reads."""
     yield from (row for step, row in given if step in write.reads)
-
-
-def _as_kept(write: Write, given: list[tuple[int, Row]]) -> Generator[Row, None, None]:
-    """The rows that an output reads as the ledger has them, so far as anybody looks at them: its condition may name
-    what it does not write."""
-    hidden = frozenset[str]() if write.when is not None else _hidden(write)
-    for row in _read_by(write, given):
-        yield as_kept({name: value for name, value in row.items() if name not in hidden} if hidden else row)
 
 
 def _hidden(write: Write) -> frozenset[str]:

@@ -19,6 +19,7 @@ from typing import Any
 from ..call import Usage
 from ..engines.batch import BatchCalls
 from ..engines.local import Local
+from ..engines.threads import unbroken
 from ..errors import DocumentError, ExtractError, PipelineError, RunError, TooManyRejected
 from ..ledger import Entry, RunLedger
 from ..operators.rows import Row
@@ -158,7 +159,7 @@ class Stages:
         """All stages, and then the outputs, which appear whole or not at all; gives the first rows at the end."""
         try:
             await self.run(limit, watch)
-            return await asyncio.to_thread(self.outputs.finish, self.ended)
+            return await unbroken(self.outputs.finish, self.ended)
         except BaseException:
             self.outputs.abandon()
             raise
@@ -215,7 +216,7 @@ class Stages:
         if came.count != went:
             said = f"Of {came.count} inputs {came.count - went} vanished on their way."
             raise RunError(said, str(self.ledger.path.parent), "Please report this; the ledger is whole.")
-        await asyncio.to_thread(self.outputs.ended, number)
+        await unbroken(self.outputs.ended, number)
         self.ended.append(number)
 
     def _tolerate(self) -> None:
@@ -240,7 +241,7 @@ class Stages:
         if self.outputs.done(entry):
             if not self.outputs.all_at_hand:
                 await self.ledger.entered()
-            await asyncio.to_thread(self.outputs.hand_on, number)
+            await unbroken(self.outputs.hand_on, number)
 
 
 async def _ticking(told: Callable[[], None]) -> None:

@@ -260,7 +260,12 @@ class Units:
             found.ends[state] += 1
             found.refused.append(_Refused(step, state, tuple(map(str, extraction.problems)), row, extraction))
             return
-        made = asking.answered(row, given, extraction)
+        try:
+            made = asking.answered(row, given, extraction)
+        except ExtractError as error:  # a number that JSON has not, in a field that takes anything
+            flow.counts["rejected"] += 1
+            self._stopped(step, None, "rejected", row, f"{error.where or 'the record'}: {error.message}", found)
+            return
         if made is None:
             flow.counts["filtered"] += 1
             found.ends["filtered"] += 1

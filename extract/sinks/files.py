@@ -59,7 +59,6 @@ def part_of(path: Path) -> Path:
 class _Lines(Writer):
     """JSON Lines."""
 
-    as_json = True
     between, after = b"", b"\n"
     opening, closing, empty = b"", b"", b""
 
@@ -68,10 +67,18 @@ class _Lines(Writer):
         self._path, self._columns, self._rows = path, columns, 0
         self._file = part_of(path).open("wb")
 
+    def add_as_read(self, row: Row) -> None:
+        line = fast(_ordered(row, self._columns) if self._columns else row, read=True)
+        if line is None or not self._open:
+            super().add_as_read(row)
+        else:
+            self._do(self._write, line)
+
     def _take(self, row: Row) -> None:
-        lead = self.between if self._rows else self.opening
-        values = _ordered(row, self._columns) if self._columns else row
-        self._file.write(lead + _line(values) + self.after)
+        self._write(_line(_ordered(row, self._columns) if self._columns else row))
+
+    def _write(self, line: bytes) -> None:
+        self._file.write((self.between if self._rows else self.opening) + line + self.after)
         self._rows += 1
 
     def _hand_over(self) -> None:

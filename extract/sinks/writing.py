@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import ParamSpec, Self
 
 from ..errors import PipelineError
+from ..jsontext import as_read
 from ..tables import QueryError, Row
 
 __all__ = ["Writer"]
@@ -19,10 +20,8 @@ class Writer:
 
     Nothing of it is seen under the output's name until `finish`. As a context manager it finishes at the end, or
     abandons where an exception leaves it. One thread at a time may use it. A kind of output is a child that has
-    `_take`, `_appear` and `_drop`; one that is JSON (`as_json`) gives values the form that a ledger gives them, itself.
+    `_take`, `_appear` and `_drop`.
     """
-
-    as_json = False
 
     def __init__(self, shown: str):
         self.shown = shown
@@ -34,6 +33,10 @@ class Writer:
         if not self._open:
             raise RuntimeError("the writer is finished")
         self._do(self._take, row)
+
+    def add_as_read(self, row: Row) -> None:
+        """Takes one row as it would be if it came from a ledger."""
+        self.add(as_read(row))
 
     def hand_over(self) -> None:
         """Hands the rows that were added to the system, so that others see them under way."""
