@@ -658,9 +658,8 @@ def test_what_is_on_the_wire_is_taken_in_whatever_its_taker_was_doing(tmp_path: 
         async def take() -> None:
             async with aclosing(engine(model, ledger, in_flight=4).run(jobs(["first", *"abcdefgh"]))) as some:
                 async for _ in some:
-                    if leaves == "had enough":
-                        return
-                    await asyncio.sleep(60)
+                    await asyncio.sleep(60 if leaves == "cancelled" else 0.05)
+                    return
 
         taking = asyncio.create_task(take())
         await asyncio.sleep(0.05)
