@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -407,6 +408,10 @@ class Narrowed(BaseModel):
     count: Annotated[int, Field(json_schema_extra={"minimum": 0})]
 
 
+class Ways(BaseModel):
+    name: str = Field(validation_alias=AliasChoices("name", "title"))
+
+
 class Priced(BaseModel):
     amount: Decimal
 
@@ -433,7 +438,22 @@ class OfNumbers(BaseModel):
 
 @pytest.mark.parametrize(
     "model",
-    [Open, Stripped, Checked, Written, Private, Optional, Loop, Narrowed, Priced, Patterned, Short, Spelled, OfNumbers],
+    [
+        Open,
+        Stripped,
+        Checked,
+        Written,
+        Private,
+        Optional,
+        Loop,
+        Narrowed,
+        Ways,
+        Priced,
+        Patterned,
+        Short,
+        Spelled,
+        OfNumbers,
+    ],
 )
 def test_where_there_is_more_to_a_type_there_is_no_straight_way(model: type[BaseModel]) -> None:
     assert compile(model).take('{"name": "a"}') is None

@@ -89,33 +89,23 @@ class _Walk:
         fields, config = core["schema"], core.get("config", {})
         if core.get("custom_init") or core.get("root_model") or config.keys() - _CONFIGS or fields.keys() - _FIELDS:
             raise _Unfit
-        if config.get("extra_fields_behavior") == "allow":  # an instance has room for others, though none are there
-            raise _Unfit
+        if fields["type"] != "model-fields" or config.get("extra_fields_behavior") == "allow":
+            raise _Unfit  # where others are allowed an instance has room for them, though none are there
+        named = {name: _alias(name, field) for name, field in fields["fields"].items()}
         if node is None:
-            made = {name: self._field(name, one, one["schema"], None) for name, one in fields["fields"].items()}
+            made = {name: self._field(field, named[name], None) for name, field in fields["fields"].items()}
             inner = {"type": "model-fields", "fields": made}
             return {"type": "model", "cls": core["cls"], "schema": inner, "config": config}
-        inner = {"type": "model-fields", "fields": self._fields(fields["fields"], node), "extra_behavior": "forbid"}
+        there = _closed(node)  # on the wire every field is there, and no other
+        if sorted(there) != sorted(named.values()):
+            raise _Unfit
+        made = {name: self._field(field, named[name], there[named[name]]) for name, field in fields["fields"].items()}
+        inner = {"type": "model-fields", "fields": made, "extra_behavior": "forbid"}
         return {"type": "model", "cls": core["cls"], "schema": inner}
 
-    def _fields(self, fields: Mapping[str, Core], node: nodes.Node) -> dict[str, Any]:
-        """Those of a model that stand on the wire, every one of them."""
-        if not isinstance(node, nodes.Record) or not _closed(node):
-            raise _Unfit
-        there = {one.name: one.node for one in node.fields}
-        if {field.get("validation_alias", name) for name, field in fields.items()} != there.keys():
-            raise _Unfit
-        return {
-            name: self._field(name, field, field["schema"], there[field.get("validation_alias", name)])
-            for name, field in fields.items()
-        }
-
-    def _field(self, name: str, field: Core, inner: Core, node: nodes.Node | None) -> Any:
-        alias = field.get("validation_alias", name)
-        if not isinstance(alias, str) or field.keys() - _FIELD:
-            raise _Unfit
+    def _field(self, field: Core, alias: str, node: nodes.Node | None) -> Any:
         names = {"validation_alias": alias, "serialization_alias": alias}
-        return {"type": "model-field", "schema": self.part(inner, node), **names}
+        return {"type": "model-field", "schema": self.part(field["schema"], node), **names}
 
     def default(self, core: Core, node: nodes.Node | None) -> Any:
         """What may be missing has another form on the wire."""
@@ -196,10 +186,21 @@ class _Walk:
         return written if literal else {"type": "chain", "steps": [written, _without_notes(core)]}
 
 
-def _closed(record: nodes.Record) -> bool:
-    """Whether a record has its fields, all of them, and no others."""
-    open_ = record.entries or record.extras is not None or record.min_properties or record.max_properties is not None
-    return not open_ and all(one.required for one in record.fields)
+def _alias(name: str, field: Core) -> str:
+    """The name that a field has in JSON, if it has only one."""
+    alias = field.get("validation_alias", name)
+    if not isinstance(alias, str) or field.keys() - _FIELD:
+        raise _Unfit
+    return alias
+
+
+def _closed(node: nodes.Node) -> dict[str, nodes.Node]:
+    """The fields of a record that has all of them, and no others."""
+    if not isinstance(node, nodes.Record) or node.entries or node.extras is not None:
+        raise _Unfit
+    if node.min_properties or node.max_properties is not None or not all(one.required for one in node.fields):
+        raise _Unfit
+    return {one.name: one.node for one in node.fields}
 
 
 def _bare(node: nodes.Node, format: str | None = None) -> nodes.Text:
