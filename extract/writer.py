@@ -19,9 +19,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .errors import RunError
 
@@ -172,7 +171,9 @@ class Writer:
         self._since += len(jobs)
         here = not self._handed.get(loop) and self._since < _OFTEN and time.monotonic() >= self._not_before
         if here and self._committed(jobs):
-            self._settle([(job, None, None) for job in jobs])
+            for job in jobs:
+                if job.future is not None and not job.future.done():  # whoever waited may have been cancelled
+                    job.future.set_result(None)
         else:
             self._since = 0
             self._hand_over(loop, jobs)
@@ -260,8 +261,7 @@ class Writer:
             raise _closed(self._path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """Something that the thread does; whoever asks waits for what comes of it."""
 
     work: Work[Any]
@@ -270,8 +270,7 @@ class _Asked:
     write: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """A small change; perhaps somebody waits for it."""
 
     changes: Changes[Any]

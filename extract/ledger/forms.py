@@ -19,8 +19,9 @@ PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 
 _NO_REASONS = encoded(())
 
-Paid = tuple[str, str, Reply, Decimal | None, bool]
-"""A reply: the key and the model of its call, what it cost, and whether it was taken from a cache."""
+Paid = tuple[bytes, str, Reply, Decimal | None, bool]
+"""A reply: the key of its call, as it stands in a table, and the model; what it cost, and whether it was taken from a
+cache."""
 
 ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ROW = "insert or replace into rows values (?, ?, ?, ?, ?, ?)"
@@ -38,7 +39,7 @@ class Forms:
         bodies = self._in("reply", [reply.plain() for _, _, reply, _, _ in several])
         return [
             (
-                key_of(key),
+                key,
                 model,
                 body,
                 None if cost is None else str(cost),

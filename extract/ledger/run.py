@@ -90,19 +90,20 @@ class RunLedger:
         model, reply = found
         taken = replace(reply, usage=Usage(), batch=False)
         self._sieve.add(kept)
-        paid: Paid = (key, model, taken, Decimal(0), True)
+        paid: Paid = (kept, model, taken, Decimal(0), True)
         await self._changed(self._pay, paid)
         return taken
 
     async def record(self, call: Call, reply: Reply, cost: Decimal | None) -> None:
-        self._sieve.add(key_of(call.key))
+        kept = key_of(call.key)
+        self._sieve.add(kept)
         if self.cache is not None:
             self.cache.keep(call.key, call.model, reply)
-        await self._changed(self._pay, (call.key, call.model, reply, cost, False))
+        await self._changed(self._pay, (kept, call.model, reply, cost, False))
 
     async def record_all(self, replies: Sequence[tuple[str, str, Reply, Decimal | None]]) -> list[bool]:
         """Records paid replies (key, model, reply, cost) in one transaction; says which of them are new."""
-        rows = self._forms.paid([(*one, False) for one in replies])
+        rows = self._forms.paid([(key_of(key), model, reply, cost, False) for key, model, reply, cost in replies])
         for row in rows:
             self._sieve.add(row[0])
         if self.cache is not None:
