@@ -31,7 +31,7 @@ from .errors import ReadingFailed, SchemaError
 from .events import Event
 from .extraction import Problem
 from .frozen import quick
-from .jsontext import dump, fast, finite, same
+from .jsontext import dump, same, sure
 from .patch import Patch, patch_of
 from .pointer import ABSENT, get, join, leaves, split
 
@@ -164,8 +164,7 @@ class Schema(Generic[T]):
         """`dump` of an instance that validation made and nobody has changed."""
         if self._plainly is not None:
             made = self._plainly.dump(instance)
-            text = fast(made)
-            if text is not None and (b"null" not in text or finite(made)):
+            if sure(made) is not None:
                 return made
         return self.dump(instance)
 

@@ -170,30 +170,29 @@ class Writer:
             return
         self._since += len(jobs)
         here = not self._handed.get(loop) and self._since < _OFTEN and time.monotonic() >= self._not_before
-        if here and self._committed(jobs):
-            for job in jobs:
-                if job.future is not None and not job.future.done():  # whoever waited may have been cancelled
-                    job.future.set_result(None)
+        if here and (done := self._committed(jobs)) is not None:
+            self._settle(done)
         else:
             self._since = 0
             self._hand_over(loop, jobs)
 
-    def _committed(self, jobs: list[_Job]) -> bool:
-        """Whether these could be committed at once. The thread tries again where not, and says what is wrong."""
+    def _committed(self, jobs: list[_Job]) -> list[_Result] | None:
+        """What came of these, if they could be committed at once. The thread tries again where not, and says what is
+        wrong."""
         began, db = time.monotonic(), self._here
         with self._turn:
             try:
                 db.execute("begin immediate")
-                _done(db, jobs)
+                done = _done(db, jobs)
                 db.execute("commit")
             except Exception:  # noqa: BLE001  whatever it is, it is told by the thread
                 if db.in_transaction:
                     with suppress(sqlite3.Error):
                         db.execute("rollback")
-                return False
+                return None
         if (took := time.monotonic() - began) > _SLOW:
             self._not_before = began + _SHARE * took
-        return True
+        return done
 
     # ---- the thread
 

@@ -20,6 +20,7 @@ import orjson
 
 from .. import jsontext
 from ..errors import SchemaError
+from ..jsontext import finite
 from ..pointer import get, join, leaves, put
 from .describing import BY_NAME, FUNCTIONS, UNFIT, Unreadable, generator, marking_generator
 from .dumping import Dump, dumper
@@ -50,12 +51,12 @@ class Declared:
         A Decimal goes as text where a Decimal is made of it: pydantic reads JSON numbers through floats and would
         round it.
         """
-        decimals, text = _examined(value)
-        if not decimals:
+        text = _plain(value)
+        places = [] if text is not None else [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
+        if not places:
             return self._validated(value, context, text)
         from pydantic import ValidationError
 
-        places = [place for place, leaf in leaves(value) if isinstance(leaf, Decimal)]
         with suppress(ValidationError):  # a type that takes no text for a number says so below, of the number
             instance = self._validated(_texted(value, places), context)
             shown = self.dumped(instance)
@@ -76,31 +77,14 @@ class Declared:
         return dumper(self.adapter.core_schema)
 
 
-def _examined(value: Any) -> tuple[bool, bytes | None]:
-    """Whether there is a Decimal anywhere, and the JSON text of a value that the fast encoder writes exactly: it takes
-    no Decimals, and writes null for what is no number."""
+def _plain(value: Any) -> bytes | None:
+    """The JSON text of a value that the fast encoder writes exactly: it takes no Decimals here, and writes null for
+    what is no number."""
     try:
         text = orjson.dumps(value, option=_PLAIN)
     except TypeError:
-        text = None
-    if text is not None and b"null" not in text:
-        return False, text
-    waiting, plain = [value], True
-    while waiting:
-        held = waiting.pop()
-        kind = held.__class__
-        if kind is dict:
-            waiting.extend(held.values())
-        elif kind is list:
-            waiting.extend(held)
-        elif kind is Decimal:
-            return True, None
-        elif kind is not str and kind is not bool and held is not None:
-            plain = plain and (kind is int or (kind is float and held - held == 0))
-    try:
-        return False, orjson.dumps(value) if plain else None
-    except TypeError:  # an integer of more than 64 bits, a text that is not Unicode
-        return False, None
+        return None
+    return text if b"null" not in text or finite(value) else None
 
 
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS

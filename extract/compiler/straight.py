@@ -92,16 +92,14 @@ class _Walk:
         if fields["type"] != "model-fields" or config.get("extra_fields_behavior") == "allow":
             raise _Unfit  # where others are allowed an instance has room for them, though none are there
         named = {name: _alias(name, field) for name, field in fields["fields"].items()}
-        if node is None:
-            made = {name: self._field(field, named[name], None) for name, field in fields["fields"].items()}
-            inner = {"type": "model-fields", "fields": made}
-            return {"type": "model", "cls": core["cls"], "schema": inner, "config": config}
-        there = _closed(node)  # on the wire every field is there, and no other
-        if sorted(there) != sorted(named.values()):
+        there = {} if node is None else _closed(node)
+        if node is not None and sorted(there) != sorted(named.values()):
             raise _Unfit
-        made = {name: self._field(field, named[name], there[named[name]]) for name, field in fields["fields"].items()}
-        inner = {"type": "model-fields", "fields": made, "extra_behavior": "forbid"}
-        return {"type": "model", "cls": core["cls"], "schema": inner}
+        made = {name: self._field(one, named[name], there.get(named[name])) for name, one in fields["fields"].items()}
+        inner, model = {"type": "model-fields", "fields": made}, {"type": "model", "cls": core["cls"]}
+        if node is None:
+            return {**model, "schema": inner, "config": config}
+        return {**model, "schema": {**inner, "extra_behavior": "forbid"}}  # by the wire's names, and by no others
 
     def _field(self, field: Core, alias: str, node: nodes.Node | None) -> Any:
         names = {"validation_alias": alias, "serialization_alias": alias}

@@ -49,19 +49,21 @@ def came_to(*extractions: Extraction[Any] | None, **detail: Any) -> dict[str, An
     several = [one for one in extractions if one is not None]
     if not several:
         return {"detail": detail or None}
-    known: dict[str, list[Any]] = {"attempts": [], "tokens": [0, 0, 0], "waived": [], "events": []}
-    cost: Decimal | None = Decimal(0)
-    for one in several:
-        known["attempts"] += attempts_of(one)
-        known["waived"] += [[p.pointer, p.kind, p.message] for p in one.waived]
-        known["events"] += [[e.rule, e.pointer, e.before, e.after] for e in one.events]
-        for usage in (attempt.usage for attempt in one.attempts):
-            before = known["tokens"]
-            known["tokens"] = [before[0] + usage.input, before[1] + usage.cached, before[2] + usage.output]
-        cost = None if cost is None or one.cost is None else cost + one.cost
     failed = next((one for one in several if one.problems), None)
+    made = [attempt for one in several for attempt in one.attempts]
+    tokens = [0, 0, 0]
+    for one in made:
+        tokens = [tokens[0] + one.usage.input, tokens[1] + one.usage.cached, tokens[2] + one.usage.output]
+    costs = [one.cost for one in several]
+    cost = None if None in costs else sum((one for one in costs if one is not None), Decimal(0))
+    known = {
+        "attempts": [attempt for one in several for attempt in attempts_of(one)],
+        "tokens": tokens,
+        "waived": [[p.pointer, p.kind, p.message] for one in several for p in one.waived],
+        "events": [[e.rule, e.pointer, e.before, e.after] for one in several for e in one.events],
+    }
     partial = {} if failed is None else {"partial": failed.partial}
-    return {"calls": len(known["attempts"]), "cost": cost, "detail": {**partial, **_some(known), **detail}}
+    return {"calls": len(made), "cost": cost, "detail": {**partial, **_some(known), **detail}}
 
 
 def _some(known: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,6 @@ __all__ = ["ENTRY", "PAID", "ROW", "Forms", "Paid", "key_of"]
 PAID = "insert or ignore into calls values (?, ?, ?, ?, ?, ?, ?, ?)"
 """Records a reply, as `Forms.paid` writes it; the first one to a call stays."""
 
-_NO_REASONS = encoded(())
-
 Paid = tuple[bytes, str, Reply, Decimal | None, bool]
 """A reply: the key of its call, as it stands in a table, and the model; what it cost, and whether it was taken from a
 cache."""
@@ -66,7 +64,7 @@ class Forms:
                 one.source,
                 one.state,
                 one.fingerprint,
-                encoded(one.reasons) if one.reasons else _NO_REASONS,
+                encoded(one.reasons),
                 one.calls,
                 None if one.cost is None else str(one.cost),
                 None if one.detail is None else next(details),

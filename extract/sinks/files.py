@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ..errors import PipelineError
-from ..jsontext import dump, fast, finite
+from ..jsontext import dump, fast, sure
 from ..nodes import Type
 from ..tables import Row, columns_of, fields_of, plain_dates, write_parquet
 from .spool import Spool
@@ -68,14 +68,14 @@ class _Lines(Writer):
         self._file = part_of(path).open("wb")
 
     def add_as_read(self, row: Row) -> None:
-        line = fast(_ordered(row, self._columns) if self._columns else row, read=True)
+        line = fast(_ordered(row, self._columns), read=True)
         if line is None or not self._open:
             super().add_as_read(row)
         else:
             self._do(self._write, line)
 
     def _take(self, row: Row) -> None:
-        self._write(_line(_ordered(row, self._columns) if self._columns else row))
+        self._write(_line(_ordered(row, self._columns)))
 
     def _write(self, line: bytes) -> None:
         self._file.write((self.between if self._rows else self.opening) + line + self.after)
@@ -161,17 +161,16 @@ def put(path: Path) -> None:
             os.close(folder)
 
 
-def _ordered(row: Row, columns: Iterable[str]) -> dict[str, Any]:
+def _ordered(row: Row, columns: Sequence[str]) -> Row:
+    if not columns:
+        return row
     first = {name: row[name] for name in columns if name in row}
     return first | {name: value for name, value in row.items() if name not in first}
 
 
 def _line(row: Row) -> bytes:
     """The row as JSON. Raises ValueError for a number that is none: the fast encoder writes null for it."""
-    line = fast(row)
-    if line is None or (b"null" in line and not finite(row)):
-        return _json(row, spaced=False).encode()
-    return line
+    return sure(row) or _json(row, spaced=False).encode()
 
 
 def _json(value: Any, spaced: bool = True) -> str:
